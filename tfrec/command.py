@@ -1,0 +1,91 @@
+"""What all commands share: option types, output on the right stream, errors as one line and an exit code.
+
+Exit codes: 0 success, 1 unexpected failure, 2 bad flag or configuration, 3 bad data, 4 training failed, 130 interrupted.
+With `--json` standard output carries exactly one JSON document; progress and tables go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tfrec.errors import TfrecError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, for machines.")]
+DebugFlag = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
+DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be written, write nothing.")]
+
+EXIT_UNEXPECTED = 1
+EXIT_INTERRUPTED = 130
+
+
+def console(*, json_output: bool = False) -> Console:
+    """Returns the console for people: standard output, or standard error when that carries JSON."""
+    return Console(stderr=json_output, highlight=False)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Writes one JSON document to standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=False, default=str) + "\n")
+
+
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Returns a table with the first column left-aligned and the others right-aligned; floats with 4 decimals."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row))
+    return table
+
+
+def run_command(function: Callable[..., None], argv: Sequence[str] | None = None, *, prog: str | None = None) -> int:
+    """Parses `argv` by the signature of `function`, calls it and maps every outcome to an exit code.
+
+    Args:
+        function: A typer-style function; its docstring is the `--help` text.
+        argv: Arguments without the program name. Default: `sys.argv[1:]`.
+        prog: Program name for the usage line. Default: `python -m <module of function>`.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    app.command()(function)
+    if prog is None:
+        module = function.__module__
+        if module == "__main__" and (spec := getattr(sys.modules["__main__"], "__spec__", None)):
+            module = spec.name
+        prog = f"python -m {module}"
+    errors = Console(stderr=True, highlight=False)
+    try:
+        outcome = typer.main.get_command(app).main(args=arguments, prog_name=prog, standalone_mode=False)
+    except click.exceptions.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        errors.print("Interrupted.", style="bold red")
+        return EXIT_INTERRUPTED
+    except TfrecError as error:
+        if "--debug" in arguments:
+            errors.print_exception()
+        errors.print("Error: ", style="bold red", end="")
+        errors.print(str(error), markup=False, soft_wrap=True)
+        return error.exit_code
+    except Exception as error:
+        if "--debug" in arguments:
+            errors.print_exception()
+        errors.print("Unexpected error: ", style="bold red", end="")
+        errors.print(f"{type(error).__name__}: {error}", markup=False, soft_wrap=True)
+        if "--debug" not in arguments:
+            errors.print("Run again with --debug for the traceback.")
+        return EXIT_UNEXPECTED
+    return outcome if isinstance(outcome, int) else 0

@@ -1,0 +1,34 @@
+"""The one place that knows about Keras 2 and Keras 3 (see the README's note on TFRS).
+
+TFRS and TensorFlow Transform need `tf.keras` to be Keras 2, which TensorFlow decides from `TF_USE_LEGACY_KERAS` when
+`tf.keras` is first resolved. tfrec itself uses Keras 3 through `import keras`, which the flag leaves alone. Importing
+`tfrec` calls `prepare_environment` before anything can import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tfrec.errors import ConfigError
+
+
+def prepare_environment() -> None:
+    """Sets the flags that must be in place before TensorFlow and Keras are imported.
+
+    Raises:
+        ConfigError: TensorFlow was imported earlier without `TF_USE_LEGACY_KERAS=1`, or Keras 3 runs on another back-end.
+    """
+    if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "True", "true"):
+        raise ConfigError(
+            "TensorFlow was imported before `tfrec`, without `TF_USE_LEGACY_KERAS=1`: TFRS would see Keras 3 and fail.",
+            remedy="Import `tfrec` before `tensorflow`, or set TF_USE_LEGACY_KERAS=1 in the environment.",
+        )
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        raise ConfigError(
+            f"`KERAS_BACKEND` is `{os.environ['KERAS_BACKEND']}`; tfrec runs on TensorFlow only.",
+            remedy="Unset KERAS_BACKEND or set it to `tensorflow`.",
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,1 @@
+"""Typed configuration: YAML, presets, overrides."""

@@ -1,0 +1,103 @@
+"""GRU cell with the reset gate applied before the recurrent product, as GRU4Rec defines it."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from tfrec.layers.activations import activation
+from tfrec.layers.initializers import GateInitializer
+
+
+@keras.saving.register_keras_serializable(package="tfrec")
+class ResetBeforeGRUCell(keras.layers.Layer):
+    """One step of a GRU whose reset gate acts on the state before the matrix product.
+
+    With `v = inputs Wx + b` split into `[candidate, reset, update]`:
+    `r = sigmoid(v_r + h Wr)`, `z = sigmoid(v_z + h Wz)`, `c = act(v_c + (r * h) Wh)`, `h' = (1 - z) h + z c`.
+
+    Args:
+        units: Width of the state.
+        hidden_activation: Name of the candidate's activation, see `tfrec.layers.activations`.
+        input_rows: 0 for dense inputs. Otherwise the number of rows of `Wx`, which is then indexed by integer inputs
+            instead of multiplied (one-hot input without an embedding).
+        input_fan_in: Fan-in used to initialise `Wx`; default is its number of rows.
+        bound: Bound of the uniform initialisation (or standard deviation of the normal one); 0 means Glorot per gate.
+        normal: Draw from a normal distribution.
+
+    Reference: GRU4Rec (arXiv 1511.06939), section 3 of its official implementation.
+    Differences from Keras: Keras' `GRUCell(reset_after=False)` computes `h' = z h + (1 - z) c`; its `z` is our `1 - z`.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        hidden_activation: str = "tanh",
+        input_rows: int = 0,
+        input_fan_in: int = 0,
+        bound: float = 0.0,
+        normal: bool = False,
+        seed: int | None = None,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden_activation = hidden_activation
+        self.input_rows = input_rows
+        self.input_fan_in = input_fan_in
+        self.bound = bound
+        self.normal = normal
+        self.seed = seed
+        self._activate = activation(hidden_activation)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        rows = self.input_rows or int(input_shape[-1] or 0)
+
+        def initializer(offset: int, fan_in: int = 0) -> GateInitializer:
+            seed = None if self.seed is None else self.seed + offset
+            return GateInitializer(self.units, fan_in=fan_in, bound=self.bound, normal=self.normal, seed=seed)
+
+        self.input_kernel = self.add_weight(
+            shape=(rows, 3 * self.units), initializer=initializer(0, self.input_fan_in), name="input_kernel"
+        )  # [in, 3 units]: candidate, reset, update
+        self.gate_kernel = self.add_weight(
+            shape=(self.units, 2 * self.units), initializer=initializer(1), name="gate_kernel"
+        )  # [units, 2 units]: reset, update
+        self.candidate_kernel = self.add_weight(
+            shape=(self.units, self.units), initializer=initializer(2), name="candidate_kernel"
+        )  # [units, units]
+        self.bias = self.add_weight(shape=(3 * self.units,), initializer="zeros", name="bias")
+
+    def call(self, inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+        """Advances the state by one event.
+
+        Args:
+            inputs: float `[batch, in]`, or int `[batch]` when `input_rows` is set.
+            state: float `[batch, units]`.
+
+        Returns:
+            New state, float `[batch, units]`.
+        """
+        if self.input_rows:
+            projected = tf.gather(self.input_kernel.value, inputs)  # [batch, 3 units]
+        else:
+            projected = tf.matmul(inputs, tf.convert_to_tensor(self.input_kernel))  # [batch, 3 units]
+        projected = tf.cast(projected, self.compute_dtype) + tf.convert_to_tensor(self.bias)
+        candidate_in, gates_in = tf.split(projected, [self.units, 2 * self.units], axis=-1)
+        gates = tf.sigmoid(gates_in + tf.matmul(state, tf.convert_to_tensor(self.gate_kernel)))  # [batch, 2 units]
+        reset, update = tf.split(gates, 2, axis=-1)
+        candidate = self._activate(candidate_in + tf.matmul(reset * state, tf.convert_to_tensor(self.candidate_kernel)))
+        return state + update * (candidate - state)  # [batch, units]
+
+    def get_config(self) -> dict[str, object]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "hidden_activation": self.hidden_activation,
+            "input_rows": self.input_rows,
+            "input_fan_in": self.input_fan_in,
+            "bound": self.bound,
+            "normal": self.normal,
+            "seed": self.seed,
+        }

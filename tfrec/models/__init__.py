@@ -1,0 +1,1 @@
+"""Recommendation models; every module here registers what it defines."""

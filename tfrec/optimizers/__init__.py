@@ -1,0 +1,1 @@
+"""Optimisers whose step touches only the rows that were looked up."""

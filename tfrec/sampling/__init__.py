@@ -1,0 +1,1 @@
+"""Negative samplers: each returns ids and the logarithm of their sampling weight."""

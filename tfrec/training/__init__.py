@@ -1,0 +1,1 @@
+"""Fit loop, run directory, callbacks."""
