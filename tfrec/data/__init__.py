@@ -1,0 +1,1 @@
+"""Interaction data: conversion to a dataset directory, manifest, schema, vocabularies and reading pipelines."""
