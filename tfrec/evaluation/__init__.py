@@ -1,0 +1,1 @@
+"""Honest evaluation: exact full-catalogue ranking, explicit tie rules, baselines in the same table."""
