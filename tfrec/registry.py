@@ -61,7 +61,6 @@ def model_class(name: str) -> Any:
 
 
 def _import_models() -> None:
-    import tfrec.models as package
-
+    package = importlib.import_module("tfrec.models")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")

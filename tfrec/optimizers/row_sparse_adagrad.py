@@ -54,7 +54,7 @@ class RowSparseAdagrad(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         accumulator: tf.Variable = self.accumulators[index].value
         velocity: tf.Variable | None = self.velocities[index].value if self.momentum else None
-        weight: tf.Variable = variable.value
+        weight: tf.Variable = variable if isinstance(variable, tf.Variable) else variable.value
         rate = tf.cast(learning_rate, weight.dtype)
         if isinstance(gradient, tf.IndexedSlices):
             rows, values = deduplicate(gradient)

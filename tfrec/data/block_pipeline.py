@@ -1,0 +1,76 @@
+"""tf.data pipeline of session-parallel blocks from a dataset directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.session_blocks import session_blocks
+
+_READ_BATCH = 2048
+_PREFETCHED_BLOCKS = 4
+
+
+def session_block_dataset(
+    dataset: InteractionDataset,
+    split: str,
+    lanes: int,
+    block_steps: int,
+    *,
+    min_active_lanes: int = 1,
+    skip_blocks: Callable[[], int] = lambda: 0,
+) -> tf.data.Dataset:
+    """Returns the blocks of one epoch; sessions in the order of their first event, as they are stored.
+
+    Args:
+        dataset: An open dataset.
+        split: Name of the split.
+        lanes: Parallel sessions (mini-batch size).
+        block_steps: Mini-batches per block.
+        min_active_lanes: Stop the epoch when fewer lanes are active, see `session_blocks`.
+        skip_blocks: Called at the start of each iteration; that many leading blocks are built but not returned, which
+            is how a resumed run finds its place in an epoch.
+
+    Returns:
+        A `tf.data.Dataset` of dicts: `inputs`, `targets` int32 and `starts`, `active` bool, all `[block_steps, lanes]`, and
+        `num_steps` int32 `[]`.
+    """
+
+    def blocks() -> Iterator[dict[str, np.ndarray]]:
+        skip = skip_blocks()
+        chunks = session_chunks(dataset, split)
+        for number, block in enumerate(session_blocks(chunks, lanes, block_steps, min_active_lanes=min_active_lanes)):
+            if number >= skip:
+                yield {
+                    "inputs": block.inputs,
+                    "targets": block.targets,
+                    "starts": block.starts,
+                    "active": block.active,
+                    "num_steps": np.array(block.num_steps, np.int32),
+                }
+
+    shape = (block_steps, lanes)
+    signature = {
+        "inputs": tf.TensorSpec(shape, tf.int32),
+        "targets": tf.TensorSpec(shape, tf.int32),
+        "starts": tf.TensorSpec(shape, tf.bool),
+        "active": tf.TensorSpec(shape, tf.bool),
+        "num_steps": tf.TensorSpec((), tf.int32),
+    }
+    return tf.data.Dataset.from_generator(blocks, output_signature=signature).prefetch(_PREFETCHED_BLOCKS)
+
+
+def session_chunks(dataset: InteractionDataset, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields `(items int32 [events], lengths int64 [sessions])` of consecutive sessions in stored (time) order."""
+    spec = {"item": dataset.feature_spec["item"]}
+
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        item = tf.io.parse_example(serialized, spec)["item"]
+        return tf.cast(item.flat_values, tf.int32), item.row_lengths()
+
+    records = tf.data.TFRecordDataset(dataset.shard_paths(split), compression_type=dataset.compression_type)
+    with dataset.explain_data_loss(split):
+        yield from records.batch(_READ_BATCH).map(parse).prefetch(2).as_numpy_iterator()

@@ -1,0 +1,167 @@
+"""GRU4Rec: session-based recommendation with recurrent networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.config.gru4rec_config import GRU4RecConfig
+from tfrec.layers.gru_stack import GRUStack
+from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
+from tfrec.losses.candidate_objective import CandidateObjective
+from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
+from tfrec.registry import register_model
+
+State = tuple[tf.Tensor, ...]
+
+
+@register_model("gru4rec")
+class GRU4Rec(FactorisedRecommender):
+    """GRU over the events of a session; the score of an item is its vector times the last state, plus a bias.
+
+    Input vectors are the output table itself (`shared`), a table of their own (`separate`), or rows of the first layer's
+    input kernel (`none`). Training runs over session-parallel blocks (`tfrec.data.session_blocks`): one Keras batch is a
+    block of K mini-batches that `train_step` loops over in the graph, with the lanes' states as loop variables.
+
+    Args:
+        config: Architecture.
+        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+        seed: Seed of initial weights, drop-out and negatives.
+
+    Reference: arXiv 1511.06939 and 1706.03847; the official Theano code for all that the papers leave open.
+    Differences: gradients of repeated rows are summed before the update; lanes that run out are masked, not removed.
+    """
+
+    config_class = GRU4RecConfig
+
+    def __init__(self, config: GRU4RecConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
+        initial = {"bound": config.init_bound, "normal": config.init_normal}
+        mode = config.embedding_mode
+        self.items = ItemTable(vocab_size, config.layers[-1], seed=seed + 1, name="items", **initial)
+        self.inputs_table = None
+        if mode == "separate":
+            width = config.embedding_dim or config.layers[0]
+            self.inputs_table = ItemTable(
+                vocab_size, width, use_bias=False, seed=seed + 2, name="input_items", **initial
+            )
+        self.stack = GRUStack(
+            config.layers,
+            hidden_activation=config.hidden_activation,
+            dropout=config.dropout_hidden,
+            input_rows=vocab_size if mode == "none" else 0,
+            input_fan_in=vocab_size - RESERVED_ROWS if mode == "none" else 0,
+            seed=seed + 3,
+            name="gru",
+            **initial,
+        )
+        self.items.build()
+        if self.inputs_table is not None:
+            self.inputs_table.build()
+        input_width = {"shared": config.layers[-1], "none": None}.get(mode, getattr(self.inputs_table, "dim", None))
+        self.stack.build((None, input_width))
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.event_counter = keras.metrics.Sum(name="events")
+        self.step_counter = keras.metrics.Sum(name="mini_batches")
+        self._objective: CandidateObjective | None = None
+        self.lane_states: list[tf.Variable] = []  # one [lanes, units] per layer; part of a resumable checkpoint
+        self.built = True
+
+    # ---- inference ------------------------------------------------------------------------------------------------
+
+    def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.convert_to_tensor(self.items.vectors.value), tf.convert_to_tensor(self.items.bias.value)
+
+    def encode(self, batch: Batch) -> tf.Tensor:
+        return self.stack(self._inputs(batch["item"]))  # [batch, length, dim]
+
+    def call(self, batch: Batch) -> tf.Tensor:
+        """Returns scores of all items for every target of the batch, float32 `[targets, vocab_size]`."""
+        return self.score_targets(batch)
+
+    def session_step(self, items: tf.Tensor, state: State) -> State:
+        """Advances sessions by one event.
+
+        Args:
+            items: Index of each session's new item, int32 `[batch]`.
+            state: One float32 `[batch, units]` per layer; `stack.zero_state(batch)` for a new session.
+
+        Returns:
+            The new state; its last entry times `item_table` gives the scores.
+        """
+        return self.stack.step(self._inputs(items), state)
+
+    # ---- training -------------------------------------------------------------------------------------------------
+
+    def prepare_training(self, objective: CandidateObjective, lanes: int) -> None:
+        """Sets loss, negatives and number of lanes; must precede `fit`.
+
+        Args:
+            objective: Loss over the candidates of a mini-batch.
+            lanes: Mini-batch size; also the divisor of the loss when fewer lanes are active.
+        """
+        self._objective = objective
+        self.lane_states = [
+            tf.Variable(tf.zeros([lanes, width]), trainable=False, name=f"lane_state_{depth}")
+            for depth, width in enumerate(self.config.layers)
+        ]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.loss_tracker, self.event_counter, self.step_counter]
+
+    def train_step(self, block: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Runs the mini-batches of one block.
+
+        Args:
+            block: Tensors of a `tfrec.data.session_blocks.SessionBlock`.
+        """
+        objective = self._objective
+        if objective is None:
+            raise RuntimeError("`prepare_training` must be called before `fit`.")
+        lanes = self.lane_states[0].shape[0]
+        first_step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        negatives = objective.sampler.sample(
+            (block["inputs"].shape[0], objective.config.num_negatives), tf.stack([self.seed, first_step])
+        )  # [steps, negatives]
+
+        def mini_batch(step: tf.Tensor, state: State, total: tf.Tensor) -> tuple[tf.Tensor, State, tf.Tensor]:
+            starts, active = block["starts"][step], block["active"][step]  # [lanes]
+            state = tuple(tf.where(starts[:, tf.newaxis], 0.0, layer) for layer in state)
+            dropout_seed = tf.stack([self.seed + 1, first_step + step])
+            with tf.GradientTape() as tape:
+                inputs = self._inputs(block["inputs"][step], dropout_seed=dropout_seed)
+                state = self.stack.step(inputs, state, dropout_seed=dropout_seed)
+                loss = objective(state[-1], block["targets"][step], active, self.items, negatives[step])
+                cost = loss / lanes
+            variables = self.trainable_variables
+            gradients = tape.gradient(cost, [variable.value for variable in variables])
+            self.optimizer.apply(gradients, variables)
+            return step + 1, state, total + loss
+
+        num_steps = block["num_steps"]
+        _, state, total = tf.while_loop(
+            lambda step, *_: step < num_steps,
+            mini_batch,
+            (tf.constant(0), tuple(tf.convert_to_tensor(v) for v in self.lane_states), tf.constant(0.0)),
+        )
+        for variable, value in zip(self.lane_states, state, strict=True):
+            variable.assign(value)
+        events = tf.reduce_sum(tf.cast(block["active"], tf.float32))
+        self.loss_tracker.update_state(total / tf.maximum(events, 1.0), sample_weight=events)
+        self.event_counter.update_state(events)
+        self.step_counter.update_state(tf.cast(num_steps, tf.float32))
+        return self.get_metrics_result()
+
+    def _inputs(self, items: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Turns indices int `[...]` into inputs of the first layer: float `[..., dim]`, or the indices themselves."""
+        if self.config.embedding_mode == "none":
+            return items
+        table = self.items if self.inputs_table is None else self.inputs_table
+        vectors = table(items)  # [..., dim]
+        if dropout_seed is not None and self.config.dropout_embedding > 0.0:
+            vectors = tf.nn.experimental.stateless_dropout(vectors, self.config.dropout_embedding, dropout_seed)
+        return vectors

@@ -1,0 +1,79 @@
+"""What every recommender of this package is: a Keras model that scores the next item of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+from pydantic import BaseModel
+
+from tfrec.data.targets import target_positions
+
+Batch = Mapping[str, tf.Tensor]
+"""A batch of `tfrec.data.sequence_pipeline`: `item` int32 `[batch, length]` padded on the right with 0, `length` int32
+`[batch]`, `num_targets` int32 `[batch]`, ..."""
+
+
+class SequenceRecommender(keras.Model):
+    """Base of all models: a configuration, a vocabulary size and `score_targets`.
+
+    Args:
+        config: Architecture, an instance of the class attribute `config_class`.
+        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+        seed: Seed of the initial weights.
+    """
+
+    config_class: ClassVar[type[BaseModel]]
+    registered_name: ClassVar[str]
+
+    def __init__(self, config: BaseModel, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.vocab_size = vocab_size
+        self.seed = seed
+
+    def score_targets(self, batch: Batch) -> tf.Tensor:
+        """Scores all items for every target of the batch from the events before it.
+
+        Args:
+            batch: See `Batch`.
+
+        Returns:
+            float32 `[targets, vocab_size]`, in the order of `tfrec.data.targets.target_positions`.
+        """
+        raise TypeError(f"`{type(self).__name__}` does not define `score_targets`.")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": self.config.model_dump(mode="json"), "vocab_size": self.vocab_size, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: object = None) -> SequenceRecommender:
+        settings = dict(config)
+        return cls(cls.config_class.model_validate(settings.pop("config")), **settings)
+
+
+class FactorisedRecommender(SequenceRecommender):
+    """Recommender whose score is the product of a state and an item vector, plus a bias.
+
+    Subclasses define `encode` and `item_table`; ranking and export use them without ever holding `[targets, vocab_size]`
+    scores of a large catalogue.
+    """
+
+    def encode(self, batch: Batch) -> tf.Tensor:
+        """Returns the state after every event, float32 `[batch, length, dim]`; state t depends on events 0..t only."""
+        raise TypeError(f"`{type(self).__name__}` does not define `encode`.")
+
+    def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns item vectors float32 `[vocab_size, dim]` and biases float32 `[vocab_size]`."""
+        raise TypeError(f"`{type(self).__name__}` does not define `item_table`.")
+
+    def encode_targets(self, batch: Batch) -> tf.Tensor:
+        """Returns the state before every target of the batch, float32 `[targets, dim]`."""
+        query_index, _ = target_positions(batch)  # [targets, 2]
+        return tf.gather_nd(self.encode(batch), query_index)
+
+    def score_targets(self, batch: Batch) -> tf.Tensor:
+        vectors, bias = self.item_table()
+        return tf.matmul(self.encode_targets(batch), vectors, transpose_b=True) + bias  # [targets, vocab]

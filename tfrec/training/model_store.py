@@ -1,0 +1,97 @@
+"""From a configuration to a model, and from a run directory back to the trained model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfrec.config.load import load_run_config
+from tfrec.config.run_config import RunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.schema import DatasetSchema
+from tfrec.errors import DataError
+from tfrec.models.counting_recommender import CountingRecommender
+from tfrec.models.sequence_recommender import SequenceRecommender
+from tfrec.registry import model_class
+from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint
+from tfrec.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A trained model and what it was trained with.
+
+    Attributes:
+        directory: The run directory.
+        config: Effective configuration.
+        model: The model with the weights of the chosen checkpoint.
+        manifest: `manifest.json`.
+    """
+
+    directory: RunDirectory
+    config: RunConfig
+    model: SequenceRecommender
+    manifest: dict[str, Any]
+
+    @property
+    def dataset_path(self) -> str:
+        """Where the data set of the training run lies."""
+        return str(self.manifest["dataset"]["path"])
+
+    def open_dataset(self, path: str | None = None) -> InteractionDataset:
+        """Opens the data set of the run, or another one that must have the same schema.
+
+        Raises:
+            SchemaMismatchError: Features or vocabularies differ from those the model was trained with.
+        """
+        dataset = InteractionDataset.open(path or self.dataset_path)
+        schema = self.directory.path / SCHEMA_FILE
+        dataset.check_schema(DatasetSchema.from_text(schema.read_text(encoding="utf-8"), file=str(schema)))
+        return dataset
+
+
+MODEL_FILE = "model.json"
+SCHEMA_FILE = "schema.pbtxt"
+
+
+def run_config(name: str, **sources: Any) -> RunConfig:
+    """Builds the effective configuration of a registered model, see `tfrec.config.load.load_run_config`."""
+    cls = model_class(name)
+    return load_run_config(
+        name, cls.config_class, trains_by_gradient=not issubclass(cls, CountingRecommender), **sources
+    )
+
+
+def build_model(config: RunConfig, vocab_size: int) -> SequenceRecommender:
+    """Returns a new, untrained model.
+
+    Args:
+        config: Effective configuration.
+        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+    """
+    cls = model_class(config.model.name)
+    architecture = cls.config_class.model_validate(config.model.model_dump(exclude={"name"}))
+    model: SequenceRecommender = cls(architecture, vocab_size, seed=config.seed)
+    return model
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """Loads the model of the latest checkpoint of a run.
+
+    Args:
+        path: The run directory.
+
+    Raises:
+        DataError: It is not a run directory, has no checkpoint yet, or is damaged.
+    """
+    directory = RunDirectory(path)
+    description = directory.read_json(directory.path / MODEL_FILE)
+    config = run_config(description["name"], file=directory.config)
+    cls = model_class(description["name"])
+    model: SequenceRecommender = cls.from_config(description["config"])
+    checkpoints = list_checkpoints(directory.checkpoints)
+    if not checkpoints:
+        raise DataError("The run has no checkpoint.", file=directory.checkpoints, remedy="Train again or --resume.")
+    restore_checkpoint(checkpoints[-1], weights=model.weights)
+    return LoadedRun(directory, config, model, directory.read_json(directory.manifest))

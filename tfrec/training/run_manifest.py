@@ -1,0 +1,88 @@
+"""What a run was made of: code, data, seeds, versions, machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec.config.run_config import RunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.version import __version__
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-recommenders", "numpy", "pyarrow", "pandas")
+MANIFEST_VERSION = 1
+
+
+def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, Any]:
+    """Returns the content of `manifest.json` of a run.
+
+    Args:
+        config: Effective configuration.
+        dataset: The data it is trained on.
+    """
+    return {
+        "format_version": MANIFEST_VERSION,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "model": config.model.name,
+        "seed": config.seed,
+        "dataset": {
+            "path": str(dataset.path),
+            "schema_hash": dataset.schema.hash,
+            "vocab_size": dataset.item_vocabulary.size,
+            "shards": {
+                split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits
+            },
+        },
+        "commit": _commit(),
+        "versions": {
+            "tfrec": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": _cores(),
+            "accelerators": [device.name for device in tf.config.list_physical_devices("GPU")],
+        },
+    }
+
+
+def _commit() -> str | None:
+    """Returns the commit of the source tree, with `-dirty` when it has changes, or None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
