@@ -6,25 +6,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import ranking as oracle
+from sequence_batches import make_batch
 
 from tfrec.errors import ConfigError, TfrecError
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_metrics import METRIC_FAMILIES
 from tfrec.evaluation.tie_rules import TIE_RULES
-
-
-def make_batch(items: list[list[int]], num_targets: list[int]) -> dict[str, tf.Tensor]:
-    """A padded batch as the sequence pipeline yields it."""
-    width = max(len(sequence) for sequence in items)
-    padded = np.zeros((len(items), width), np.int32)
-    for row, sequence in enumerate(items):
-        padded[row, : len(sequence)] = sequence
-    return {
-        "item": tf.constant(padded),
-        "timestamp": tf.zeros(padded.shape, tf.int64),
-        "length": tf.constant([len(sequence) for sequence in items], tf.int32),
-        "num_targets": tf.constant(num_targets, tf.int32),
-    }
 
 
 class FixedScorer:
@@ -304,7 +291,7 @@ def test_rejects_bad_arguments() -> None:
         with pytest.raises(ConfigError, match="candidates"):
             evaluate_ranking(scorer, [batch], candidates=candidates)
     with pytest.raises(TfrecError, match="nothing to evaluate"):
-        evaluate_ranking(scorer, [make_batch([[2, 3]], [0])])
+        evaluate_ranking(scorer, [make_batch([[2]])])
     with pytest.raises(TfrecError, match=r"shape \(1, 6\), expected \(2, 6\)"):
         evaluate_ranking(scorer, [make_batch([[2, 3], [2, 3]], [1, 1])])
 

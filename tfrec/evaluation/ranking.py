@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tfrec.data.targets import target_positions
 from tfrec.errors import ConfigError, TfrecError
+from tfrec.evaluation.compiled_method import compiled_method
 from tfrec.evaluation.ranking_metrics import DEFAULT_CUTOFFS, chance_metrics, check_cutoffs, ranking_metrics
 from tfrec.evaluation.ranking_result import RankingResult
 from tfrec.evaluation.scorer import Batch, Scorer
@@ -44,7 +45,7 @@ def evaluate_ranking(
     `num_unknown_targets`.
 
     Args:
-        scorer: What to evaluate; the factorised form (see `Scorer`) is the fast one.
+        scorer: What to evaluate; the factorised form (see `Scorer`) is the fast one. Keras models are traced as graphs.
         batches: Batches of `sequence_dataset` for one split.
         cutoffs: Cut-offs of the metrics. Default: 1, 5, 10, 20.
         tie_rule: `standard`, `conservative` or `median`. Default: conservative, as in every published number.
@@ -74,6 +75,7 @@ def evaluate_ranking(
     catalogue = _Catalogue(scorer.vocab_size, candidates)
     chunk_rows = int(np.clip(chunk_bytes // (4 * scorer.vocab_size), 1, _MAX_CHUNK_ROWS))
     factors = _item_factors(scorer, catalogue)
+    represent = compiled_method(scorer, "score_targets" if factors is None else "encode_targets")
     max_targets = max(1, chunk_bytes // (4 * scorer.vocab_size)) if factors is None else None
     ranks: list[NDArray[np.float64]] = []
     competitors: list[NDArray[np.int64]] = []
@@ -86,7 +88,7 @@ def evaluate_ranking(
         num_sequences += int(tf.math.count_nonzero(batch["num_targets"]))
         column = catalogue.columns(target)  # [targets]
         items = first_occurrences(tf.cast(batch["item"], tf.int32)) if exclude_history else None  # [batch, seq]
-        count = _chunk_counter(scorer, batch, factors, catalogue, num_targets)
+        count = _chunk_counter(represent(batch), factors, catalogue, num_targets)
         for start in range(0, num_targets, chunk_rows):
             rows = slice(start, start + chunk_rows)
             seen = _seen_columns(items, query[rows], column[rows], catalogue)  # [chunk, any]
@@ -174,18 +176,17 @@ def _limited(batches: Iterable[Batch], max_targets: int | None) -> Iterator[Batc
 
 
 def _chunk_counter(
-    scorer: Any,
-    batch: Batch,
+    represented: tf.Tensor,
     factors: tuple[tf.Tensor, tf.Tensor | None] | None,
     catalogue: _Catalogue,
     num_targets: int,
 ) -> CountChunk:
     if factors is not None:
         table, bias = factors
-        encodings = scorer.encode_targets(batch)  # [targets, dim]
+        encodings = tf.convert_to_tensor(represented)  # [targets, dim]
         _check_shape("encode_targets", encodings, (num_targets, int(table.shape[1])))
         return lambda rows, column, seen: count_from_factors(encodings[rows], table, bias, column, seen)
-    scores = tf.convert_to_tensor(scorer.score_targets(batch))  # [targets, vocab]
+    scores = tf.convert_to_tensor(represented)  # [targets, vocab]
     _check_shape("score_targets", scores, (num_targets, catalogue.vocab_size))
     if catalogue.selected is None:
         return lambda rows, column, seen: count_from_scores(scores[rows], column, seen)

@@ -20,7 +20,7 @@ def check_tie_rule(tie_rule: str) -> None:
 
 
 def ranks_from_counts(
-    greater: NDArray[np.integer[Any]], greater_equal: NDArray[np.integer], tie_rule: TieRule
+    greater: NDArray[np.integer[Any]], greater_equal: NDArray[np.integer[Any]], tie_rule: TieRule
 ) -> NDArray[np.float64]:
     """Turns counts of better and equally good candidates into ranks; rank 1 is the best.
 
