@@ -1,0 +1,223 @@
+"""`python -m tfrec.convert`: interaction logs in Parquet, CSV, TSV, RecBole or JSON lines to a dataset directory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, make_table, print_json, run_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tfrec.data.manifest import AuditRecord, Manifest
+
+_FILES = "Files, globs or directories; repeat for more."
+
+
+def main(
+    output: Annotated[str, typer.Option(help="Dataset directory to write.", show_default=False)],
+    input: Annotated[list[str] | None, typer.Option(help=f"{_FILES} Split here by --split.")] = None,
+    train: Annotated[list[str] | None, typer.Option(help="Training files, when the split is given.")] = None,
+    valid: Annotated[list[str] | None, typer.Option(help="Validation files.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="Test files.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="parquet, csv, tsv, inter (RecBole) or jsonl. Default: by file name.")
+    ] = None,
+    user_col: Annotated[str | None, typer.Option(help="Column of user ids (int64 or string).")] = None,
+    session_col: Annotated[
+        str | None, typer.Option(help="Column of session ids. Default of the two: session_id, else user_id.")
+    ] = None,
+    item_col: Annotated[str, typer.Option(help="Column of item ids (int64 or string).")] = "item_id",
+    time_col: Annotated[str, typer.Option(help="Column of event times: number, datetime or ISO text.")] = "timestamp",
+    time_unit: Annotated[str, typer.Option(help="Unit of numeric times: auto, s, ms, us or ns.")] = "auto",
+    session_gap: Annotated[
+        float | None, typer.Option(help="Begin a new session after SECONDS without an event of the user.")
+    ] = None,
+    drop_consecutive_duplicates: Annotated[
+        bool, typer.Option("--drop-consecutive-duplicates", help="Collapse i,i,j to i,j within a sequence.")
+    ] = False,
+    min_item_count: Annotated[int, typer.Option(help="Drop items with fewer events.")] = 1,
+    min_seq_len: Annotated[int, typer.Option(help="Drop sequences with fewer events (at least 2).")] = 2,
+    filter_mode: Annotated[
+        str, typer.Option(help="fixpoint: repeat both filters until nothing changes; single_pass: once.")
+    ] = "fixpoint",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="given, session_time, session_time_last, leave_one_out (leaks across users in time), global_time or "
+            "random_user. Default: given with --train, session_time for sessions, else global_time."
+        ),
+    ] = None,
+    test_days: Annotated[
+        float | None, typer.Option(help="Days in test: session rules (default 1) and global_time.")
+    ] = None,
+    valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
+    test_fraction: Annotated[
+        float, typer.Option(help="Share in test: global_time (events), random_user (users).")
+    ] = 0.1,
+    valid_fraction: Annotated[float, typer.Option(help="Share in valid: the same rules.")] = 0.1,
+    split_time: Annotated[
+        int | None,
+        typer.Option(help="session_time: count days back from this time (ms since 1970), not from the last event."),
+    ] = None,
+    unknown_items: Annotated[
+        str, typer.Option(help="Valid/test items without training events: drop them, or keep them as index 1 (oov).")
+    ] = "drop",
+    shards: Annotated[
+        int | None, typer.Option(help="Shards per split. Default: one per 50,000 sequences, 1-64.")
+    ] = None,
+    compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
+    seed: Annotated[int, typer.Option(help="Seed of random_user.")] = 0,
+    audit: Annotated[bool, typer.Option("--audit", help="Report what leaks between splits.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after an interruption; ends with the same bytes.")
+    ] = False,
+    memory_limit: Annotated[str, typer.Option(help="Memory for sorting and joining; more goes to disk.")] = "2GB",
+    dry_run: DryRunFlag = False,
+    json: JsonFlag = False,
+    debug: DebugFlag = False,
+) -> None:
+    """Convert interaction logs to a dataset directory: TFRecord shards, vocabularies, schema and manifest.
+
+    Example: `python -m tfrec.convert --input clicks.parquet --session-col session_id --item-col item_id --time-col
+    timestamp --output DS`
+    """
+    del debug
+    from tfrec.data.conversion import convert
+    from tfrec.data.conversion_options import parse_options
+
+    options = parse_options(
+        output=output,
+        input=input or (),
+        train=train or (),
+        valid=valid or (),
+        test=test or (),
+        format=format,
+        user_col=user_col,
+        session_col=session_col,
+        item_col=item_col,
+        time_col=time_col,
+        time_unit=time_unit,
+        session_gap=session_gap,
+        drop_consecutive_duplicates=drop_consecutive_duplicates,
+        min_item_count=min_item_count,
+        min_seq_len=min_seq_len,
+        filter_mode=filter_mode,
+        split=split,
+        test_days=test_days,
+        valid_days=valid_days,
+        test_fraction=test_fraction,
+        valid_fraction=valid_fraction,
+        split_time=split_time,
+        unknown_items=unknown_items,
+        shards=shards,
+        compression=compression,
+        seed=seed,
+        audit=audit,
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        memory_limit=memory_limit,
+    )
+    with _progress_bars() as report:
+        manifest = convert(options, progress=report)
+    if json:
+        print_json({"output": output, "dry_run": dry_run, "manifest": manifest.model_dump(mode="json")})
+    else:
+        _print_report(console(), manifest, output, dry_run=dry_run)
+
+
+class _progress_bars:
+    """Context that shows one line per stage on standard error, with a bar where the amount of work is known."""
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, Any] = {}
+        self._progress.start()
+        return self._report
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._complete()
+        self._progress.stop()
+
+    def _complete(self) -> None:
+        for task in self._progress.tasks:
+            if not task.finished:
+                total = task.total or 1
+                self._progress.update(task.id, total=total, completed=total)
+
+    def _report(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._complete()
+            self._tasks[stage] = self._progress.add_task(stage, total=total or None)
+        self._progress.update(self._tasks[stage], completed=done)
+
+
+def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: bool) -> None:
+    from tfrec.data.splits import DAY_MS
+
+    counts = manifest.counts
+    rows: list[list[str]] = []
+    splits = manifest.splits.values()
+
+    def add(name: str, total: str, values: list[str]) -> None:
+        rows.append([name, total, *values])
+
+    add("events", f"{counts.events:,}", [f"{split.events:,}" for split in splits])
+    add("sequences", f"{counts.sequences:,}", [f"{split.sequences:,}" for split in splits])
+    add("targets", "", [f"{split.targets:,}" for split in splits])
+    add("users" if manifest.columns.user else "sessions", f"{counts.users:,}", ["" for _ in splits])
+    add("items", f"{counts.items:,}", ["" for _ in splits])
+    days = (manifest.last_time - manifest.first_time) / DAY_MS
+    add("days", f"{days:.1f}", [f"{(split.last_time - split.first_time) / DAY_MS:.1f}" for split in splits])
+    add("mean length", "", [f"{split.mean_length:.2f}" for split in splits])
+    add("median length", "", [f"{split.median_length:.1f}" for split in splits])
+    add("max length", "", [f"{split.max_length:,}" for split in splits])
+    add("first event (UTC)", _utc(manifest.first_time), [_utc(split.first_time) for split in splits])
+    add("last event (UTC)", _utc(manifest.last_time), [_utc(split.last_time) for split in splits])
+    out.print(make_table(f"{counts.events_read:,} events read", ["", "all", *manifest.splits], rows))
+    dropped = [(reason.replace("_", " "), f"{count:,}") for reason, count in counts.dropped_events.items() if count]
+    if dropped:
+        out.print(make_table("Events dropped", ["reason", "events"], dropped))
+    out.print(f"Split: {manifest.split.rule} ({manifest.split.note}).", markup=False)
+    for name, boundary in manifest.split.boundaries.items():
+        out.print(f"{name} begins at {_utc(boundary)} UTC ({boundary} ms since 1970).")
+    out.print(f"Time column in {manifest.columns.time_unit}: {manifest.columns.time_unit_reason}.")
+    if manifest.audit is not None:
+        out.print(make_table("Audit", ["", "where", "value"], _audit_rows(manifest.audit)))
+    out.print(f"Nothing was written to {output} (--dry-run)." if dry_run else f"Dataset: {output}", markup=False)
+
+
+def _audit_rows(audit: AuditRecord) -> list[tuple[str, str, str]]:
+    rows = []
+    for name, values in audit.model_dump().items():
+        for where, value in values.items():
+            text = f"{100 * value:.2f} %" if isinstance(value, float) else f"{value:,}"
+            rows.append((name.replace("_", " "), where, text))
+    return rows
+
+
+def _utc(milliseconds: int) -> str:
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc).strftime("%Y-%m-%d %H:%M")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

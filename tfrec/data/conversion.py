@@ -1,0 +1,395 @@
+"""From interaction logs to a dataset directory, out of core, resumable and all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tfrec.data.audit import audit_splits
+from tfrec.data.conversion_options import ConversionOptions
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.event_loader import LoadedEvents, Roles, find_roles, load_events
+from tfrec.data.example_encoder import ExampleEncoder, best_encoder
+from tfrec.data.filters import filter_events, make_sequences
+from tfrec.data.manifest import (
+    MANIFEST_NAME,
+    SCHEMA_NAME,
+    AuditRecord,
+    ColumnRecord,
+    CountRecord,
+    FilterRecord,
+    Manifest,
+    ShardRecord,
+    SourceRecord,
+    SplitRecord,
+    SplitRuleRecord,
+    VocabularyRecord,
+)
+from tfrec.data.partial_output import PartialOutput, check_output
+from tfrec.data.schema import DatasetSchema, FeatureSpec
+from tfrec.data.shard_writer import ShardWriter, shard_bounds
+from tfrec.data.source_files import SourceFile, find_sources, table_source
+from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
+from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
+from tfrec.data.vocabulary import Vocabulary
+from tfrec.data.work_database import WorkDatabase
+from tfrec.errors import DataError
+from tfrec.version import __version__
+
+_STREAM_EVENTS = 1 << 18
+_STREAM_SEQUENCES = 1 << 14
+
+Progress = Callable[[str, int, int], None]
+
+
+def convert(
+    options: ConversionOptions,
+    *,
+    table: pa.Table | None = None,
+    encoder: ExampleEncoder | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Converts interaction logs to a dataset directory.
+
+    Everything is written to `<output>.partial` and renamed when it is whole. Filtering, joining and sorting run in an
+    on-disk database there, so the log may be much larger than memory. The same input, options and seed give the same
+    bytes.
+
+    Args:
+        options: What to read and how to split it.
+        table: An arrow table to convert instead of files.
+        encoder: Encoder of examples; default: the one of tfx_bsl when installed, else our own.
+        progress: Called as `progress(stage, done, total)`; total 0 means unknown.
+
+    Returns:
+        The manifest of the dataset (with `dry_run`: without shards).
+
+    Raises:
+        DataError: The input or an existing output is unfit; the message says where and what to do.
+
+    Example:
+        >>> log = pa.table({"session_id": [1, 1], "item_id": [7, 8], "timestamp": [0, 60]})
+        >>> options = ConversionOptions(output="DS", split="random_user", test_fraction=0, valid_fraction=0)
+        >>> convert(options, table=log).counts.events  # doctest: +SKIP
+        2
+    """
+    report = progress or (lambda stage, done, total: None)
+    with duckdb.connect() as reader:
+        sources = _sources(options, table, reader)
+        roles = find_roles(options, sources)
+    if options.dry_run:
+        check_output(Path(options.output), options.overwrite)
+        with tempfile.TemporaryDirectory(prefix="tfrec-") as scratch:
+            return _Conversion(options, sources, roles, table, Path(scratch), encoder, report).run()
+    output = PartialOutput(options, _fingerprint(options, sources))
+    with output.open() as (root, finished):
+        if finished:
+            return InteractionDataset.open(output.finish()).manifest
+        manifest = _Conversion(options, sources, roles, table, root, encoder, report).run()
+        output.finish()
+    return manifest
+
+
+def _sources(options: ConversionOptions, table: pa.Table | None, reader: duckdb.DuckDBPyConnection) -> list[SourceFile]:
+    if table is not None:
+        return [table_source(table, reader)]
+    sources = []
+    given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
+    for split, patterns in given.items():
+        sources += find_sources(reader, patterns, split=split, file_format=options.format)
+    if not sources:
+        raise DataError("No input.", remedy="Name files with --input, or with --train, --valid and --test.")
+    return sources
+
+
+def _fingerprint(options: ConversionOptions, sources: list[SourceFile]) -> str:
+    stamps = []
+    for source in sources:
+        if source.format != "table":
+            stat = Path(source.path).stat()
+            stamps.append([source.path, stat.st_size, stat.st_mtime_ns])
+    return json.dumps([options.fingerprint(), __version__, stamps])
+
+
+class _Conversion:
+    def __init__(
+        self,
+        options: ConversionOptions,
+        sources: list[SourceFile],
+        roles: Roles,
+        table: pa.Table | None,
+        root: Path,
+        encoder: ExampleEncoder | None,
+        report: Progress,
+    ) -> None:
+        self.options = options
+        self.sources = sources
+        self.roles = roles
+        self.table = table
+        self.root = root
+        self.encoder = encoder
+        self.report = report
+
+    def run(self) -> Manifest:
+        work = WorkDatabase(self.root / "work", self.options.memory_limit)
+        try:
+            if self.table is not None:
+                table_source(self.table, work.connection)
+            manifest = self._run(work)
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
+        except duckdb.OutOfMemoryException as error:
+            raise DataError(
+                f"The work database ran out of memory or disk ({str(error).splitlines()[0]}).",
+                file=self.root,
+                remedy="Raise --memory-limit or free disk space, then run again with --resume.",
+            ) from error
+        finally:
+            work.close()
+        return manifest
+
+    def _run(self, work: WorkDatabase) -> Manifest:
+        options = self.options
+        with ThreadPoolExecutor(1) as pool:
+            checksums = pool.submit(self._checksums, work)
+            self.report("reading", 0, 0)
+            loaded = load_events(work, self.sources, self.roles, options.time_unit)
+            sizes = checksums.result()
+        self.report("filtering", 0, 0)
+        with work.stage("filter") as stage:
+            if not stage.done:
+                duplicates = make_sequences(work, options, loaded)
+                stage.facts.update({"consecutive_duplicates": duplicates, **filter_events(work, options)})
+            dropped = stage.facts
+        self.report("splitting", 0, 0)
+        with work.stage("split") as stage:
+            if not stage.done:
+                splits = [source.split for source in self.sources]
+                stage.facts.update(vars(assign_folds(work, options, loaded, splits)))
+            plan = SplitPlan(**stage.facts)
+        with work.stage("sequences") as stage:
+            if not stage.done:
+                stage.facts.update(build_sequences(work, loaded, plan, options.unknown_items))
+            facts = stage.facts
+        audit = None
+        if options.audit:
+            self.report("auditing", 0, 0)
+            with work.stage("audit") as stage:
+                if not stage.done:
+                    stage.facts.update(audit_splits(work, loaded, plan, options.unknown_items).model_dump())
+                audit = AuditRecord(**stage.facts)
+        vocabularies = {"item": read_vocabulary(work, "i")}
+        if self.roles.user:
+            vocabularies["user"] = read_vocabulary(work, "u")
+        records = self._write_vocabularies(vocabularies)
+        schema = _schema(loaded, vocabularies)
+        shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts)
+        manifest = self._manifest(work, loaded, plan, dropped, facts, sizes, records, shards, schema, audit)
+        if not options.dry_run:
+            (self.root / SCHEMA_NAME).write_text(schema.to_text())
+            temporary = self.root / f"{MANIFEST_NAME}.tmp"
+            temporary.write_text(manifest.to_json(), encoding="utf-8")
+            temporary.rename(self.root / MANIFEST_NAME)
+        return manifest
+
+    def _checksums(self, work: WorkDatabase) -> list[tuple[int, str]]:
+        cache = self.root / "work" / "checksums.json"
+        if cache.exists():
+            return [(size, digest) for size, digest in json.loads(cache.read_text())]
+        if self.table is not None:
+            return [(self.table.nbytes, _table_checksum(self.table.select(list(self.roles.columns()))))]
+        sizes = [source.checksum() for source in self.sources]
+        temporary = cache.with_suffix(".tmp")
+        temporary.write_text(json.dumps(sizes))
+        temporary.rename(cache)
+        return sizes
+
+    def _write_vocabularies(self, vocabularies: dict[str, Vocabulary]) -> dict[str, VocabularyRecord]:
+        records = {}
+        for name, vocabulary in vocabularies.items():
+            content = vocabulary.to_parquet()
+            if not self.options.dry_run:
+                (self.root / "vocab").mkdir(exist_ok=True)
+                (self.root / "vocab" / f"{name}.parquet").write_bytes(content)
+            records[name] = VocabularyRecord(
+                path=f"vocab/{name}.parquet",
+                id_type=vocabulary.id_type,
+                size=vocabulary.size,
+                content_sha256=vocabulary.content_hash,
+                bytes=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+            )
+        return records
+
+    def _write_shards(
+        self, work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, facts: dict[str, Any]
+    ) -> dict[str, list[ShardRecord]]:
+        encoder = self.encoder or best_encoder()
+        total = sum(facts[split]["sequences"] for split in SPLITS)
+        done = 0
+        shards = {}
+        for fold, split in enumerate(SPLITS):
+            sequences = facts[split]["sequences"]
+            if not sequences:
+                continue
+            bounds = shard_bounds(sequences, self.options.shards)
+            journal = self.root / "work" / f"{split}.jsonl"
+            writer = ShardWriter(self.root, split, bounds, self.options.compression, encoder, journal)
+            written = bounds[len(writer.records)]
+
+            def advance(count: int) -> None:
+                nonlocal written
+                written += count
+                self.report("writing", done + written, total)  # noqa: B023
+
+            self.report("writing", done + written, total)
+            if not writer.done:
+                first = writer.first_rank
+                contexts = work.stream(example_contexts(loaded, split, first), _STREAM_SEQUENCES)
+                events = work.stream(example_events(plan, fold, self.options.unknown_items, first), _STREAM_EVENTS)
+                writer.write(contexts, events, advance)
+            shards[split] = writer.records
+            done += sequences
+        return shards
+
+    def _manifest(
+        self,
+        work: WorkDatabase,
+        loaded: LoadedEvents,
+        plan: SplitPlan,
+        dropped: dict[str, int],
+        facts: dict[str, Any],
+        sizes: list[tuple[int, str]],
+        vocabularies: dict[str, VocabularyRecord],
+        shards: dict[str, list[ShardRecord]],
+        schema: DatasetSchema,
+        audit: AuditRecord | None,
+    ) -> Manifest:
+        options = self.options
+        fields = set(SplitRecord.model_fields) - {"shards"}
+        splits = {
+            split: SplitRecord(**{name: facts[split][name] for name in fields}, shards=shards.get(split, []))
+            for split in SPLITS
+            if facts[split]["sequences"]
+        }
+        letter = "u" if self.roles.user else "s"
+        used = " UNION ".join(f"SELECT q FROM sequences_{split}" for split in splits)
+        sequences, users = work.row(f"SELECT count(*), count(DISTINCT {letter}) FROM ({used}) JOIN keys USING (q)")
+        unknown = sum(facts[split]["unknown_item_events"] for split in ("valid", "test"))
+        unknown = unknown if options.unknown_items == "drop" else 0
+        written = sum(facts[split]["written_events"] for split in SPLITS)
+        short = sum(facts[split]["own_events"] for split in SPLITS) - unknown - written
+        return Manifest(
+            producer=f"tfrec {__version__}",
+            sources=[
+                SourceRecord(
+                    path=source.path,
+                    format=source.format,
+                    split=source.split,
+                    bytes=size,
+                    sha256=digest,
+                    events=events,
+                )
+                for source, (size, digest), events in zip(self.sources, sizes, loaded.rows, strict=True)
+            ],
+            columns=ColumnRecord(
+                user=self.roles.user,
+                session=self.roles.session,
+                item=self.roles.item,
+                time=self.roles.time,
+                user_id_type=loaded.id_types[letter],
+                item_id_type=loaded.id_types["i"],
+                time_unit=loaded.time_unit,
+                time_unit_reason=loaded.time_unit_reason,
+            ),
+            filters=FilterRecord(
+                session_gap_seconds=options.session_gap,
+                drop_consecutive_duplicates=options.drop_consecutive_duplicates,
+                mode=options.filter_mode,
+                min_seq_len=options.min_seq_len,
+                min_item_count=options.min_item_count,
+            ),
+            split=SplitRuleRecord(
+                rule=plan.rule,
+                boundaries=plan.boundaries,
+                parameters=plan.parameters,
+                unknown_items=options.unknown_items,
+                note=plan.note,
+            ),
+            seed=options.seed,
+            counts=CountRecord(
+                events_read=sum(loaded.rows),
+                events=written,
+                sequences=sequences,
+                users=users,
+                items=vocabularies["item"].size - 2,
+                dropped_events={
+                    "consecutive_duplicates": dropped["consecutive_duplicates"],
+                    "rare_items": dropped["rare_items"],
+                    "short_sequences": dropped["short_sequences"],
+                    "crossing_a_boundary": plan.truncated,
+                    "unknown_items": unknown,
+                    "too_short_in_split": short,
+                },
+                dropped_sequences={"before_split": dropped["sequences"]},
+            ),
+            first_time=min(record.first_time for record in splits.values()),
+            last_time=max(record.last_time for record in splits.values()),
+            compression=options.compression,
+            vocabularies=vocabularies,
+            splits=splits,
+            schema_hash=schema.hash,
+            audit=audit,
+        )
+
+
+def _schema(loaded: LoadedEvents, vocabularies: dict[str, Vocabulary]) -> DatasetSchema:
+    def indices(name: str, shape: Any, vocabulary: Vocabulary) -> FeatureSpec:
+        return FeatureSpec(
+            name=name,
+            dtype="int64",
+            shape=shape,
+            vocabulary=name,
+            vocabulary_size=vocabulary.size,
+            vocabulary_sha256=vocabulary.content_hash,
+            id_type=vocabulary.id_type,
+        )
+
+    letter = "u" if loaded.roles.user else "s"
+    features = [
+        indices("item", "sequence", vocabularies["item"]),
+        FeatureSpec(name="timestamp", dtype="int64", shape="sequence"),
+        FeatureSpec(name="user_id", dtype=loaded.id_types[letter], shape="scalar"),
+    ]
+    if "user" in vocabularies:
+        features.append(indices("user", "scalar", vocabularies["user"]))
+    features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
+    return DatasetSchema(features=features)
+
+
+def _table_checksum(table: pa.Table) -> str:
+    digest = hashlib.sha256()
+
+    class _Sink:
+        closed = False
+
+        def write(self, data: Any) -> None:
+            digest.update(data)
+
+        def flush(self) -> None:
+            return None
+
+    with pa.ipc.new_stream(pa.PythonFile(_Sink(), mode="w"), table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return digest.hexdigest()
+
+
+__all__ = ["ConversionOptions", "convert"]

@@ -1,0 +1,141 @@
+"""What `tfrec.convert` can be asked to do."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfrec.errors import ConfigError, did_you_mean
+
+SplitRule = Literal["given", "session_time", "session_time_last", "leave_one_out", "global_time", "random_user"]
+InputFormat = Literal["parquet", "csv", "tsv", "inter", "jsonl"]
+TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
+
+
+class ConversionOptions(BaseModel):
+    """Options of a conversion; the fields are the flags of `python -m tfrec.convert`.
+
+    Attributes:
+        output: Dataset directory to write.
+        input: Files, globs or directories, when the split is made here.
+        train: Files of the training split, when splits are given.
+        valid: Files of the validation split.
+        test: Files of the test split.
+        format: Format of all inputs; None = by file name.
+        user_col: Column of user ids. Without session column or gap, a user's events are one sequence.
+        session_col: Column of session ids; a session is one sequence.
+        item_col: Column of item ids.
+        time_col: Column of event times.
+        time_unit: Unit of numeric times; `auto` chooses by the largest value.
+        session_gap: Seconds of inactivity after which a user's next event begins a new session (needs `user_col`).
+        drop_consecutive_duplicates: Collapse runs of one item within a sequence to their first event.
+        min_item_count: Drop items with fewer events.
+        min_seq_len: Drop sequences with fewer events (at least 2).
+        filter_mode: `fixpoint` repeats both filters until nothing changes; `single_pass` drops short sequences, rare
+            items and short sequences again, once.
+        split: Split rule; None = `given` with train files, `session_time` for sessions, else `global_time`.
+        test_days: Days in test; None = 1 for the session rules (`global_time` then goes by fraction).
+        valid_days: Days in valid; None = 0.
+        test_fraction: Share of events (`global_time`) or users (`random_user`) in test.
+        valid_fraction: Share of events or users in valid.
+        split_time: The instant from which `session_time` counts days backwards, in milliseconds since the epoch;
+            None = the last event.
+        unknown_items: `drop` valid and test events of items without training events, or keep them as index 1 (`oov`).
+        shards: Shards per split; None = one per 50,000 sequences, 1 to 64.
+        compression: Compression of shards.
+        seed: Seed of `random_user`.
+        audit: Look for leakage between splits.
+        overwrite: Replace an existing dataset.
+        resume: Go on with a conversion that was interrupted.
+        dry_run: Check everything, write nothing.
+        memory_limit: Memory for sorting and joining, as duckdb writes it; more goes to disk.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: str
+    input: tuple[str, ...] = ()
+    train: tuple[str, ...] = ()
+    valid: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    format: InputFormat | None = None
+    user_col: str | None = None
+    session_col: str | None = None
+    item_col: str = "item_id"
+    time_col: str = "timestamp"
+    time_unit: TimeUnit = "auto"
+    session_gap: float | None = Field(default=None, gt=0)
+    drop_consecutive_duplicates: bool = False
+    min_item_count: int = Field(default=1, ge=1)
+    min_seq_len: int = Field(default=2, ge=2)
+    filter_mode: Literal["fixpoint", "single_pass"] = "fixpoint"
+    split: SplitRule | None = None
+    test_days: float | None = Field(default=None, gt=0)
+    valid_days: float | None = Field(default=None, ge=0)
+    test_fraction: float = Field(default=0.1, ge=0, lt=1)
+    valid_fraction: float = Field(default=0.1, ge=0, lt=1)
+    split_time: int | None = None
+    unknown_items: Literal["drop", "oov"] = "drop"
+    shards: int | None = Field(default=None, ge=1, le=99_999)
+    compression: Literal["none", "gzip"] = "none"
+    seed: int = 0
+    audit: bool = False
+    overwrite: bool = False
+    resume: bool = False
+    dry_run: bool = False
+    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)? ?([KMGT]i?B)$")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ConversionOptions:
+        given = bool(self.train or self.valid or self.test)
+        if given and self.input:
+            raise ConfigError("`--input` and `--train`/`--valid`/`--test` exclude each other.", remedy="Give one kind.")
+        if given and not self.train:
+            raise ConfigError("`--valid` and `--test` need `--train`.", remedy="Name the training files with --train.")
+        if given and self.split not in (None, "given"):
+            raise ConfigError(
+                f"`--split {self.split}` with `--train`: files given per split are not split again.",
+                remedy="Drop --split, or pass the files with --input.",
+            )
+        if self.split == "given" and not given:
+            raise ConfigError(
+                "`--split given` needs `--train`.", remedy="Name the files with --train, --valid, --test."
+            )
+        if self.session_gap is not None and self.session_col is not None:
+            raise ConfigError(
+                "`--session-gap` makes sessions of users; there are sessions already in `--session-col`.",
+                remedy="Drop one of the two.",
+            )
+        if self.test_fraction + self.valid_fraction >= 1:
+            raise ConfigError(
+                f"`--valid-fraction` {self.valid_fraction} and `--test-fraction` {self.test_fraction} leave no "
+                "training data.",
+                remedy="Their sum must be below 1.",
+            )
+        return self
+
+    def fingerprint(self) -> str:
+        """sha256 over everything that decides the bytes of the dataset, given the input."""
+        text = self.model_dump_json(exclude={"output", "overwrite", "resume", "dry_run", "memory_limit"})
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_options(**values: Any) -> ConversionOptions:
+    """Returns the options made of flag values; what pydantic rejects becomes a ConfigError that names the flag.
+
+    Raises:
+        ConfigError: An unknown option, a value outside its domain, or options that exclude each other.
+    """
+    try:
+        return ConversionOptions(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"Unknown option `{name}`.", remedy=did_you_mean(name, ConversionOptions.model_fields)
+            ) from error
+        flag = f"--{name.replace('_', '-')}"
+        raise ConfigError(f"`{flag}` is `{first['input']}`: {first['msg']}.", remedy="See --help.") from error

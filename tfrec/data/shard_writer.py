@@ -1,0 +1,212 @@
+"""Streams the sorted events of a split into TFRecord shards."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import tensorflow as tf
+
+from tfrec.data.example_encoder import ExampleEncoder, FeatureColumn
+from tfrec.data.manifest import ShardRecord
+from tfrec.errors import DataError
+
+SEQUENCES_PER_SHARD = 50_000
+MOST_SHARDS = 64
+_CHUNK_EVENTS = 1 << 19
+_READ_BYTES = 1 << 20
+_RESTART = "Run the conversion again without --resume."
+
+
+def shard_bounds(sequences: int, shards: int | None) -> list[int]:
+    """Returns where shards begin, and the end: contiguous chunks of nearly equal numbers of sequences.
+
+    Args:
+        sequences: Sequences of the split.
+        shards: Number of shards; None = one per 50,000 sequences, at most 64. Never more than sequences.
+
+    Example:
+        >>> shard_bounds(10, 3)
+        [0, 3, 6, 10]
+    """
+    count = shards if shards is not None else min(MOST_SHARDS, -(-sequences // SEQUENCES_PER_SHARD))
+    count = max(1, min(count, sequences))
+    return [number * sequences // count for number in range(count + 1)]
+
+
+class ShardWriter:
+    """Writes the shards of one split, each whole or not at all, and remembers finished ones.
+
+    Args:
+        root: Directory that becomes the dataset.
+        split: Name of the split; a directory of that name is made.
+        bounds: From `shard_bounds`.
+        compression: `none` or `gzip`.
+        encoder: Encoder of examples.
+        journal: File with one JSON line per finished shard; read first, so that finished shards are not written again.
+    """
+
+    def __init__(
+        self, root: Path, split: str, bounds: list[int], compression: str, encoder: ExampleEncoder, journal: Path
+    ) -> None:
+        self._root = root
+        self._split = split
+        self._bounds = bounds
+        self._suffix = ".tfrecord.gz" if compression == "gzip" else ".tfrecord"
+        self._options = tf.io.TFRecordOptions(compression_type="GZIP" if compression == "gzip" else "")
+        self._encoder = encoder
+        self._journal = journal
+        self.records: list[ShardRecord] = []
+        if journal.exists():
+            lines = [line for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            self.records = [ShardRecord.model_validate_json(line) for line in lines]
+            journal.write_text("".join(lines))
+        (root / split).mkdir(exist_ok=True)
+
+    @property
+    def first_rank(self) -> int:
+        """Rank of the first sequence that is not in a finished shard."""
+        return self._bounds[len(self.records)]
+
+    @property
+    def done(self) -> bool:
+        """Whether all shards are finished."""
+        return len(self.records) == len(self._bounds) - 1
+
+    def write(
+        self,
+        contexts: Iterator[pa.RecordBatch],
+        events: Iterator[pa.RecordBatch],
+        progress: Callable[[int], None],
+    ) -> list[ShardRecord]:
+        """Writes all shards from `first_rank` on.
+
+        Args:
+            contexts: Per sequence `user_id`, optionally `user`, `length`, `num_targets`.
+            events: Per event `item`, `timestamp`, sequence after sequence.
+            progress: Called with the number of sequences written since the last call.
+
+        Returns:
+            The records of all shards, finished earlier or now.
+        """
+        stream = _EventStream(events)
+        writer, shard_events = None, 0
+        rank = self.first_rank
+        for chunk in _chunks(contexts):
+            lengths = chunk["length"].to_numpy()
+            columns = self._columns(chunk, lengths, stream)
+            encoded = self._encoder.encode(columns)
+            start = 0
+            while start < len(encoded):
+                if writer is None:
+                    writer, shard_events = tf.io.TFRecordWriter(str(self._path(".tmp")), self._options), 0
+                stop = min(len(encoded), start + self._bounds[len(self.records) + 1] - rank)
+                write = writer.write
+                for record in encoded[start:stop]:
+                    write(record)
+                shard_events += int(lengths[start:stop].sum())
+                rank += stop - start
+                start = stop
+                if rank == self._bounds[len(self.records) + 1]:
+                    writer.close()
+                    writer = None
+                    self._finish(shard_events)
+            progress(len(encoded))
+        if not self.done:
+            problem = f"The split `{self._split}` ended after {rank} of {self._bounds[-1]} sequences."
+            raise DataError(problem, remedy=_RESTART)
+        return self.records
+
+    def _path(self, ending: str = "") -> Path:
+        count = len(self._bounds) - 1
+        return self._root / self._split / f"part-{len(self.records):05d}-of-{count:05d}{self._suffix}{ending}"
+
+    def _columns(self, chunk: pa.Table, lengths: npt.NDArray[np.int64], stream: _EventStream) -> list[FeatureColumn]:
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        item, timestamp = stream.take(int(offsets[-1]))
+        single = np.arange(len(lengths) + 1, dtype=np.int64)
+        columns = [FeatureColumn("item", item, offsets), FeatureColumn("timestamp", timestamp, offsets)]
+        for name in chunk.column_names:
+            if name == "length":
+                continue
+            array = chunk[name].combine_chunks()
+            array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+            if pa.types.is_int64(array.type):
+                columns.append(FeatureColumn(name, array.to_numpy(zero_copy_only=False), single))
+            else:
+                columns.append(FeatureColumn(name, *_string_buffers(array)))
+        return columns
+
+    def _finish(self, events: int) -> None:
+        """Renames the shard just written to its final name and notes it in the journal."""
+        temporary, path = self._path(".tmp"), self._path()
+        number = len(self.records)
+        temporary.rename(path)
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+                size += len(block)
+        record = ShardRecord(
+            path=str(path.relative_to(self._root)),
+            sequences=self._bounds[number + 1] - self._bounds[number],
+            events=events,
+            bytes=size,
+            sha256=digest.hexdigest(),
+        )
+        with self._journal.open("a") as journal:
+            journal.write(json.dumps(record.model_dump()) + "\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+        self.records.append(record)
+
+
+class _EventStream:
+    """Hands out any number of events from batches of any size."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._rest: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        self._size = 0
+
+    def take(self, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        while self._size < count:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise DataError(f"{count - self._size} events are missing from the work database.", remedy=_RESTART)
+            self._rest.append((batch.column(0).to_numpy(), batch.column(1).to_numpy()))
+            self._size += batch.num_rows
+        item = np.concatenate([part[0] for part in self._rest]) if len(self._rest) != 1 else self._rest[0][0]
+        timestamp = np.concatenate([part[1] for part in self._rest]) if len(self._rest) != 1 else self._rest[0][1]
+        self._rest = [(item[count:], timestamp[count:])]
+        self._size -= count
+        return item[:count], timestamp[:count]
+
+
+def _chunks(contexts: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Cuts batches of sequences so that each holds about `_CHUNK_EVENTS` events or one longer sequence."""
+    for batch in contexts:
+        table = pa.Table.from_batches([batch])
+        bins = np.cumsum(table["length"].to_numpy()) // _CHUNK_EVENTS
+        cuts = [0, *(np.flatnonzero(np.diff(bins)) + 1).tolist(), batch.num_rows]
+        for start, stop in itertools.pairwise(cuts):
+            if stop > start:
+                yield table.slice(start, stop - start)
+
+
+def _string_buffers(array: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The bytes of all strings after each other, and their offsets."""
+    array = array.cast(pa.large_binary())
+    _, offset_buffer, data = array.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    values = np.frombuffer(data, np.uint8)[first:last] if data is not None else np.zeros(0, np.uint8)
+    return values, offsets - first

@@ -1,0 +1,229 @@
+"""Input files: which they are, in which format, and which columns they have."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from tfrec.data.sql import identifier, literal
+from tfrec.errors import DataError
+
+TEXT_FORMATS = ("csv", "tsv", "inter", "jsonl")
+TABLE_NAME = "input_table"
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".inter": "inter",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+_JSON_SAMPLE_LINES = 1000
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file, or the table handed to `convert`.
+
+    Attributes:
+        path: Path as given or found by a glob.
+        format: `parquet`, one of `TEXT_FORMATS`, or `table`.
+        split: The split the user assigned it to.
+        named: Named by the user, not found by a glob or in a directory.
+        columns: Column name (without RecBole's `:type`) to duckdb type; text formats have only VARCHAR.
+        headers: Column names as they stand in the file, in order.
+    """
+
+    path: str
+    format: str
+    split: str | None
+    named: bool
+    columns: dict[str, str]
+    headers: tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether ids and times must be parsed from text."""
+        return self.format in TEXT_FORMATS
+
+    def relation(self) -> str:
+        """Returns the SQL table expression that reads the file, columns named as in `columns`, rows in file order."""
+        if self.format == "table":
+            return TABLE_NAME
+        if self.format == "parquet":
+            return f"read_parquet({literal(self.path)})"
+        types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.columns)
+        if self.format == "jsonl":
+            return f"read_json({literal(self.path)}, format='newline_delimited', columns={{{types}}})"
+        delimiter, quote = (",", '"') if self.format == "csv" else ("\t", "")
+        return (
+            f"read_csv({literal(self.path)}, auto_detect=false, header=true, delim={literal(delimiter)}, "
+            f"quote={literal(quote)}, escape={literal(quote)}, nullstr='', columns={{{types}}})"
+        )
+
+    def value(self, database: duckdb.DuckDBPyConnection, column: str, row: int) -> object:
+        """Returns the value of one cell, for error messages; `row` counts from 1."""
+        found = database.execute(
+            f"SELECT {identifier(column)} FROM {self.relation()} LIMIT 1 OFFSET {row - 1}"
+        ).fetchone()
+        return None if found is None else found[0]
+
+    def checksum(self) -> tuple[int, str]:
+        """Returns the size in bytes and the sha256 of the file."""
+        digest, size = hashlib.sha256(), 0
+        with Path(self.path).open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+        return size, digest.hexdigest()
+
+
+def find_sources(
+    database: duckdb.DuckDBPyConnection, patterns: tuple[str, ...], *, split: str | None, file_format: str | None
+) -> list[SourceFile]:
+    """Expands files, globs and directories and reads the column names of every file.
+
+    Args:
+        database: A connection, to read Parquet schemas with.
+        patterns: What the user gave; a directory stands for all files in it (recursively) with a known suffix.
+        split: The split all of them belong to.
+        file_format: Format of all files; None = by suffix, `.gz` ignored for text formats.
+
+    Returns:
+        The files, in the order given, each glob or directory sorted by path.
+
+    Raises:
+        DataError: No such file, nothing matches, an unknown suffix, an empty or unreadable file, a damaged header.
+    """
+    sources = []
+    for pattern in patterns:
+        for path, named in _expand(pattern, file_format):
+            kind = file_format or _format_of(path)
+            if Path(path).stat().st_size == 0:
+                raise DataError("The file is empty.", file=path, remedy="Remove it from the input or write it again.")
+            headers, columns = _columns(database, path, kind)
+            sources.append(SourceFile(path, kind, split, named, columns, headers))
+    return sources
+
+
+def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection) -> SourceFile:
+    """Makes an in-memory arrow table a source; it is registered with the connection.
+
+    Raises:
+        DataError: The table has no rows.
+    """
+    if not table.num_rows:
+        raise DataError("The table has no rows.", file="<table>", remedy="Pass a table with events.")
+    database.register(TABLE_NAME, table)
+    columns = _described(database, TABLE_NAME)
+    return SourceFile("<table>", "table", None, True, columns, tuple(columns))
+
+
+def _expand(pattern: str, file_format: str | None) -> list[tuple[str, bool]]:
+    path = Path(pattern)
+    if path.is_dir():
+        found = [
+            str(name)
+            for name in sorted(path.rglob("*"))
+            if name.is_file() and not name.name.startswith((".", "_")) and (file_format or _suffix(name) in _SUFFIXES)
+        ]
+        if not found:
+            known = ", ".join(_SUFFIXES)
+            raise DataError("No data file in the directory.", file=pattern, remedy=f"Known suffixes: {known}.")
+        return [(name, False) for name in found]
+    if path.is_file():
+        return [(pattern, True)]
+    if glob.has_magic(pattern):
+        found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
+        if not found:
+            raise DataError("No file matches the pattern.", file=pattern, remedy="Check the path and the quotes.")
+        return [(name, False) for name in found]
+    raise DataError("No such file or directory.", file=pattern, remedy="Check the path.")
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
+
+
+def _format_of(path: str) -> str:
+    suffix = _suffix(Path(path))
+    if suffix not in _SUFFIXES:
+        known = ", ".join(_SUFFIXES)
+        raise DataError(
+            f"Unknown suffix `{suffix}`.", file=path, remedy=f"Known: {known}. Name the format with --format."
+        )
+    return _SUFFIXES[suffix]
+
+
+def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    if kind == "parquet":
+        try:
+            columns = _described(database, f"read_parquet({literal(path)})")
+        except duckdb.Error as error:
+            raise DataError(
+                f"Not a readable Parquet file ({first_line(error)}).", file=path, remedy="Write the file again."
+            ) from error
+        return tuple(columns), columns
+    try:
+        if kind == "jsonl":
+            headers = _json_keys(path)
+        else:
+            with _open_text(path) as file:
+                line = file.readline()
+            headers = next(csv.reader([line])) if kind == "csv" else line.rstrip("\r\n").split("\t")
+    except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
+        raise DataError(
+            f"Not a readable text file ({error}).", file=path, remedy="Write it again as UTF-8, or give --format."
+        ) from error
+    names = [header.rsplit(":", 1)[0] if kind == "inter" else header for header in headers]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"The header names the column `{repeated[0]}` twice.", file=path, remedy="Rename one of them.")
+    return tuple(headers), dict.fromkeys(names, "VARCHAR")
+
+
+def _described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in database.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+
+
+def _open_text(path: str) -> io.TextIOBase:
+    if path.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+    return Path(path).open(encoding="utf-8-sig", newline="")
+
+
+def _json_keys(path: str) -> list[str]:
+    keys: dict[str, None] = {}
+    with _open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if number > _JSON_SAMPLE_LINES:
+                break
+            if not line.strip():
+                continue
+            try:
+                document = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"Not JSON ({error}).", file=path, row=number, remedy="Correct the line.") from error
+            if not isinstance(document, dict):
+                raise DataError("Not a JSON object.", file=path, row=number, remedy="Write one object per line.")
+            keys.update(dict.fromkeys(document))
+    return list(keys)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, without a final full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

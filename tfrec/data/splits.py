@@ -1,0 +1,196 @@
+"""Assignment of events to train, valid and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tfrec.data.conversion_options import ConversionOptions, SplitRule
+from tfrec.data.event_loader import LoadedEvents
+from tfrec.data.sql import literal
+from tfrec.data.work_database import WorkDatabase
+from tfrec.errors import DataError
+
+SPLITS = ("train", "valid", "test")
+DAY_MS = 86_400_000
+
+_NOTES = {
+    "given": "files given per split",
+    "session_time": "test sessions start in the last days; training sessions are cut at the boundary",
+    "session_time_last": "test sessions end in the last days (legacy RSC15 rule)",
+    "leave_one_out": "leaks across users in time",
+    "global_time": "no training event is later than the boundary",
+    "random_user": "whole users at random; leaks across users in time",
+}
+
+
+@dataclass
+class SplitPlan:
+    """How the events were split.
+
+    Attributes:
+        rule: The rule.
+        history: Whether an example of valid or test also holds the earlier events of its sequence.
+        boundaries: Milliseconds since the epoch, for the splits that begin at an instant.
+        parameters: Options that the rule used.
+        truncated: Events dropped because their training (or validation) sequence crosses a boundary.
+    """
+
+    rule: SplitRule
+    history: bool
+    boundaries: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, float | int | str | None] = field(default_factory=dict)
+    truncated: int = 0
+
+    @property
+    def note(self) -> str:
+        """What every report on this dataset says about the rule."""
+        return _NOTES[self.rule]
+
+
+def choose_rule(options: ConversionOptions, loaded: LoadedEvents) -> SplitRule:
+    """Returns the rule asked for, or the default one: `given`, `session_time` for sessions, else `global_time`."""
+    if options.split is not None:
+        return options.split
+    if options.train:
+        return "given"
+    return "session_time" if loaded.roles.session or options.session_gap is not None else "global_time"
+
+
+def assign_folds(
+    work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, file_splits: list[str | None]
+) -> SplitPlan:
+    """Makes the table or view `folded` (pos, q, i, t, ms, fold) with fold 0 train, 1 valid, 2 test.
+
+    Args:
+        work: The work database, with `filtered` and `keys`.
+        options: Rule and its parameters.
+        loaded: What was loaded.
+        file_splits: Split of each source, for the rule `given`.
+
+    Returns:
+        The plan.
+
+    Raises:
+        DataError: The rule leaves no training event.
+    """
+    rule = choose_rule(options, loaded)
+    ms = loaded.milliseconds
+    if rule == "given":
+        plan = SplitPlan(rule, True)
+        first_valid, first_test = _file_positions(loaded.rows, file_splits)
+        fold = f"CASE WHEN pos < {first_valid} THEN 0 WHEN pos < {first_test} THEN 1 ELSE 2 END"
+        work.run(f"CREATE VIEW folded AS SELECT *, {ms} AS ms, {fold} AS fold FROM filtered")
+    elif rule in ("session_time", "session_time_last"):
+        plan = _by_session(work, options, rule, ms)
+    elif rule == "leave_one_out":
+        plan = SplitPlan(rule, True)
+        window = "OVER (PARTITION BY q ORDER BY t DESC, pos DESC)"
+        work.run(
+            "CREATE TABLE folded AS SELECT pos, q, i, t, ms, "
+            "CASE WHEN back = 1 THEN 2 WHEN back = 2 AND n > 2 THEN 1 ELSE 0 END AS fold FROM "
+            f"(SELECT *, {ms} AS ms, row_number() {window} AS back, count(*) OVER (PARTITION BY q) AS n FROM filtered)"
+        )
+    elif rule == "global_time":
+        plan = _by_time(work, options, ms)
+    else:
+        plan = _by_user(work, options, loaded, ms)
+    if not work.scalar("SELECT count(*) FROM folded WHERE fold = 0"):
+        raise DataError(
+            f"The split rule `{rule}` leaves no training event.",
+            remedy="Make valid and test smaller (--test-days, --valid-days, --test-fraction, --valid-fraction).",
+        )
+    return plan
+
+
+def _file_positions(rows: list[int], file_splits: list[str | None]) -> tuple[int, int]:
+    sizes = dict.fromkeys(SPLITS, 0)
+    for count, split in zip(rows, file_splits, strict=True):
+        sizes[split or "train"] += count
+    return sizes["train"], sizes["train"] + sizes["valid"]
+
+
+def _by_session(work: WorkDatabase, options: ConversionOptions, rule: SplitRule, ms: str) -> SplitPlan:
+    test_days = 1.0 if options.test_days is None else options.test_days
+    valid_days = options.valid_days or 0.0
+    plan = SplitPlan(rule, False, parameters={"test_days": test_days, "valid_days": valid_days})
+    work.run(
+        f"CREATE TABLE spans AS SELECT q, min(ms) AS first, max(ms) AS last FROM (SELECT q, {ms} AS ms FROM filtered) "
+        "GROUP BY q"
+    )
+    end = options.split_time if options.split_time is not None else work.scalar("SELECT max(last) FROM spans")
+    when = "first" if rule == "session_time" else "last"
+    test = end - round(test_days * DAY_MS)
+    valid = test
+    plan.boundaries["test"] = test
+    if valid_days:
+        if rule == "session_time_last":
+            end = work.scalar(f"SELECT max(last) FROM spans WHERE last < {test}")
+            valid = test if end is None else end - round(valid_days * DAY_MS)
+        else:
+            valid = test - round(valid_days * DAY_MS)
+        plan.boundaries["valid"] = valid
+    work.run(
+        f"CREATE TABLE cut AS SELECT q, CASE WHEN {when} >= {test} THEN 2 WHEN {when} >= {valid} THEN 1 ELSE 0 END "
+        "AS fold FROM spans"
+    )
+    relation = f"(SELECT pos, q, i, t, {ms} AS ms, fold FROM filtered JOIN cut USING (q))"
+    if rule == "session_time":
+        inside = f"ms < CASE fold WHEN 0 THEN {valid} WHEN 1 THEN {test} ELSE ms + 1 END"
+        work.run(f"CREATE TABLE folded AS SELECT * FROM {relation} WHERE {inside}")
+        left, all_events = work.row("SELECT (SELECT count(*) FROM folded), (SELECT count(*) FROM filtered)")
+        plan.truncated = all_events - left
+    else:
+        work.run(f"CREATE TABLE folded AS SELECT * FROM {relation}")
+    return plan
+
+
+def _by_time(work: WorkDatabase, options: ConversionOptions, ms: str) -> SplitPlan:
+    plan = SplitPlan("global_time", True)
+    work.run(f"CREATE TABLE timed AS SELECT *, {ms} AS ms FROM filtered")
+    if options.test_days is not None:
+        valid_days = options.valid_days or 0.0
+        plan.parameters.update(test_days=options.test_days, valid_days=valid_days)
+        test = work.scalar("SELECT max(ms) FROM timed") - round(options.test_days * DAY_MS)
+        valid = test - round(valid_days * DAY_MS)
+    else:
+        plan.parameters.update(test_fraction=options.test_fraction, valid_fraction=options.valid_fraction)
+        test = _time_of_last(work, options.test_fraction)
+        valid = _time_of_last(work, options.test_fraction + options.valid_fraction)
+    plan.boundaries["test"] = test
+    if valid < test:
+        plan.boundaries["valid"] = valid
+    fold = f"CASE WHEN ms >= {test} THEN 2 WHEN ms >= {valid} THEN 1 ELSE 0 END"
+    work.run(f"CREATE VIEW folded AS SELECT *, {fold} AS fold FROM timed")
+    return plan
+
+
+def _time_of_last(work: WorkDatabase, fraction: float) -> int:
+    """The time of the first of the last `fraction` of events; after the last event when that is none."""
+    count = work.scalar("SELECT count(*) FROM timed")
+    last = int(count * fraction + 1e-9)
+    if last == 0:
+        after: int = work.scalar("SELECT max(ms) + 1 FROM timed")
+        return after
+    share = (count - last + 1) / count
+    # quantile_disc returns the value at position ceil(share * count), counted from 1.
+    found: int = work.scalar(f"SELECT quantile_disc(ms, {share - 0.5 / count!r}) FROM timed")
+    return found
+
+
+def _by_user(work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, ms: str) -> SplitPlan:
+    plan = SplitPlan("random_user", False)
+    plan.parameters.update(
+        seed=options.seed, test_fraction=options.test_fraction, valid_fraction=options.valid_fraction
+    )
+    letter = "u" if "u" in loaded.id_types else "s"
+    owners = f"SELECT q, {letter} AS o FROM keys"
+    if loaded.id_types[letter] == "string":
+        owners = f"SELECT q, id AS o FROM keys JOIN ids_{letter} ON code = {letter}"
+    share = f"md5_number_upper({literal(f'{options.seed}:')} || CAST(o AS VARCHAR)) / 18446744073709551616.0"
+    test, valid = options.test_fraction, options.test_fraction + options.valid_fraction
+    work.run(
+        f"CREATE TABLE cut AS SELECT q, CASE WHEN share < {test!r} THEN 2 WHEN share < {valid!r} THEN 1 ELSE 0 END "
+        f"AS fold FROM (SELECT q, {share} AS share FROM ({owners}))"
+    )
+    work.run(f"CREATE TABLE folded AS SELECT pos, q, i, t, {ms} AS ms, fold FROM filtered JOIN cut USING (q)")
+    return plan
