@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from tfrec.losses.masking import MASKED_LOGIT
+from tfrec.losses.weighting import log_weights
 
 
 def cross_entropy(
-    scores: tf.Tensor, target_columns: tf.Tensor, column_mask: tf.Tensor, *, label_smoothing: float = 0.0
+    scores: tf.Tensor, target_columns: tf.Tensor, column_weights: tf.Tensor, *, label_smoothing: float = 0.0
 ) -> tf.Tensor:
     """Cross-entropy of the target among the candidates, computed from logits.
 
     With `K` candidates and smoothing `e`: `(1 - e K / (K - 1)) (-log p_target) + e / (K - 1) sum_j (-log p_j)`.
 
     Args:
-        scores: float `[rows, candidates]`, logits (after the logQ correction if there is one).
+        scores: float `[rows, candidates]`, logits.
         target_columns: int `[rows]`.
-        column_mask: bool `[candidates]`, False for columns that are not candidates.
+        column_weights: float `[candidates]`, how often each candidate occurs; 0 masks it.
         label_smoothing: Smoothing `e` in [0, 1).
 
     Returns:
-        Loss per row, float `[rows]`. Meaningless (but finite) where the target's own column is masked.
+        Loss per row, float `[rows]`. Finite where the target's own column is masked.
 
     Reference: GRU4Rec `cross-entropy` and `xe_logit`, which are equal in exact arithmetic.
     Differences: the reference takes `-log(p + 1e-24)` of a computed softmax; the logit form needs no such guard.
     """
-    masked = tf.where(column_mask, scores, MASKED_LOGIT)  # [rows, candidates]
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(target_columns, masked)  # [rows]
+    weighted = scores + log_weights(column_weights)  # [rows, candidates]
+    target = tf.one_hot(target_columns, tf.shape(scores)[1], dtype=scores.dtype)  # [rows, candidates]
+    loss = log_normaliser_minus_target(weighted, scores, target)  # [rows]
     if label_smoothing == 0.0:
         return loss
-    candidates = tf.reduce_sum(tf.cast(column_mask, scores.dtype))
-    log_normaliser = tf.reduce_logsumexp(masked, axis=-1)  # [rows]
-    all_columns = candidates * log_normaliser - tf.reduce_sum(tf.where(column_mask, scores, 0.0), axis=-1)  # [rows]
+    candidates = tf.reduce_sum(column_weights)
+    log_normaliser = tf.reduce_logsumexp(weighted, axis=-1)  # [rows]
+    all_columns = candidates * log_normaliser - tf.linalg.matvec(scores, column_weights)  # [rows]
     share = label_smoothing / tf.maximum(candidates - 1.0, 1.0)
     return (1.0 - share * candidates) * loss + share * all_columns
+
+
+@tf.custom_gradient
+def log_normaliser_minus_target(
+    weighted: tf.Tensor, scores: tf.Tensor, target: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, None]]]:
+    """`logsumexp(weighted) - scores[target]` per row, keeping one softmax for the gradient.
+
+    Args:
+        weighted: float `[rows, candidates]`, logits of the normaliser.
+        scores: float `[rows, candidates]`, logits of the targets.
+        target: one-hot `[rows, candidates]`.
+
+    Returns:
+        float `[rows]`.
+    """
+    highest = tf.reduce_max(weighted, axis=-1, keepdims=True)  # [rows, 1]
+    exponentials = tf.exp(weighted - highest)  # [rows, candidates]
+    total = tf.reduce_sum(exponentials, axis=-1, keepdims=True)  # [rows, 1]
+    loss = (tf.math.log(total) + highest)[:, 0] - tf.reduce_sum(scores * target, axis=-1)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+        scale = upstream[:, tf.newaxis]  # [rows, 1]
+        return exponentials * (scale / total), -target * scale, None
+
+    return loss, gradient

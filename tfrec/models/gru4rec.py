@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec.config.gru4rec_config import GRU4RecConfig
 from tfrec.layers.gru_stack import GRUStack
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
-from tfrec.losses.candidate_objective import CandidateObjective
+from tfrec.losses.candidate_objective import CandidateObjective, Candidates
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
 from tfrec.registry import register_model
 
@@ -133,9 +133,15 @@ class GRU4Rec(FactorisedRecommender):
             state = tuple(tf.where(starts[:, tf.newaxis], 0.0, layer) for layer in state)
             dropout_seed = tf.stack([self.seed + 1, first_step + step])
             with tf.GradientTape() as tape:
-                inputs = self._inputs(block["inputs"][step], dropout_seed=dropout_seed)
-                state = self.stack.step(inputs, state, dropout_seed=dropout_seed)
-                loss = objective(state[-1], block["targets"][step], active, self.items, negatives[step])
+                loss, state = self._mini_batch_loss(
+                    objective,
+                    inputs=block["inputs"][step],
+                    targets=block["targets"][step],
+                    negatives=negatives[step],
+                    active=active,
+                    state=state,
+                    dropout_seed=dropout_seed,
+                )
                 cost = loss / lanes
             variables = self.trainable_variables
             gradients = tape.gradient(cost, [variable.value for variable in variables])
@@ -156,12 +162,46 @@ class GRU4Rec(FactorisedRecommender):
         self.step_counter.update_state(tf.cast(num_steps, tf.float32))
         return self.get_metrics_result()
 
+    def _mini_batch_loss(
+        self,
+        objective: CandidateObjective,
+        *,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        negatives: tf.Tensor,
+        active: tf.Tensor,
+        state: State,
+        dropout_seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, State]:
+        """Returns the summed loss of one mini-batch and the new state.
+
+        Every distinct row of the item table is looked up once, so that its gradient arrives summed.
+        """
+        shared = self.config.embedding_mode == "shared"
+        lookups = [targets, negatives, inputs] if shared else [targets, negatives]
+        rows, position = tf.unique(tf.concat(lookups, axis=0))  # candidates first, in order of first appearance
+        lanes, count = tf.size(targets), tf.size(targets) + tf.size(negatives)
+        num_candidates = tf.reduce_max(position[:count]) + 1
+        ids = rows[:num_candidates]  # [candidates]
+        vectors = self.items(rows)  # [rows, dim]
+        if shared:
+            step_inputs = self._drop_inputs(tf.gather(vectors, position[count:]), dropout_seed)  # [lanes, dim]
+        else:
+            step_inputs = self._inputs(inputs, dropout_seed=dropout_seed)
+        state = self.stack.step(step_inputs, state, dropout_seed=dropout_seed)
+        scores = tf.matmul(state[-1], vectors[:num_candidates], transpose_b=True)  # [lanes, candidates]
+        scores = tf.cast(scores, tf.float32) + tf.gather(self.items.bias.value, ids)
+        candidates = Candidates(ids, position[:lanes], position[lanes:count])
+        return objective(scores, candidates, active), state
+
     def _inputs(self, items: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Turns indices int `[...]` into inputs of the first layer: float `[..., dim]`, or the indices themselves."""
         if self.config.embedding_mode == "none":
             return items
         table = self.items if self.inputs_table is None else self.inputs_table
-        vectors = table(items)  # [..., dim]
-        if dropout_seed is not None and self.config.dropout_embedding > 0.0:
-            vectors = tf.nn.experimental.stateless_dropout(vectors, self.config.dropout_embedding, dropout_seed)
-        return vectors
+        return self._drop_inputs(table(items), dropout_seed)
+
+    def _drop_inputs(self, vectors: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
+        if dropout_seed is None or self.config.dropout_embedding == 0.0:
+            return vectors
+        return tf.nn.experimental.stateless_dropout(vectors, self.config.dropout_embedding, dropout_seed)
