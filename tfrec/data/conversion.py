@@ -17,7 +17,7 @@ from tfrec.data.audit import audit_splits
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_loader import LoadedEvents, Roles, find_roles, load_events
-from tfrec.data.example_encoder import ExampleEncoder, best_encoder
+from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
 from tfrec.data.manifest import (
     MANIFEST_NAME,
@@ -66,7 +66,7 @@ def convert(
     Args:
         options: What to read and how to split it.
         table: An arrow table to convert instead of files.
-        encoder: Encoder of examples; default: the one of tfx_bsl when installed, else our own.
+        encoder: Encoder of examples; default: our own, whose bytes depend on nothing but the data.
         progress: Called as `progress(stage, done, total)`; total 0 means unknown.
 
     Returns:
@@ -232,7 +232,7 @@ class _Conversion:
     def _write_shards(
         self, work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, facts: dict[str, Any]
     ) -> dict[str, list[ShardRecord]]:
-        encoder = self.encoder or best_encoder()
+        encoder = self.encoder or NumpyEncoder()
         total = sum(facts[split]["sequences"] for split in SPLITS)
         done = 0
         shards = {}

@@ -38,16 +38,10 @@ class ExampleEncoder(Protocol):
         """Returns one serialized tf.Example per row."""
 
 
-def best_encoder() -> ExampleEncoder:
-    """Returns the encoder of tfx_bsl when it is installed, else our own; both give the same examples."""
-    try:
-        return TfxBslEncoder()
-    except ImportError:
-        return NumpyEncoder()
-
-
 class TfxBslEncoder:
-    """Encoder of tfx_bsl (C++).
+    """Encoder of tfx_bsl (C++): somewhat faster, but the order of features in an example differs between processes.
+
+    `convert` does not use it by default because it promises the same bytes for the same input.
 
     Raises:
         ImportError: tfx_bsl is not installed.
@@ -78,7 +72,7 @@ class TfxBslEncoder:
 
 
 class NumpyEncoder:
-    """Vectorised encoder of the tf.Example wire format in numpy; the work per batch is a few passes over its bytes.
+    """Vectorised encoder of the tf.Example wire format in numpy, with features in the order given.
 
     An Example is a Features message (field 1) with one map entry (field 1) per feature: key (field 1) and Feature
     (field 2), which holds an Int64List (field 3) of packed varints or a BytesList (field 1).
@@ -112,30 +106,46 @@ class _Varints:
     values: Ints
 
 
-@dataclass(frozen=True)
 class _Payload:
-    """A run of bytes per row."""
+    """The values of a feature as bytes: strings as they are, integers as packed varints."""
 
-    data: Bytes
-    offsets: Ints
+    def __init__(self, column: FeatureColumn) -> None:
+        self.column = column
+        self.sizes: Ints | None = None
+        self.starts = column.offsets  # where each row begins in the payload, [rows + 1]
+        if column.values.dtype != np.uint8:
+            self.sizes = _varint_size(column.values)  # [values]
+            self.value_starts = np.zeros(len(self.sizes) + 1, np.int64)
+            np.cumsum(self.sizes, out=self.value_starts[1:])
+            self.starts = self.value_starts[column.offsets]
+        self.lengths: Ints = np.diff(self.starts)  # [rows]
+
+    def put(self, out: Bytes, position: Ints) -> None:
+        """Writes every row's bytes to `out` at `position`, `[rows]`."""
+        values = self.column.values
+        shift = position - self.starts[:-1]  # [rows]
+        if self.sizes is None:
+            place = np.arange(self.starts[0], self.starts[-1]) + np.repeat(shift, self.lengths)
+            out[place] = values[self.starts[0] : self.starts[-1]]
+        else:
+            place = self.value_starts[:-1] + np.repeat(shift, np.diff(self.column.offsets))
+            _put_varints(out, place, values, self.sizes)
 
 
 def _entry(column: FeatureColumn) -> list[Any]:
     """The pieces of one map entry: bytes equal in all rows, one varint per row, or a payload."""
     name = column.name.encode()
-    if column.values.dtype == np.uint8:
-        payload, list_field = _Payload(column.values.view(np.uint8), column.offsets), b"\x0a"
-    else:
-        payload, list_field = _packed(column.values.astype(np.int64, copy=False), column.offsets), b"\x1a"
-    size = np.diff(payload.offsets)  # [rows]
+    payload = _Payload(column)
+    list_field = b"\x1a" if payload.sizes is not None else b"\x0a"
+    size = payload.lengths  # [rows]
     list_size = 1 + _varint_size(size) + size
     feature_size = 1 + _varint_size(list_size) + list_size
-    key = b"\x0a" + _varint(len(name)) + name
-    entry_size = len(key) + 1 + _varint_size(feature_size) + feature_size
+    key = b"\x0a" + _varint(len(name)) + name + b"\x12"
+    entry_size = len(key) + _varint_size(feature_size) + feature_size
     return [
         b"\x0a",
         _Varints(entry_size),
-        key + b"\x12",
+        key,
         _Varints(feature_size),
         list_field,
         _Varints(list_size),
@@ -145,16 +155,7 @@ def _entry(column: FeatureColumn) -> list[Any]:
     ]
 
 
-def _packed(values: Ints, offsets: Ints) -> _Payload:
-    """The values of every row as packed varints."""
-    sizes = _varint_size(values)  # [values]
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    data = np.zeros(int(ends[-1]), np.uint8)
-    _put_varints(data, ends[:-1], values, sizes)
-    return _Payload(data, ends[offsets])
-
-
-def _varint_size(values: Ints) -> Ints:
+def _varint_size(values: Ints | Bytes) -> Ints:
     """Bytes of each varint: one per 7 bits, 10 for negative numbers."""
     unsigned = values.view(np.uint64)
     size = np.ones(len(values), np.int64)
@@ -174,14 +175,16 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _put_varints(out: Bytes, position: Ints, values: Ints, sizes: Ints) -> None:
+def _put_varints(out: Bytes, position: Ints, values: Ints | Bytes, sizes: Ints) -> None:
     rest = values.view(np.uint64)
     for byte in range(int(sizes.max()) if len(sizes) else 0):
-        inside = sizes > byte
-        if not inside.all():
-            position, rest, sizes = position[inside], rest[inside], sizes[inside]
-        more = (sizes > byte + 1).astype(np.uint8) << 7
-        out[position + byte] = (rest & np.uint64(127)).astype(np.uint8) | more
+        more = sizes > byte + 1
+        low = rest.astype(np.uint8)  # keeps the low 8 bits
+        np.bitwise_and(low, 127, out=low)
+        np.bitwise_or(low, more.view(np.uint8) << 7, out=low)
+        out[position + byte] = low
+        if not more.all():
+            position, rest, sizes = position[more], rest[more], sizes[more]
         rest = rest >> np.uint64(7)
 
 
@@ -190,7 +193,8 @@ def _piece_lengths(piece: Any, rows: int) -> Ints:
         return np.full(rows, len(piece), np.int64)
     if isinstance(piece, _Varints):
         return _varint_size(piece.values)
-    return np.diff(piece.offsets)
+    lengths: Ints = piece.lengths
+    return lengths
 
 
 def _put(out: Bytes, position: Ints, piece: Any, length: Ints) -> None:
@@ -199,7 +203,5 @@ def _put(out: Bytes, position: Ints, piece: Any, length: Ints) -> None:
             out[position + number] = byte
     elif isinstance(piece, _Varints):
         _put_varints(out, position, piece.values, length)
-    elif len(piece.data):
-        # Row n's bytes move from its start in the payload to its position in the output.
-        shift = np.repeat(position - piece.offsets[:-1], length)
-        out[np.arange(piece.offsets[0], piece.offsets[-1]) + shift] = piece.data[piece.offsets[0] : piece.offsets[-1]]
+    else:
+        piece.put(out, position)
