@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from tfrec.errors import ConfigError
 
@@ -31,4 +32,6 @@ def prepare_environment() -> None:
             f"`KERAS_BACKEND` is `{os.environ['KERAS_BACKEND']}`; tfrec runs on TensorFlow only.",
             remedy="Unset KERAS_BACKEND or set it to `tensorflow`.",
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow logs missing GPU libraries as errors at every start; what matters arrives as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")

@@ -6,25 +6,17 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig
 from tfrec.config.strict_model import StrictModel, aliased
-
-
-class SyntheticConfig(StrictModel):
-    """Built-in clickstream, used when no data set is given."""
-
-    num_sessions: int = Field(20_000, ge=100, description="Sessions to generate.")
-    num_items: int = Field(2_000, ge=10, description="Catalogue size.")
-    num_categories: int = Field(40, ge=1, description="Categories that structure the catalogue.")
-    seed: int = Field(0, description="Seed of the generator.")
 
 
 class DataConfig(StrictModel):
     """Where events come from."""
 
     path: str | None = Field(None, description="Dataset directory of `tfrec.convert`; null: synthetic clickstream.")
-    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
+    synthetic: ClickstreamConfig = Field(default_factory=ClickstreamConfig)
 
 
 class EvaluationConfig(StrictModel):

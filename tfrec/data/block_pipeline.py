@@ -35,8 +35,8 @@ def session_block_dataset(
             is how a resumed run finds its place in an epoch.
 
     Returns:
-        A `tf.data.Dataset` of dicts: `inputs`, `targets` int32 and `starts`, `active` bool, all `[block_steps, lanes]`, and
-        `num_steps` int32 `[]`.
+        A `tf.data.Dataset` of dicts: `inputs`, `targets` int32 and `starts`, `active` bool, all `[block_steps, lanes]`,
+        and `num_steps` int32 `[]`.
     """
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:

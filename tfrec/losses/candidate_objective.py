@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.layers.activations import activation
 from tfrec.losses.bpr import bpr, bpr_max
-from tfrec.losses.cross_entropy import cross_entropy
+from tfrec.losses.cross_entropy import cross_entropy, limited
 from tfrec.losses.top1 import top1, top1_max
 from tfrec.sampling.popularity_sampler import PopularitySampler
 
@@ -71,7 +71,7 @@ class CandidateObjective:
             log_sampled = strength * self.sampler.log_weight(candidates.ids)
             weights = in_batch * tf.exp(-log_in_batch) + sampled * tf.exp(-log_sampled)
             losses = cross_entropy(scores, candidates.target_columns, weights)
-            losses += tf.gather(log_in_batch, candidates.target_columns)
+            losses = limited(losses + tf.gather(log_in_batch, candidates.target_columns))
         else:
             losses = self._loss_per_occurrence(scores, candidates, active)
         return tf.reduce_sum(tf.where(active, losses, 0.0))
@@ -79,8 +79,7 @@ class CandidateObjective:
     @property
     def _is_plain_cross_entropy(self) -> bool:
         config = self.config
-        is_cross_entropy = config.loss in ("cross-entropy", "xe_logit")
-        return is_cross_entropy and config.final_activation == "linear" and config.label_smoothing == 0.0
+        return config.loss == "cross-entropy" and config.final_activation == "linear" and config.label_smoothing == 0.0
 
     def _loss_per_occurrence(self, scores: tf.Tensor, candidates: Candidates, active: tf.Tensor) -> tf.Tensor:
         """The logQ correction differs between occurrences of one id, so each gets a column of its own."""
@@ -101,7 +100,10 @@ class CandidateObjective:
     def _loss(self, scores: tf.Tensor, target_columns: tf.Tensor, column_weights: tf.Tensor) -> tf.Tensor:
         config = self.config
         match config.loss:
-            case "cross-entropy" | "xe_logit":
+            case "cross-entropy":
+                losses = cross_entropy(scores, target_columns, column_weights, label_smoothing=config.label_smoothing)
+                return losses if config.label_smoothing else limited(losses)
+            case "xe_logit":
                 return cross_entropy(scores, target_columns, column_weights, label_smoothing=config.label_smoothing)
             case "bpr-max":
                 return bpr_max(

@@ -25,8 +25,7 @@ def cross_entropy(
     Returns:
         Loss per row, float `[rows]`. Finite where the target's own column is masked.
 
-    Reference: GRU4Rec `cross-entropy` and `xe_logit`, which are equal in exact arithmetic.
-    Differences: the reference takes `-log(p + 1e-24)` of a computed softmax; the logit form needs no such guard.
+    Reference: GRU4Rec `cross-entropy` and `xe_logit`.
     """
     weighted = scores + log_weights(column_weights)  # [rows, candidates]
     target = tf.one_hot(target_columns, tf.shape(scores)[1], dtype=scores.dtype)  # [rows, candidates]
@@ -38,6 +37,20 @@ def cross_entropy(
     all_columns = candidates * log_normaliser - tf.linalg.matvec(scores, column_weights)  # [rows]
     share = label_smoothing / tf.maximum(candidates - 1.0, 1.0)
     return (1.0 - share * candidates) * loss + share * all_columns
+
+
+def limited(loss: tf.Tensor) -> tf.Tensor:
+    """`-log(p + 1e-24)` of a loss `-log p`: a hopeless target (p below 1e-24) gives a loss of 55 and no gradient.
+
+    Args:
+        loss: Loss per row, float `[rows]`.
+
+    Returns:
+        float `[rows]`.
+
+    Reference: GRU4Rec `cross-entropy`. The limit keeps rare targets from throwing the model off at high learning rates.
+    """
+    return -tf.math.log(tf.exp(-loss) + 1e-24)
 
 
 @tf.custom_gradient

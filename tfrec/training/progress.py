@@ -44,6 +44,7 @@ class TrainingProgress(keras.callbacks.Callback):
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
         label = f"{epoch + 1}/{self.params['epochs']}"
         self._task = self._progress.add_task("", total=self.events_per_epoch, epoch=label, loss="-", rate="")

@@ -1,0 +1,136 @@
+"""One run from start to end: data, model, training, evaluation, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tfrec.config.load import dump_yaml
+from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import ConfigError, DataError
+from tfrec.evaluation.scorer import Scorer
+from tfrec.models.counting_recommender import CountingRecommender
+from tfrec.models.gru4rec import GRU4Rec
+from tfrec.models.sequence_recommender import SequenceRecommender
+from tfrec.training.checkpoints import list_checkpoints, save_checkpoint
+from tfrec.training.fit_session_parallel import fit_session_parallel, set_determinism
+from tfrec.training.measure import fit_baselines, measure, print_results, results_document
+from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model
+from tfrec.training.run_directory import RunDirectory
+from tfrec.training.run_manifest import run_manifest
+from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
+
+
+def run_experiment(
+    config: RunConfig, output: str | Path, console: Console, *, overwrite: bool = False, resume: bool = False
+) -> dict[str, Any]:
+    """Trains a model, measures it beside its baselines and writes the run directory.
+
+    Args:
+        config: Effective configuration.
+        output: Run directory.
+        console: For progress and the table.
+        overwrite: Replace an earlier run in `output`.
+        resume: Continue the run in `output`.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        ConfigError: The output directory is occupied, or the configuration does not fit the run that is resumed.
+        DataError: The data set is missing, damaged or lacks the split to evaluate.
+        TrainingError: The loss became NaN or infinite.
+    """
+    run = RunDirectory(output)
+    if config.data.path is not None and not resume:
+        check_dataset(InteractionDataset.open(config.data.path), config)
+    run.prepare(overwrite=overwrite, resume=resume)
+    if resume and run.config.read_text(encoding="utf-8") != dump_yaml(config):
+        raise ConfigError(
+            f"The configuration differs from `{run.config}`.", remedy="Resume with the same settings, or start a new run."
+        )
+    run.write_config(dump_yaml(config))
+    dataset = _open_dataset(config, run, console)
+    check_dataset(dataset, config)
+    dataset.verify("train")
+    if resume:
+        _check_same_data(run, dataset)
+    run.write_json(run.manifest, run_manifest(config, dataset))
+    (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
+
+    set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
+    model = build_model(config, dataset.item_vocabulary.size)
+    console.print(
+        f"{config.model.name}: {model.count_params():,} parameters, {dataset.item_vocabulary.size - 2:,} items, "
+        f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",
+        markup=False,
+    )
+    training = _fit(model, dataset, config, run, console, resume=resume)
+    scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
+    scorers[config.model.name] = model
+    if config.data.path is None:
+        scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)
+    results = measure(scorers, dataset, config.evaluation, console)
+    print_results(results, config.model.name, config.evaluation, console)
+    document = results_document(results, config.model.name)
+    metrics = {config.evaluation.split: document.pop("metrics"), "train": training, **document}
+    run.write_json(run.metrics, metrics)
+    return metrics
+
+
+def check_dataset(dataset: InteractionDataset, config: RunConfig) -> None:
+    """Raises DataError unless the data set has the splits that the run needs."""
+    for split in ("train", config.evaluation.split):
+        if split not in dataset.splits:
+            raise DataError(
+                f"The data set has no split `{split}`; it has {', '.join(f'`{name}`' for name in dataset.splits)}.",
+                file=dataset.path,
+                remedy="Convert the data with another `--split`, or set `evaluation.split`.",
+            )
+
+
+def _open_dataset(config: RunConfig, run: RunDirectory, console: Console) -> InteractionDataset:
+    if config.data.path is not None:
+        return InteractionDataset.open(config.data.path)
+    return synthetic_dataset(config.data.synthetic, run.dataset, console)
+
+
+def _fit(
+    model: SequenceRecommender,
+    dataset: InteractionDataset,
+    config: RunConfig,
+    run: RunDirectory,
+    console: Console,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    if isinstance(model, CountingRecommender):
+        if list_checkpoints(run.checkpoints):
+            raise ConfigError(f"The run in `{run.path}` is complete.", remedy="Start a new one to count again.")
+        model.fit_counts(dataset)
+        _describe(model, run)
+        save_checkpoint(run.checkpoints, "counts", weights=model.weights)
+        return {"epochs": 1}
+    _describe(model, run)
+    if isinstance(model, GRU4Rec) and isinstance(config, GradientRunConfig):
+        return fit_session_parallel(model, dataset, config, run, console, resume=resume)
+    raise ConfigError(f"There is no training loop for `{config.model.name}`.")
+
+
+def _describe(model: SequenceRecommender, run: RunDirectory) -> None:
+    run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})
+
+
+def _check_same_data(run: RunDirectory, dataset: InteractionDataset) -> None:
+    if not run.manifest.is_file():
+        return
+    before = json.loads(run.manifest.read_text(encoding="utf-8"))["dataset"]
+    shards = [shard.sha256 for shard in dataset.manifest.splits["train"].shards]
+    if before["schema_hash"] != dataset.schema.hash or before["shards"]["train"] != shards:
+        raise DataError(
+            "The data has changed since the run began.", file=dataset.path, remedy="Start a new run on the new data."
+        )

@@ -1,0 +1,106 @@
+"""Measures a model and its baselines on one split, all by the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from tfrec.command import make_table
+from tfrec.config.run_config import EvaluationConfig, RunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.sequence_pipeline import sequence_dataset
+from tfrec.errors import ConfigError
+from tfrec.evaluation.ranking import evaluate_ranking
+from tfrec.evaluation.ranking_result import RankingResult
+from tfrec.evaluation.scorer import Scorer
+from tfrec.models.counting_recommender import CountingRecommender
+from tfrec.training.model_store import build_model, run_config
+
+
+def measure(
+    scorers: Mapping[str, Scorer], dataset: InteractionDataset, settings: EvaluationConfig, console: Console
+) -> dict[str, RankingResult]:
+    """Ranks the targets of a split with every scorer.
+
+    Args:
+        scorers: Models by the name they have in the table.
+        dataset: The data.
+        settings: Split, cut-offs, tie rule and history rule.
+        console: For progress.
+
+    Returns:
+        Results by name, in the same order.
+
+    Raises:
+        ConfigError: The split does not exist in the data set.
+    """
+    results: dict[str, RankingResult] = {}
+    with console.status("") as status:
+        for name, scorer in scorers.items():
+            status.update(f"Ranking {dataset.num_targets(settings.split):,} targets of `{settings.split}` with {name}")
+            batches = sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
+            results[name] = evaluate_ranking(
+                scorer,
+                batches,
+                cutoffs=settings.cutoffs,
+                tie_rule=settings.tie_rule,
+                exclude_history=settings.exclude_history,
+            )
+    return results
+
+
+def fit_baselines(
+    names: Sequence[str], dataset: InteractionDataset, config: RunConfig, console: Console
+) -> dict[str, CountingRecommender]:
+    """Counts the baselines on the training split, with their presets.
+
+    Args:
+        names: Registered counting models.
+        dataset: The data.
+        config: Run that they are compared in; gives the seed.
+        console: For progress.
+
+    Raises:
+        ConfigError: A name is not a counting model.
+    """
+    baselines: dict[str, CountingRecommender] = {}
+    with console.status("") as status:
+        for name in names:
+            status.update(f"Counting {name}")
+            model = build_model(run_config(name, assignments=[f"seed={config.seed}"]), dataset.item_vocabulary.size)
+            if not isinstance(model, CountingRecommender):
+                raise ConfigError(
+                    f"`evaluation.baselines` has `{name}`, which is trained, not counted.",
+                    remedy="Train it as a run of its own.",
+                )
+            model.fit_counts(dataset)
+            baselines[name] = model
+    return baselines
+
+
+def print_results(results: Mapping[str, RankingResult], model: str, settings: EvaluationConfig, console: Console) -> None:
+    """Prints one row per scorer and the chance level, best values last for `model`."""
+    cutoffs = sorted(settings.cutoffs)
+    shown = [*(f"recall@{cutoff}" for cutoff in cutoffs), f"mrr@{cutoffs[-1]}", f"ndcg@{cutoffs[-1]}"]
+    first = results[model]
+    rows = [["chance", *(first.chance[name] for name in shown)]]
+    rows += [[name, *(result.metrics[name] for name in shown)] for name, result in results.items()]
+    title = (
+        f"{first.num_targets:,} targets of `{settings.split}`, each ranked among {first.num_candidates:,} items "
+        f"({first.protocol} ranking, {first.tie_rule} ties)"
+    )
+    console.print(make_table(title, ["model", *shown], rows))
+
+
+def results_document(results: Mapping[str, RankingResult], model: str) -> dict[str, Any]:
+    """Returns what `metrics.json` says of an evaluation: the model's metrics, the baselines', the chance level."""
+    own = results[model]
+    return {
+        "metrics": own.as_dict(),
+        "baselines": {name: result.metrics for name, result in results.items() if name != model},
+        "chance": own.chance,
+        "protocol": own.protocol,
+        "tie_rule": own.tie_rule,
+    }
