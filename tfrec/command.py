@@ -1,7 +1,7 @@
 """What all commands share: option types, output on the right stream, errors as one line and an exit code.
 
-Exit codes: 0 success, 1 unexpected failure, 2 bad flag or configuration, 3 bad data, 4 training failed, 130 interrupted.
-With `--json` standard output carries exactly one JSON document; progress and tables go to standard error.
+Exit codes: 0 success, 1 unexpected failure, 2 bad flag or configuration, 3 bad data, 4 training failed, 130
+interrupted. With `--json` standard output carries exactly one JSON document; progress and tables go to standard error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tfrec.errors import TfrecError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, for machines.")]
 DebugFlag = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
-DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be written, write nothing.")]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, say what would be written, write nothing.")
+]
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130

@@ -18,7 +18,8 @@ def prepare_environment() -> None:
     """Sets the flags that must be in place before TensorFlow and Keras are imported.
 
     Raises:
-        ConfigError: TensorFlow was imported earlier without `TF_USE_LEGACY_KERAS=1`, or Keras 3 runs on another back-end.
+        ConfigError: TensorFlow was imported earlier without `TF_USE_LEGACY_KERAS=1`, or Keras 3 runs on another
+            back-end.
     """
     if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "True", "true"):
         raise ConfigError(

@@ -14,7 +14,7 @@ from tfrec.errors import ConfigError
 
 def main(
     model: Annotated[str, typer.Option(help="Registered model; `python -m tfrec` lists them.")] = "",
-    data: Annotated[str, typer.Option(help="Dataset directory of `tfrec.convert`. Default: synthetic clickstream.")] = "",
+    data: Annotated[str, typer.Option(help="Dataset directory of `tfrec.convert`; without it, synthetic clicks.")] = "",
     config: Annotated[Path | None, typer.Option(help="YAML file that overrides the model's preset.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.epochs=3.")

@@ -103,7 +103,9 @@ def test_five_training_steps_end_with_the_weights_of_the_reference(run: str, ref
         # The reference divides the summed loss by the configured number of lanes, the tracker by the active ones.
         loss = model.loss_tracker.result().numpy() * active.sum() / lanes
         np.testing.assert_allclose(loss, reference[f"{run}_losses"][step], rtol=1e-5)
-        np.testing.assert_allclose(model.items.vectors.numpy()[SHIFT:], reference[f"{run}_step{step + 1}_Wy"], atol=2e-5)
+        np.testing.assert_allclose(
+            model.items.vectors.numpy()[SHIFT:], reference[f"{run}_step{step + 1}_Wy"], atol=2e-5
+        )
 
     final = {
         "Wy": model.items.vectors.numpy()[SHIFT:],
@@ -116,9 +118,9 @@ def test_five_training_steps_end_with_the_weights_of_the_reference(run: str, ref
         - optimizer.epsilon,
     }
     if momentum:
-        final["velocity_Wy"] = optimizer.velocities[
-            optimizer._get_variable_index(model.items.vectors.value)
-        ].numpy()[SHIFT:]
+        final["velocity_Wy"] = optimizer.velocities[optimizer._get_variable_index(model.items.vectors.value)].numpy()[
+            SHIFT:
+        ]
     for name, value in final.items():
         np.testing.assert_allclose(value, reference[f"{run}_final_{name}"], atol=3e-5, err_msg=name)
 
@@ -198,7 +200,9 @@ def test_embedding_modes_give_the_scores_and_gradients_of_the_reference(
     np.testing.assert_allclose(all_scores, stored[f"{variant}/scores_all_items"], atol=1e-5)
 
     gradients = {
-        key.removeprefix(f"{variant}/grad/"): value for key, value in stored.items() if key.startswith(f"{variant}/grad/")
+        key.removeprefix(f"{variant}/grad/"): value
+        for key, value in stored.items()
+        if key.startswith(f"{variant}/grad/")
     }
     watched = {"Wy": model.items.vectors}
     if model.inputs_table is not None:

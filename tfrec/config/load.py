@@ -69,8 +69,9 @@ def load_run_config(
 def run_config_class(name: str, config_class: type[BaseModel], *, trains_by_gradient: bool) -> type[RunConfig]:
     """Returns the configuration class of runs of one model."""
     base = GradientRunConfig if trains_by_gradient else RunConfig
+    name_field: Any = (Literal[name], name)
     model_section = create_model(
-        config_class.__name__, __base__=config_class, name=(Literal[name], name), __doc__=config_class.__doc__
+        config_class.__name__, __base__=config_class, __doc__=config_class.__doc__, name=name_field
     )
     return create_model("RunConfig", __base__=base, model=(model_section, ...), __doc__=base.__doc__)
 

@@ -34,7 +34,9 @@ def aliased(default: Any, alias: str, description: str, **constraints: Any) -> A
     )
 
 
-def canonical_keys(section: type[BaseModel], values: Mapping[str, Any], *, source: str, path: str = "") -> dict[str, Any]:
+def canonical_keys(
+    section: type[BaseModel], values: Mapping[str, Any], *, source: str, path: str = ""
+) -> dict[str, Any]:
     """Replaces aliases by field names, recursively, and rejects unknown keys.
 
     Args:
@@ -58,7 +60,9 @@ def canonical_keys(section: type[BaseModel], values: Mapping[str, Any], *, sourc
     for key, value in values.items():
         dotted = f"{path}{key}"
         if key not in names:
-            raise ConfigError(f"Unknown configuration key `{dotted}` in {source}.", remedy=did_you_mean(str(key), names))
+            raise ConfigError(
+                f"Unknown configuration key `{dotted}` in {source}.", remedy=did_you_mean(str(key), names)
+            )
         field_name = names[key]
         if field_name in canonical:
             raise ConfigError(f"`{path}{field_name}` is given twice in {source}, once as `{key}`.", remedy="Keep one.")

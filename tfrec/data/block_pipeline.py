@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.session_blocks import session_blocks
@@ -39,7 +41,7 @@ def session_block_dataset(
         and `num_steps` int32 `[]`.
     """
 
-    def blocks() -> Iterator[dict[str, np.ndarray]]:
+    def blocks() -> Iterator[dict[str, NDArray[Any]]]:
         skip = skip_blocks()
         chunks = session_chunks(dataset, split)
         for number, block in enumerate(session_blocks(chunks, lanes, block_steps, min_active_lanes=min_active_lanes)):
@@ -63,7 +65,7 @@ def session_block_dataset(
     return tf.data.Dataset.from_generator(blocks, output_signature=signature).prefetch(_PREFETCHED_BLOCKS)
 
 
-def session_chunks(dataset: InteractionDataset, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def session_chunks(dataset: InteractionDataset, split: str) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yields `(items int32 [events], lengths int64 [sessions])` of consecutive sessions in stored (time) order."""
     spec = {"item": dataset.feature_spec["item"]}
 

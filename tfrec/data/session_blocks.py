@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,15 @@ class SessionBlock:
     Attributes:
         inputs: Current item of each lane, int32 `[steps, lanes]`; 0 where the lane is inactive.
         targets: Next item of each lane, int32 `[steps, lanes]`; 0 where the lane is inactive.
-        starts: True where the lane begins a session, so that its state must be zero before the step, bool `[steps, lanes]`.
+        starts: True where the lane begins a session (its state must be zero before the step), bool `[steps, lanes]`.
         active: True where the lane holds an event, bool `[steps, lanes]`. Never true again for a lane that ran out.
         num_steps: Steps in use; later ones are padding.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray
-    starts: np.ndarray
-    active: np.ndarray
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    starts: NDArray[Any]
+    active: NDArray[Any]
     num_steps: int
 
 
@@ -31,19 +33,19 @@ class SessionBlock:
 class _SessionBuffer:
     """Sessions that were read but not yet given to a lane; refilled from a stream of chunks."""
 
-    chunks: Iterator[tuple[np.ndarray, np.ndarray]]
-    items: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
-    offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    chunks: Iterator[tuple[NDArray[Any], NDArray[Any]]]
+    items: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int32))
+    offsets: NDArray[Any] = field(default_factory=lambda: np.zeros(1, np.int64))
     next_session: int = 0
 
-    def take(self, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    def take(self, wanted: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Returns first and end positions in `items` of up to `wanted` further sessions with a target each."""
         end = min(self.next_session + wanted, len(self.offsets) - 1)
         taken = slice(self.next_session, end)
         self.next_session = end
         return self.offsets[taken], self.offsets[1:][taken]
 
-    def refill(self, keep_from: np.ndarray, at_least: int) -> np.ndarray:
+    def refill(self, keep_from: NDArray[Any], at_least: int) -> int:
         """Drops what no lane needs any more, reads until `at_least` sessions wait, returns how far positions moved."""
         parts, lengths = [self.items], [np.diff(self.offsets[self.next_session :])]
         waiting = len(lengths[0])
@@ -63,21 +65,21 @@ class _SessionBuffer:
         self.items = np.concatenate(parts)
         self.offsets = np.cumsum(np.concatenate([[first_waiting - dropped], *lengths]))
         self.next_session = 0
-        return np.int64(dropped)
+        return dropped
 
 
 def session_blocks(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]], lanes: int, block_steps: int, *, min_active_lanes: int = 1
+    chunks: Iterable[tuple[NDArray[Any], NDArray[Any]]], lanes: int, block_steps: int, *, min_active_lanes: int = 1
 ) -> Iterator[SessionBlock]:
     """Packs a stream of sessions into session-parallel blocks.
 
-    Lane k starts with session k. A lane whose session has no target left takes the next unused session at the next step,
-    lower lanes first; when no session is left it becomes inactive. Work per step is a few vector operations over the
-    lanes; memory is one chunk of sessions plus those in the lanes.
+    Lane k starts with session k. A lane whose session has no target left takes the next unused session at the next
+    step, lower lanes first; when no session is left it becomes inactive. Work per step is a few vector operations
+    over the lanes; memory is one chunk of sessions plus those in the lanes.
 
     Args:
-        chunks: Pairs `(items, lengths)`: items of consecutive sessions int `[sum(lengths)]`, and lengths int `[sessions]`.
-            Sessions with fewer than two events are skipped.
+        chunks: Pairs `(items, lengths)`: items of consecutive sessions int `[sum(lengths)]`, and lengths int
+            `[sessions]`. Sessions with fewer than two events are skipped.
         lanes: Number of parallel lanes (mini-batch size).
         block_steps: Steps per block.
         min_active_lanes: Stop when fewer lanes are active: 2 when the only negatives are the other lanes' targets.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -53,9 +55,9 @@ class ItemTable(keras.layers.Layer):
             ),
             name="vectors",
         )  # [vocab, dim]
-        self.bias = (
-            self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias") if self.use_bias else None
-        )
+        self.bias: Any = None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")  # [vocab]
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Looks up vectors: int `[...]` -> float `[..., dim]`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.layers.activations import activation
@@ -42,7 +43,7 @@ class CandidateObjective:
         count^alpha for the sampled ones.
     """
 
-    def __init__(self, config: ObjectiveConfig, item_counts: np.ndarray) -> None:
+    def __init__(self, config: ObjectiveConfig, item_counts: NDArray[Any]) -> None:
         self.config = config
         self.sampler = PopularitySampler(item_counts, config.negative_alpha)
         self._activate = activation(config.final_activation)
@@ -106,9 +107,7 @@ class CandidateObjective:
             case "xe_logit":
                 return cross_entropy(scores, target_columns, column_weights, label_smoothing=config.label_smoothing)
             case "bpr-max":
-                return bpr_max(
-                    scores, target_columns, column_weights, score_regularization=config.score_regularization
-                )
+                return bpr_max(scores, target_columns, column_weights, score_regularization=config.score_regularization)
             case "bpr":
                 return bpr(scores, target_columns, column_weights)
             case "top1":

@@ -22,9 +22,10 @@ State = tuple[tf.Tensor, ...]
 class GRU4Rec(FactorisedRecommender):
     """GRU over the events of a session; the score of an item is its vector times the last state, plus a bias.
 
-    Input vectors are the output table itself (`shared`), a table of their own (`separate`), or rows of the first layer's
-    input kernel (`none`). Training runs over session-parallel blocks (`tfrec.data.session_blocks`): one Keras batch is a
-    block of K mini-batches that `train_step` loops over in the graph, with the lanes' states as loop variables.
+    Input vectors are the output table itself (`shared`), a table of their own (`separate`), or rows of the first
+    layer's input kernel (`none`). Training runs over session-parallel blocks (`tfrec.data.session_blocks`): one Keras
+    batch is a block of K mini-batches that `train_step` loops over in the graph, with the lanes' states as loop
+    variables.
 
     Args:
         config: Architecture.
@@ -36,10 +37,11 @@ class GRU4Rec(FactorisedRecommender):
     """
 
     config_class = GRU4RecConfig
+    config: GRU4RecConfig
 
     def __init__(self, config: GRU4RecConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
-        initial = {"bound": config.init_bound, "normal": config.init_normal}
+        initial: dict[str, Any] = {"bound": config.init_bound, "normal": config.init_normal}
         mode = config.embedding_mode
         self.items = ItemTable(vocab_size, config.layers[-1], seed=seed + 1, name="items", **initial)
         self.inputs_table = None

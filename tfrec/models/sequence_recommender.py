@@ -57,8 +57,8 @@ class SequenceRecommender(keras.Model):
 class FactorisedRecommender(SequenceRecommender):
     """Recommender whose score is the product of a state and an item vector, plus a bias.
 
-    Subclasses define `encode` and `item_table`; ranking and export use them without ever holding `[targets, vocab_size]`
-    scores of a large catalogue.
+    Subclasses define `encode` and `item_table`; ranking and export use them without ever holding `[targets,
+    vocab_size]` scores of a large catalogue.
     """
 
     def encode(self, batch: Batch) -> tf.Tensor:

@@ -14,11 +14,11 @@ from tfrec.optimizers.deduplicate import deduplicate
 class RowSparseAdagrad(keras.optimizers.Optimizer):
     """Adagrad with classical momentum on the scaled step.
 
-    `acc += g^2`, `step = lr g / sqrt(acc + epsilon)`, `v = momentum v - step`, `w += v`. For sparse gradients repeated rows
-    are summed first, and rows that are absent from a step keep value, accumulator and velocity.
+    `acc += g^2`, `step = lr g / sqrt(acc + epsilon)`, `v = momentum v - step`, `w += v`. For sparse gradients
+    repeated rows are summed first, and rows that are absent from a step keep value, accumulator and velocity.
 
-    The accumulators start at `epsilon` instead of 0, so that `acc` already holds `epsilon` and TensorFlow's fused kernels
-    (which add theirs outside the root) can be used with 0.
+    The accumulators start at `epsilon` instead of 0, so that `acc` already holds `epsilon` and TensorFlow's fused
+    kernels (which add theirs outside the root) can be used with 0.
 
     Args:
         learning_rate: Step size or schedule.
@@ -26,8 +26,8 @@ class RowSparseAdagrad(keras.optimizers.Optimizer):
         epsilon: Added inside the root.
 
     Reference: GRU4Rec section 6 (`adapt=adagrad`, `momentum`).
-    Differences from `keras.optimizers.Adagrad`: the sum of squares starts at 0 instead of 0.1, epsilon is inside the root,
-    momentum exists, repeated rows are summed.
+    Differences from `keras.optimizers.Adagrad`: the sum of squares starts at 0 instead of 0.1, epsilon is inside the
+    root, momentum exists, repeated rows are summed.
     """
 
     def __init__(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.errors import DataError
 
@@ -25,7 +28,7 @@ class PopularitySampler:
     Differences: the reference fills a store of 10,000,000 ids ahead of time; the distribution is the same.
     """
 
-    def __init__(self, counts: np.ndarray, alpha: float) -> None:
+    def __init__(self, counts: NDArray[Any], alpha: float) -> None:
         counts = np.asarray(counts, np.float64)
         if not (counts > 0).any():
             raise DataError("No item has a positive count, so no negatives can be drawn.")

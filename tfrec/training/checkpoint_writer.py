@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 
@@ -43,7 +44,7 @@ class CheckpointWriter(keras.callbacks.Callback):
         self.minutes = minutes
         self.position = Position()
         self._extra_state = list(training_state)
-        self._metric_values: list[np.ndarray] | None = None
+        self._metric_values: list[NDArray[Any]] | None = None
         self._saved_at = 0.0
         self._first_block = 0
 

@@ -51,7 +51,8 @@ def run_experiment(
     run.prepare(overwrite=overwrite, resume=resume)
     if resume and run.config.read_text(encoding="utf-8") != dump_yaml(config):
         raise ConfigError(
-            f"The configuration differs from `{run.config}`.", remedy="Resume with the same settings, or start a new run."
+            f"The configuration differs from `{run.config}`.",
+            remedy="Resume with the same settings, or start a new run.",
         )
     run.write_config(dump_yaml(config))
     dataset = _open_dataset(config, run, console)

@@ -43,8 +43,8 @@ def fit_session_parallel(
         resume: Continue from the latest checkpoint of `run`.
 
     Returns:
-        `seconds`, `events_per_second` and `mini_batches_per_second` (median over the epochs of this process), `loss` of the
-        last epoch, `epochs`.
+        `epochs`, `loss` of the last one, `seconds`; `events_per_second` and `mini_batches_per_second`, medians over the
+        epochs of this process.
 
     Raises:
         TrainingError: The loss became NaN or infinite.

@@ -80,7 +80,9 @@ def fit_baselines(
     return baselines
 
 
-def print_results(results: Mapping[str, RankingResult], model: str, settings: EvaluationConfig, console: Console) -> None:
+def print_results(
+    results: Mapping[str, RankingResult], model: str, settings: EvaluationConfig, console: Console
+) -> None:
     """Prints one row per scorer and the chance level, best values last for `model`."""
     cutoffs = sorted(settings.cutoffs)
     shown = [*(f"recall@{cutoff}" for cutoff in cutoffs), f"mrr@{cutoffs[-1]}", f"ndcg@{cutoffs[-1]}"]

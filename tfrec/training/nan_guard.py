@@ -18,5 +18,5 @@ class NanGuard(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss is `{loss}` after block {batch + 1}.",
-                remedy="Lower `optimizer.learning_rate` or `optimizer.momentum`; with bpr-max use an elu final activation.",
+                remedy="Lower the learning rate or the momentum; with bpr-max use an elu final activation.",
             )

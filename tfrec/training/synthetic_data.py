@@ -17,8 +17,8 @@ from tfrec.evaluation.clickstream_optimum import OracleScorer
 def synthetic_dataset(config: ClickstreamConfig, folder: Path, console: Console) -> InteractionDataset:
     """Generates the clickstream and converts it, unless `folder` holds it already.
 
-    The log itself is kept beside the dataset as `clickstream.parquet`. Its last day is the test split, the day before that
-    the validation split.
+    The log itself is kept beside the dataset as `clickstream.parquet`. Its last day is the test split, the day before
+    that the validation split.
 
     Args:
         config: Size and dynamics; fixes the data.
