@@ -26,9 +26,10 @@ class Clickstream:
     Item popularity is Zipf. Every session has a hidden interest z, constant over the session. The first item comes from
     the interest's categories or from overall popularity; each further one is, with fixed probabilities, a successor of
     the last item, a successor of the item before it, any item of the interest's categories, or any item by popularity.
-    Successors the interest favours are `interest_boost` times as likely. The last item alone therefore does not tell
-    everything: a model that remembers the session can do better than a Markov chain, and since all probabilities
-    are known, the best possible ranking is known too (`tfrec.evaluation.clickstream_optimum`).
+    Successors the interest favours are `interest_boost` times as likely. Similar items (a family) share their
+    successors, which a model with item vectors can learn from fewer sessions than one that counts. The last item alone
+    does not tell everything: a model that remembers the session can do better than a Markov chain. Since all
+    probabilities are known, the best possible ranking is known too (`tfrec.evaluation.clickstream_optimum`).
 
     Items are numbered 0..num_items-1 here; `item_ids` gives the ids that appear in the log.
 
