@@ -82,25 +82,27 @@ def convert(
         2
     """
     report = progress or (lambda stage, done, total: None)
-    with duckdb.connect() as reader:
-        sources = _sources(options, table, reader)
+    with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
+        scratch = Path(directory)
+        sources = _sources(options, table, reader, scratch)
         roles = find_roles(options, sources)
-    if options.dry_run:
-        check_output(Path(options.output), options.overwrite)
-        with tempfile.TemporaryDirectory(prefix="tfrec-") as scratch:
-            return _Conversion(options, sources, roles, table, Path(scratch), encoder, report).run()
-    output = PartialOutput(options, _fingerprint(options, sources))
-    with output.open() as (root, finished):
-        if finished:
-            return InteractionDataset.open(output.finish()).manifest
-        manifest = _Conversion(options, sources, roles, table, root, encoder, report).run()
-        output.finish()
-    return manifest
+        if options.dry_run:
+            check_output(Path(options.output), options.overwrite)
+            return _Conversion(options, sources, roles, scratch, encoder, report).run()
+        output = PartialOutput(options, _fingerprint(options, sources))
+        with output.open() as (root, finished):
+            if finished:
+                return InteractionDataset.open(output.finish()).manifest
+            manifest = _Conversion(options, sources, roles, root, encoder, report).run()
+            output.finish()
+        return manifest
 
 
-def _sources(options: ConversionOptions, table: pa.Table | None, reader: duckdb.DuckDBPyConnection) -> list[SourceFile]:
+def _sources(
+    options: ConversionOptions, table: pa.Table | None, reader: duckdb.DuckDBPyConnection, scratch: Path
+) -> list[SourceFile]:
     if table is not None:
-        return [table_source(table, reader)]
+        return [table_source(table, reader, scratch)]
     sources = []
     given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
     for split, patterns in given.items():
@@ -111,9 +113,11 @@ def _sources(options: ConversionOptions, table: pa.Table | None, reader: duckdb.
 
 
 def _fingerprint(options: ConversionOptions, sources: list[SourceFile]) -> str:
-    stamps = []
+    stamps: list[list[object]] = []
     for source in sources:
-        if source.format != "table":
+        if source.format == "table":
+            stamps.append([source.path, *source.checksum()])
+        else:
             stat = Path(source.path).stat()
             stamps.append([source.path, stat.st_size, stat.st_mtime_ns])
     return json.dumps([options.fingerprint(), __version__, stamps])
@@ -125,7 +129,6 @@ class _Conversion:
         options: ConversionOptions,
         sources: list[SourceFile],
         roles: Roles,
-        table: pa.Table | None,
         root: Path,
         encoder: ExampleEncoder | None,
         report: Progress,
@@ -133,7 +136,6 @@ class _Conversion:
         self.options = options
         self.sources = sources
         self.roles = roles
-        self.table = table
         self.root = root
         self.encoder = encoder
         self.report = report
@@ -141,8 +143,6 @@ class _Conversion:
     def run(self) -> Manifest:
         work = WorkDatabase(self.root / "work", self.options.memory_limit)
         try:
-            if self.table is not None:
-                table_source(self.table, work.connection)
             manifest = self._run(work)
         except duckdb.InterruptException as error:
             raise KeyboardInterrupt from error
@@ -159,7 +159,7 @@ class _Conversion:
     def _run(self, work: WorkDatabase) -> Manifest:
         options = self.options
         with ThreadPoolExecutor(1) as pool:
-            checksums = pool.submit(self._checksums, work)
+            checksums = pool.submit(self._checksums)
             self.report("reading", 0, 0)
             loaded = load_events(work, self.sources, self.roles, options.time_unit)
             sizes = checksums.result()
@@ -200,12 +200,10 @@ class _Conversion:
             temporary.rename(self.root / MANIFEST_NAME)
         return manifest
 
-    def _checksums(self, work: WorkDatabase) -> list[tuple[int, str]]:
+    def _checksums(self) -> list[tuple[int, str]]:
         cache = self.root / "work" / "checksums.json"
         if cache.exists():
             return [(size, digest) for size, digest in json.loads(cache.read_text())]
-        if self.table is not None:
-            return [(self.table.nbytes, _table_checksum(self.table.select(list(self.roles.columns()))))]
         sizes = [source.checksum() for source in self.sources]
         temporary = cache.with_suffix(".tmp")
         temporary.write_text(json.dumps(sizes))
@@ -373,23 +371,6 @@ def _schema(loaded: LoadedEvents, vocabularies: dict[str, Vocabulary]) -> Datase
         features.append(indices("user", "scalar", vocabularies["user"]))
     features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
     return DatasetSchema(features=features)
-
-
-def _table_checksum(table: pa.Table) -> str:
-    digest = hashlib.sha256()
-
-    class _Sink:
-        closed = False
-
-        def write(self, data: Any) -> None:
-            digest.update(data)
-
-        def flush(self) -> None:
-            return None
-
-    with pa.ipc.new_stream(pa.PythonFile(_Sink(), mode="w"), table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-    return digest.hexdigest()
 
 
 __all__ = ["ConversionOptions", "convert"]

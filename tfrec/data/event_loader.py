@@ -37,10 +37,6 @@ class Roles:
         columns = {"u": self.user, "s": self.session, "i": self.item}
         return {letter: column for letter, column in columns.items() if column is not None}
 
-    def columns(self) -> list[str]:
-        """All columns in use, each once."""
-        return list(dict.fromkeys([*self.ids().values(), self.time]))
-
 
 @dataclass(frozen=True)
 class LoadedEvents:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tfrec.data.sql import identifier, literal
 from tfrec.errors import DataError
 
 TEXT_FORMATS = ("csv", "tsv", "inter", "jsonl")
-TABLE_NAME = "input_table"
+TABLE_NAME = "<table>"
 _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -39,7 +40,8 @@ class SourceFile:
     """One input file, or the table handed to `convert`.
 
     Attributes:
-        path: Path as given or found by a glob.
+        path: Path as given or found by a glob, for people; `<table>` for a table.
+        location: Where the content is.
         format: `parquet`, one of `TEXT_FORMATS`, or `table`.
         split: The split the user assigned it to.
         named: Named by the user, not found by a glob or in a directory.
@@ -48,6 +50,7 @@ class SourceFile:
     """
 
     path: str
+    location: str
     format: str
     split: str | None
     named: bool
@@ -61,16 +64,14 @@ class SourceFile:
 
     def relation(self) -> str:
         """Returns the SQL table expression that reads the file, columns named as in `columns`, rows in file order."""
-        if self.format == "table":
-            return TABLE_NAME
-        if self.format == "parquet":
-            return f"read_parquet({literal(self.path)})"
+        if self.format in ("parquet", "table"):
+            return f"read_parquet({literal(self.location)})"
         types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.columns)
         if self.format == "jsonl":
-            return f"read_json({literal(self.path)}, format='newline_delimited', columns={{{types}}})"
+            return f"read_json({literal(self.location)}, format='newline_delimited', columns={{{types}}})"
         delimiter, quote = (",", '"') if self.format == "csv" else ("\t", "")
         return (
-            f"read_csv({literal(self.path)}, auto_detect=false, header=true, delim={literal(delimiter)}, "
+            f"read_csv({literal(self.location)}, auto_detect=false, header=true, delim={literal(delimiter)}, "
             f"quote={literal(quote)}, escape={literal(quote)}, nullstr='', columns={{{types}}})"
         )
 
@@ -84,7 +85,7 @@ class SourceFile:
     def checksum(self) -> tuple[int, str]:
         """Returns the size in bytes and the sha256 of the file."""
         digest, size = hashlib.sha256(), 0
-        with Path(self.path).open("rb") as file:
+        with Path(self.location).open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 size += len(chunk)
@@ -115,21 +116,22 @@ def find_sources(
             if Path(path).stat().st_size == 0:
                 raise DataError("The file is empty.", file=path, remedy="Remove it from the input or write it again.")
             headers, columns = _columns(database, path, kind)
-            sources.append(SourceFile(path, kind, split, named, columns, headers))
+            sources.append(SourceFile(path, path, kind, split, named, columns, headers))
     return sources
 
 
-def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection) -> SourceFile:
-    """Makes an in-memory arrow table a source; it is registered with the connection.
+def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection, directory: Path) -> SourceFile:
+    """Makes an in-memory arrow table a source, by way of a Parquet file in `directory`.
 
     Raises:
         DataError: The table has no rows.
     """
     if not table.num_rows:
-        raise DataError("The table has no rows.", file="<table>", remedy="Pass a table with events.")
-    database.register(TABLE_NAME, table)
-    columns = _described(database, TABLE_NAME)
-    return SourceFile("<table>", "table", None, True, columns, tuple(columns))
+        raise DataError("The table has no rows.", file=TABLE_NAME, remedy="Pass a table with events.")
+    location = str(directory / "table.parquet")
+    pq.write_table(table, location)
+    columns = _described(database, f"read_parquet({literal(location)})")
+    return SourceFile(TABLE_NAME, location, "table", None, True, columns, tuple(columns))
 
 
 def _expand(pattern: str, file_format: str | None) -> list[tuple[str, bool]]:
