@@ -82,7 +82,7 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
         errors.print("Error: ", style="bold red", end="")
         errors.print(str(error), markup=False, soft_wrap=True)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the last line of defence of every command
         if "--debug" in arguments:
             errors.print_exception()
         errors.print("Unexpected error: ", style="bold red", end="")

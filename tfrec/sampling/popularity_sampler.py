@@ -58,5 +58,5 @@ class PopularitySampler:
         return tf.reshape(tf.clip_by_value(ids, self._first, self._last), shape)
 
     def log_weight(self, ids: tf.Tensor) -> tf.Tensor:
-        """Returns `alpha log(count)`, the logarithm of the sampling weight up to a constant: int `[...]` -> float `[...]`."""
+        """Returns `alpha log(count)`, the log sampling weight up to a constant: int `[...]` -> float `[...]`."""
         return tf.gather(self._log_weights, ids)
