@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -69,13 +68,12 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
         prog = f"python -m {module}"
     errors = Console(stderr=True, highlight=False)
     try:
-        outcome = typer.main.get_command(app).main(args=arguments, prog_name=prog, standalone_mode=False)
-    except click.exceptions.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        errors.print("Interrupted.", style="bold red")
-        return EXIT_INTERRUPTED
+        typer.main.get_command(app).main(args=arguments, prog_name=prog)
+    except SystemExit as stop:  # typer's way out, also after `--help` and usage errors, which it has printed
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if code == EXIT_INTERRUPTED:
+            errors.print("Interrupted.", style="bold red")
+        return code
     except TfrecError as error:
         if "--debug" in arguments:
             errors.print_exception()
@@ -90,4 +88,4 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
         if "--debug" not in arguments:
             errors.print("Run again with --debug for the traceback.")
         return EXIT_UNEXPECTED
-    return outcome if isinstance(outcome, int) else 0
+    return 0

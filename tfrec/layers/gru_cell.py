@@ -38,7 +38,7 @@ class ResetBeforeGRUCell(keras.layers.Layer):
         input_fan_in: int = 0,
         bound: float = 0.0,
         normal: bool = False,
-        seed: int | None = None,
+        seed: int = 0,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -55,8 +55,9 @@ class ResetBeforeGRUCell(keras.layers.Layer):
         rows = self.input_rows or int(input_shape[-1] or 0)
 
         def initializer(offset: int, fan_in: int = 0) -> GateInitializer:
-            seed = None if self.seed is None else self.seed + offset
-            return GateInitializer(self.units, fan_in=fan_in, bound=self.bound, normal=self.normal, seed=seed)
+            return GateInitializer(
+                self.units, fan_in=fan_in, bound=self.bound, normal=self.normal, seed=self.seed + offset
+            )
 
         self.input_kernel = self.add_weight(
             shape=(rows, 3 * self.units), initializer=initializer(0, self.input_fan_in), name="input_kernel"

@@ -37,7 +37,7 @@ class GRUStack(keras.layers.Layer):
         input_fan_in: int = 0,
         bound: float = 0.0,
         normal: bool = False,
-        seed: int | None = None,
+        seed: int = 0,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,7 +57,7 @@ class GRUStack(keras.layers.Layer):
                 input_fan_in=input_fan_in if depth == 0 else 0,
                 bound=bound,
                 normal=normal,
-                seed=None if seed is None else seed + 10 * depth,
+                seed=seed + 10 * depth,
                 name=f"cell_{depth}",
             )
             for depth, width in enumerate(self.units)

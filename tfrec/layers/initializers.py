@@ -18,7 +18,7 @@ class GateInitializer(keras.initializers.Initializer):
         reserved_rows: Leading rows set to zero (padding and out-of-vocabulary rows of an item table).
         bound: Overrides the Glorot bound `sqrt(6 / (fan_in + units))` when positive.
         normal: Draw from N(0, bound) instead of U(-bound, bound).
-        seed: Seed; None draws one.
+        seed: Seed.
 
     Reference: GRU4Rec parameters `sigma` and `init_as_normal`.
     """
@@ -31,14 +31,14 @@ class GateInitializer(keras.initializers.Initializer):
         reserved_rows: int = 0,
         bound: float = 0.0,
         normal: bool = False,
-        seed: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.units = units
         self.fan_in = fan_in
         self.reserved_rows = reserved_rows
         self.bound = bound
         self.normal = normal
-        self.seed = seed if seed is not None else keras.random.make_default_seed()
+        self.seed = seed
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
         rows = shape[0] - self.reserved_rows

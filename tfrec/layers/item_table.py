@@ -36,7 +36,7 @@ class ItemTable(keras.layers.Layer):
         use_bias: bool = True,
         bound: float = 0.0,
         normal: bool = False,
-        seed: int | None = None,
+        seed: int = 0,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
