@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import ranking as oracle
-from sequence_batches import make_batch
 
+from tests.oracles import ranking as oracle
+from tests.sequence_batches import make_batch
 from tfrec.errors import ConfigError, TfrecError
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_metrics import METRIC_FAMILIES

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sequence_batches import make_arrays, make_batch
 
+from tests.sequence_batches import make_arrays, make_batch
 from tfrec.errors import DataError, TrainingError
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.models.counting_recommender import CountingRecommender

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from sequence_batches import make_arrays, make_batch
 
+from tests.sequence_batches import make_arrays, make_batch
 from tfrec.models import item_knn
 from tfrec.models.item_knn import ItemKNN, ItemKNNConfig
 

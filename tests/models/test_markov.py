@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sequence_batches import make_arrays, make_batch
 
+from tests.sequence_batches import make_arrays, make_batch
 from tfrec.models import markov
 from tfrec.models.markov import Markov, MarkovConfig
 

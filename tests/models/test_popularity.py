@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-from sequence_batches import make_arrays, make_batch
 
+from tests.sequence_batches import make_arrays, make_batch
 from tfrec.models.popularity import Popularity, PopularityConfig
 from tfrec.models.session_popularity import SessionPopularity, SessionPopularityConfig
 

@@ -57,7 +57,9 @@ class OracleScorer:
         scores = posterior @ broad  # [targets, items]
         last = items[row, position]  # [targets]
         previous = np.where(position > 0, items[row, position - 1], -1)  # [targets]
-        for source, weight in ((last, self._p_last(position)), (previous, self._p_previous(position))):
+        p_last = np.where(position > 0, world.mixture(2)[0], world.mixture(1)[0])  # [targets]
+        p_previous = np.full(position.size, world.mixture(2)[1])  # [targets]; without a previous item it has no source
+        for source, weight in ((last, p_last), (previous, p_previous)):
             known = np.flatnonzero(source >= 0)
             mixed = np.einsum("tz,zts->ts", posterior[known], world.successor_weights[:, source[known]])
             flat = known[:, np.newaxis] * scores.shape[1] + world.successors[source[known]]  # [known, successors]
@@ -96,12 +98,6 @@ class OracleScorer:
         """P(item | it was drawn as a successor of source, interest), `[batch, interests]`."""
         matches = (self.world.successors[source] == item[:, np.newaxis]) & (source >= 0)[:, np.newaxis]
         return np.einsum("bs,zbs->bz", matches, self.world.successor_weights[:, source])
-
-    def _p_last(self, position: Integers) -> Floats:
-        return np.where(position == 0, self.world.mixture(1)[0], self.world.mixture(2)[0])
-
-    def _p_previous(self, position: Integers) -> Floats:
-        return np.where(position == 0, 0.0, self.world.mixture(2)[1])
 
     def _p_popularity(self, position: int) -> float:
         return 1.0 - sum(self.world.mixture(position))
