@@ -29,7 +29,7 @@ def audit_splits(work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, unkn
     crossing, users, identical = {}, {}, {}
     letter = "u" if loaded.roles.user else "s"
     work.run(
-        "CREATE TEMP TABLE hashed AS SELECT q, fold, bit_xor(hash(i, place)) AS h, count(*) AS n FROM "
+        "CREATE TEMP TABLE hashed AS SELECT q, fold, bit_xor(hash(i || ':' || place)) AS h, count(*) AS n FROM "
         "(SELECT q, fold, i, row_number() OVER (PARTITION BY q, fold ORDER BY t, pos) AS place FROM folded) "
         "GROUP BY q, fold"
     )

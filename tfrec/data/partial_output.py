@@ -69,7 +69,7 @@ class PartialOutput:
             return True
         if self._resume and mark.exists():
             if mark.read_text() != self._fingerprint:
-                raise _OtherConversion(
+                raise DataError(
                     "What was interrupted here had other input files or options.",
                     file=self.partial,
                     remedy="Repeat its options, or run without --resume to start afresh.",
@@ -83,10 +83,6 @@ class PartialOutput:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         mark.write_text(self._fingerprint)
         return False
-
-
-class _OtherConversion(DataError):
-    pass
 
 
 def check_output(output: Path, overwrite: bool) -> None:
