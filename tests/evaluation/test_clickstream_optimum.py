@@ -69,7 +69,7 @@ def test_predictive_distribution_equals_enumeration(
     number = np.empty(61, np.int64)
     number[world.item_ids] = np.arange(60)
     # Drawn sessions hold successors of the last and of the previous item, which any made-up sequence rarely does.
-    sequences = [session[:7] for session in split[0] if len(session) >= 6][:5] + [[30, 31, 31]]
+    sequences = [*[session[:7] for session in split[0] if len(session) >= 6][:5], [30, 31, 31]]
     probabilities = oracle.probabilities(make_batch(sequences))
     row = 0
     for sequence in sequences:
