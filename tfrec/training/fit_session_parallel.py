@@ -76,7 +76,7 @@ def fit_session_parallel(
         skip_blocks=lambda: pending_skip.pop() if pending_skip else 0,
     )
     events = dataset.num_events("train") - dataset.num_sequences("train")
-    progress = TrainingProgress(console, events)
+    progress = TrainingProgress(console, events, training.epochs)
     history = HistoryLog(run.history, progress, first_epoch=start.epoch)
     callbacks: list[keras.callbacks.Callback] = [
         progress,
@@ -89,9 +89,12 @@ def fit_session_parallel(
         with warnings.catch_warnings(), dataset.explain_data_loss("train"):
             # The number of blocks of an epoch is known only when it ends, which Keras takes for a mistake.
             warnings.filterwarnings("ignore", message="Your input ran out of data")
-            model.fit(
-                blocks, epochs=training.epochs, initial_epoch=start.epoch, verbose=0, callbacks=callbacks, shuffle=False
-            )
+            # Keras takes the length of the first epoch it sees for all: the rest of an epoch is fitted on its own.
+            stages = [start.epoch + 1, training.epochs] if start.block else [training.epochs]
+            first = start.epoch
+            for last in stages:
+                model.fit(blocks, epochs=last, initial_epoch=first, verbose=0, callbacks=callbacks, shuffle=False)
+                first = last
     finally:
         progress.close()
     return _summary(history, progress)

@@ -16,15 +16,17 @@ class TrainingProgress(keras.callbacks.Callback):
     Args:
         console: Where to print.
         events_per_epoch: Events (input, target) of one epoch, the length of the bar.
+        epochs: Number of epochs of the whole run.
 
     Attributes:
         rates: Per finished epoch: `seconds`, `events_per_second`, `mini_batches_per_second`.
     """
 
-    def __init__(self, console: Console, events_per_epoch: int) -> None:
+    def __init__(self, console: Console, events_per_epoch: int, epochs: int) -> None:
         super().__init__()
         self.console = console
         self.events_per_epoch = events_per_epoch
+        self.epochs = epochs
         self.rates: list[dict[str, float]] = []
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -46,7 +48,7 @@ class TrainingProgress(keras.callbacks.Callback):
             transient=True,
             disable=not self.console.is_terminal,
         )
-        label = f"{epoch + 1}/{self.params['epochs']}"
+        label = f"{epoch + 1}/{self.epochs}"
         self._task = self._progress.add_task("", total=self.events_per_epoch, epoch=label, loss="-", rate="")
         self._progress.start()
 
@@ -76,7 +78,7 @@ class TrainingProgress(keras.callbacks.Callback):
         }
         self.rates.append(rates)
         self.console.print(
-            f"Epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.6f}  ({seconds:.2f} s)  "
+            f"Epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.6f}  ({seconds:.2f} s)  "
             f"[{rates['mini_batches_per_second']:,.2f} mb/s | {rates['events_per_second']:,.0f} e/s]",
             markup=False,
         )
