@@ -14,33 +14,28 @@ import duckdb
 import pyarrow as pa
 
 from tfrec.data.audit import audit_splits
+from tfrec.data.column_types import Roles, find_roles
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.event_loader import LoadedEvents, Roles, find_roles, load_events
+from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
 from tfrec.data.manifest import (
     MANIFEST_NAME,
     SCHEMA_NAME,
     AuditRecord,
-    ColumnRecord,
-    CountRecord,
-    FilterRecord,
     Manifest,
     ShardRecord,
-    SourceRecord,
-    SplitRecord,
-    SplitRuleRecord,
     VocabularyRecord,
 )
+from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema
 from tfrec.data.partial_output import PartialOutput, check_output
-from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.shard_writer import ShardWriter, shard_bounds
 from tfrec.data.source_files import SourceFile, find_sources, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
 from tfrec.data.vocabulary import Vocabulary
-from tfrec.data.work_database import WorkDatabase
+from tfrec.data.work_database import OutOfSpaceError, WorkDatabase
 from tfrec.errors import DataError
 from tfrec.version import __version__
 
@@ -147,7 +142,7 @@ class _Conversion:
         except duckdb.InterruptException as error:
             raise KeyboardInterrupt from error
         except duckdb.OutOfMemoryException as error:
-            raise DataError(
+            raise OutOfSpaceError(
                 f"The work database ran out of memory or disk ({str(error).splitlines()[0]}).",
                 file=self.root,
                 remedy="Raise --memory-limit or free disk space, then run again with --resume.",
@@ -167,7 +162,7 @@ class _Conversion:
         with work.stage("filter") as stage:
             if not stage.done:
                 duplicates = make_sequences(work, options, loaded)
-                stage.facts.update({"consecutive_duplicates": duplicates, **filter_events(work, options)})
+                stage.facts.update({"consecutive_duplicates": duplicates, **filter_events(work, options, loaded)})
             dropped = stage.facts
         self.report("splitting", 0, 0)
         with work.stage("split") as stage:
@@ -190,9 +185,10 @@ class _Conversion:
         if self.roles.user:
             vocabularies["user"] = read_vocabulary(work, "u")
         records = self._write_vocabularies(vocabularies)
-        schema = _schema(loaded, vocabularies)
+        schema = dataset_schema(loaded, vocabularies)
         shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts)
-        manifest = self._manifest(work, loaded, plan, dropped, facts, sizes, records, shards, schema, audit)
+        parts = ManifestParts(self.sources, sizes, loaded, plan, dropped, facts, records, shards, schema, audit)
+        manifest = build_manifest(work, options, parts)
         if not options.dry_run:
             (self.root / SCHEMA_NAME).write_text(schema.to_text())
             temporary = self.root / f"{MANIFEST_NAME}.tmp"
@@ -257,120 +253,6 @@ class _Conversion:
             shards[split] = writer.records
             done += sequences
         return shards
-
-    def _manifest(
-        self,
-        work: WorkDatabase,
-        loaded: LoadedEvents,
-        plan: SplitPlan,
-        dropped: dict[str, int],
-        facts: dict[str, Any],
-        sizes: list[tuple[int, str]],
-        vocabularies: dict[str, VocabularyRecord],
-        shards: dict[str, list[ShardRecord]],
-        schema: DatasetSchema,
-        audit: AuditRecord | None,
-    ) -> Manifest:
-        options = self.options
-        fields = set(SplitRecord.model_fields) - {"shards"}
-        splits = {
-            split: SplitRecord(**{name: facts[split][name] for name in fields}, shards=shards.get(split, []))
-            for split in SPLITS
-            if facts[split]["sequences"]
-        }
-        letter = "u" if self.roles.user else "s"
-        used = " UNION ".join(f"SELECT q FROM sequences_{split}" for split in splits)
-        sequences, users = work.row(f"SELECT count(*), count(DISTINCT {letter}) FROM ({used}) JOIN keys USING (q)")
-        unknown = sum(facts[split]["unknown_item_events"] for split in ("valid", "test"))
-        unknown = unknown if options.unknown_items == "drop" else 0
-        written = sum(facts[split]["written_events"] for split in SPLITS)
-        short = sum(facts[split]["own_events"] for split in SPLITS) - unknown - written
-        return Manifest(
-            producer=f"tfrec {__version__}",
-            sources=[
-                SourceRecord(
-                    path=source.path,
-                    format=source.format,
-                    split=source.split,
-                    bytes=size,
-                    sha256=digest,
-                    events=events,
-                )
-                for source, (size, digest), events in zip(self.sources, sizes, loaded.rows, strict=True)
-            ],
-            columns=ColumnRecord(
-                user=self.roles.user,
-                session=self.roles.session,
-                item=self.roles.item,
-                time=self.roles.time,
-                user_id_type=loaded.id_types[letter],
-                item_id_type=loaded.id_types["i"],
-                time_unit=loaded.time_unit,
-                time_unit_reason=loaded.time_unit_reason,
-            ),
-            filters=FilterRecord(
-                session_gap_seconds=options.session_gap,
-                drop_consecutive_duplicates=options.drop_consecutive_duplicates,
-                mode=options.filter_mode,
-                min_seq_len=options.min_seq_len,
-                min_item_count=options.min_item_count,
-            ),
-            split=SplitRuleRecord(
-                rule=plan.rule,
-                boundaries=plan.boundaries,
-                parameters=plan.parameters,
-                unknown_items=options.unknown_items,
-                note=plan.note,
-            ),
-            seed=options.seed,
-            counts=CountRecord(
-                events_read=sum(loaded.rows),
-                events=written,
-                sequences=sequences,
-                users=users,
-                items=vocabularies["item"].size - 2,
-                dropped_events={
-                    "consecutive_duplicates": dropped["consecutive_duplicates"],
-                    "rare_items": dropped["rare_items"],
-                    "short_sequences": dropped["short_sequences"],
-                    "crossing_a_boundary": plan.truncated,
-                    "unknown_items": unknown,
-                    "too_short_in_split": short,
-                },
-                dropped_sequences={"before_split": dropped["sequences"]},
-            ),
-            first_time=min(record.first_time for record in splits.values()),
-            last_time=max(record.last_time for record in splits.values()),
-            compression=options.compression,
-            vocabularies=vocabularies,
-            splits=splits,
-            schema_hash=schema.hash,
-            audit=audit,
-        )
-
-
-def _schema(loaded: LoadedEvents, vocabularies: dict[str, Vocabulary]) -> DatasetSchema:
-    def indices(name: str, shape: Any, vocabulary: Vocabulary) -> FeatureSpec:
-        return FeatureSpec(
-            name=name,
-            dtype="int64",
-            shape=shape,
-            vocabulary=name,
-            vocabulary_size=vocabulary.size,
-            vocabulary_sha256=vocabulary.content_hash,
-            id_type=vocabulary.id_type,
-        )
-
-    letter = "u" if loaded.roles.user else "s"
-    features = [
-        indices("item", "sequence", vocabularies["item"]),
-        FeatureSpec(name="timestamp", dtype="int64", shape="sequence"),
-        FeatureSpec(name="user_id", dtype=loaded.id_types[letter], shape="scalar"),
-    ]
-    if "user" in vocabularies:
-        features.append(indices("user", "scalar", vocabularies["user"]))
-    features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
-    return DatasetSchema(features=features)
 
 
 __all__ = ["ConversionOptions", "convert"]

@@ -15,7 +15,7 @@ from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest, SplitRecor
 from tfrec.data.schema import DatasetSchema
 from tfrec.data.sequence_arrays import SequenceArrays
 from tfrec.data.vocabulary import Vocabulary
-from tfrec.errors import ConfigError, DataError, SchemaMismatchError, did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 
 _READ_BATCH = 4096
 _CHUNK_BYTES = 1 << 22
@@ -231,6 +231,3 @@ def _sha256(path: str) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-__all__ = ["InteractionDataset", "SchemaMismatchError"]

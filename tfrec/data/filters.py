@@ -9,11 +9,11 @@ from tfrec.errors import DataError
 
 
 def make_sequences(work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents) -> int:
-    """Makes the views `sequenced` (pos, q, i, t), where `q` is the sequence of the event, and `keys` (q, u, s).
+    """Makes the view `sequenced` (pos, q, i, t), where `q` is the sequence of the event.
 
     A sequence is a session, a user without sessions, or what `session_gap` makes of a user. With both columns, sessions
-    belong to their user: equal session ids of two users are two sequences. In `keys`, columns without a role are
-    absent.
+    belong to their user: equal session ids of two users are two sequences. Where `q` is not itself the id, the view
+    `keys` (q, u, s; columns without a role are absent) is made here, otherwise by `filter_events`.
 
     Args:
         work: The work database.
@@ -33,8 +33,6 @@ def make_sequences(work: WorkDatabase, options: ConversionOptions, loaded: Loade
     gap = options.session_gap
     if gap is None and not options.drop_consecutive_duplicates:
         work.run(f"CREATE VIEW sequenced AS SELECT pos, {own} AS q, i, t FROM {source}")
-        if len(letters) == 1:
-            work.run(f"CREATE VIEW keys AS SELECT DISTINCT q, q AS {own} FROM sequenced")
         return 0
     starts = "false"
     if gap is not None:
@@ -48,8 +46,6 @@ def make_sequences(work: WorkDatabase, options: ConversionOptions, loaded: Loade
     kept = "starts OR NOT repeated"
     if gap is None:
         work.run(f"CREATE VIEW sequenced AS SELECT pos, o AS q, i, t FROM windowed WHERE {kept}")
-        if len(letters) == 1:
-            work.run(f"CREATE VIEW keys AS SELECT DISTINCT q, q AS {own} FROM sequenced")
     else:  # a session is known by the position of its first event
         work.run(
             "CREATE TABLE sessions AS SELECT pos, i, t, o, starts, repeated, "
@@ -62,12 +58,13 @@ def make_sequences(work: WorkDatabase, options: ConversionOptions, loaded: Loade
     return duplicates
 
 
-def filter_events(work: WorkDatabase, options: ConversionOptions) -> dict[str, int]:
-    """Makes the view `filtered` (pos, q, i, t) without short sequences and rare items.
+def filter_events(work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents) -> dict[str, int]:
+    """Makes the view `filtered` (pos, q, i, t) without short sequences and rare items, and `keys` if it is not there.
 
     Args:
         work: The work database, with `sequenced`.
         options: `min_seq_len`, `min_item_count` and `filter_mode` are used.
+        loaded: What was loaded.
 
     Returns:
         Number of events dropped per reason (`rare_items`, `short_sequences`), and of sequences (`sequences`).
@@ -99,6 +96,8 @@ def filter_events(work: WorkDatabase, options: ConversionOptions) -> dict[str, i
         everything = work.scalar("SELECT count(*) FROM kept_q") == sequences
         own = "" if everything else "SEMI JOIN kept_q USING (q)"
         work.run(f"CREATE VIEW filtered AS SELECT * FROM sequenced {own}")
+    if loaded.roles.sequence is not None and options.session_gap is None:
+        work.run(f"CREATE VIEW keys AS SELECT q, q AS {loaded.roles.sequence} FROM kept_q")
     left, left_sequences = work.row("SELECT (SELECT count(*) FROM filtered), (SELECT count(*) FROM kept_q)")
     if not left:
         longest = work.scalar("SELECT max(n) FROM (SELECT count(*) AS n FROM sequenced GROUP BY q)")

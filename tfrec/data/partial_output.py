@@ -9,14 +9,15 @@ from pathlib import Path
 
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.manifest import MANIFEST_NAME
-from tfrec.data.work_database import locked
+from tfrec.data.work_database import OutOfSpaceError, locked
 from tfrec.errors import DataError
 
 _FINGERPRINT = "fingerprint.json"
 
 
 class PartialOutput:
-    """`OUTPUT.partial`: kept after an interruption for `--resume`, removed after an error, renamed when whole.
+    """`OUTPUT.partial`: kept after an interruption or lack of space for `--resume`, removed after an error, renamed
+    when whole.
 
     Args:
         options: `output`, `overwrite` and `resume` are used.
@@ -47,6 +48,8 @@ class PartialOutput:
             finished = self._prepare(work)
             try:
                 yield self.partial, finished
+            except OutOfSpaceError:
+                raise
             except DataError:
                 shutil.rmtree(self.partial, ignore_errors=True)
                 raise

@@ -19,6 +19,10 @@ _DATABASE = "work.duckdb"
 _LOCK = "lock"
 
 
+class OutOfSpaceError(DataError):
+    """Memory or disk ran out; the work done so far is kept."""
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Context in which no other process may hold the same lock; released when the process ends, however it ends.

@@ -1,0 +1,89 @@
+"""Checks of loaded events: null ids, times that are no times, and the unit of numeric times."""
+
+from __future__ import annotations
+
+from tfrec.data.column_types import Roles
+from tfrec.data.source_files import SourceFile
+from tfrec.data.work_database import WorkDatabase
+from tfrec.errors import DataError
+
+# Largest value that a unit can explain: 1e11 s is the year 5138, 1e11 ms is March 1973.
+_UNIT_LIMITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", float("inf")))
+_LATEST_MS = 253_402_300_800_000  # the year 10000
+_PER_MILLISECOND = {"s": 1e-3, "ms": 1.0, "us": 1e3, "ns": 1e6}
+
+
+def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], roles: Roles) -> None:
+    """Raises DataError for the first null id (or one that is no int64) of the table `loaded`."""
+    columns = roles.ids()
+    checks = ", ".join(f"count(*) - count({letter}), min(rowid) FILTER ({letter} IS NULL)" for letter in columns)
+    found = work.row(f"SELECT {checks} FROM loaded")
+    for number, column in enumerate(columns.values()):
+        count, position = found[2 * number : 2 * number + 2]
+        if not count:
+            continue
+        source, row = _place(sources, rows, position)
+        value = source.value(work.connection, column, row)
+        more = f" ({count:,} such rows in all)" if count > 1 else ""
+        if value is None or value == "":
+            problem, remedy = f"The id is null{more}.", "Remove these rows or fill them in."
+        else:
+            problem = f"The id `{value}` is not an int64{more}."
+            remedy = "Write the column as integers, or as strings in every file."
+        raise DataError(problem, file=source.path, column=column, row=row, remedy=remedy)
+
+
+def check_times(
+    work: WorkDatabase, time_unit: str, sources: list[SourceFile], rows: list[int], roles: Roles, kind: str
+) -> tuple[str, str]:
+    """Returns the unit of the times in `loaded`, and why it is that one.
+
+    Raises:
+        DataError: A null, unparseable, negative or not finite time, or one after the year 9999.
+    """
+    bad = "t IS NULL OR t < 0 OR NOT isfinite(t)" if kind == "DOUBLE" else "t IS NULL OR t < 0"
+    count, position, largest = work.row(
+        f"SELECT count(*), min(rowid), (SELECT max(t) FROM loaded) FROM loaded WHERE {bad}"
+    )
+    more = f" ({count:,} such rows in all)" if count > 1 else ""
+    if count:
+        source, row = _place(sources, rows, position)
+        value = source.value(work.connection, roles.time, row)
+        stored = work.scalar(f"SELECT t FROM loaded WHERE rowid = {position}")
+        if value is None:
+            what, remedy = "The time is null", "Remove these rows or fill them in."
+        elif stored is None:
+            what = f"The time `{value}` cannot be parsed as {'a datetime' if kind == 'datetime' else 'a number'}"
+            remedy = "Write numbers or ISO 8601 text (2024-05-31T12:00:00Z)."
+        elif stored < 0 and stored != float("-inf"):
+            what, remedy = f"The time `{value}` is negative (before 1970)", "Correct or remove these rows."
+        else:
+            what, remedy = f"The time `{value}` is not a finite number", "Correct or remove these rows."
+        raise DataError(f"{what}{more}.", file=source.path, column=roles.time, row=row, remedy=remedy)
+    if kind == "datetime":
+        unit, reason = "us", "datetime column"
+    elif time_unit != "auto":
+        unit, reason = time_unit, "given by --time-unit"
+    else:
+        unit = next(name for name, limit in _UNIT_LIMITS if largest < limit)
+        reason = f"chosen by the largest value, {largest}"
+    if largest > _LATEST_MS * _PER_MILLISECOND[unit]:
+        position = work.scalar("SELECT min(rowid) FROM loaded WHERE t = (SELECT max(t) FROM loaded)")
+        source, row = _place(sources, rows, position)
+        raise DataError(
+            f"The time `{largest}` in `{unit}` is after the year 9999.",
+            file=source.path,
+            column=roles.time,
+            row=row,
+            remedy="Give the right unit with --time-unit.",
+        )
+    return unit, reason
+
+
+def _place(sources: list[SourceFile], rows: list[int], position: int) -> tuple[SourceFile, int]:
+    """The file and 1-based data row of a position in the table `loaded`."""
+    for source, count in zip(sources, rows, strict=True):
+        if position < count:
+            return source, position + 1
+        position -= count
+    raise IndexError(position)
