@@ -47,7 +47,7 @@ def main(
     scorers: dict[str, Scorer] = dict(fit_baselines(names, dataset, config, human))
     scorers[config.model.name] = loaded.model
     results = measure(scorers, dataset, config.evaluation, human)
-    print_results(results, config.model.name, config.evaluation, human)
+    print_results(results, config.evaluation, human)
     document = {"run": str(run), "split": config.evaluation.split, **results_document(results, config.model.name)}
     if output is not None:
         write_json(output, document)

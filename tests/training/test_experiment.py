@@ -103,15 +103,13 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     for one, two in zip(weights(tmp_path / "killed"), weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(one, two)
     losses = [
-        [row["loss"] for row in csv.DictReader((tmp_path / name / "history.csv").open())] for name in ("killed",
-        "whole")
+        [row["loss"] for row in csv.DictReader((tmp_path / name / "history.csv").open())]
+        for name in ("killed", "whole")
     ]
     assert losses[0] == losses[1]
 
 
-def test_resuming_refuses_another_configuration_and_other_data(
-    small_dataset: Path, tmp_path: Path
-) -> None:
+def test_resuming_refuses_another_configuration_and_other_data(small_dataset: Path, tmp_path: Path) -> None:
     run_experiment(gru4rec(small_dataset, "training.epochs=1"), tmp_path / "run", QUIET)
     with pytest.raises(ConfigError, match="configuration differs"):
         run_experiment(gru4rec(small_dataset, "training.epochs=2"), tmp_path / "run", QUIET, resume=True)
@@ -177,8 +175,6 @@ def test_evaluation_of_another_data_set_needs_the_same_schema(
     from tfrec.training.synthetic_data import synthetic_dataset
 
     run_experiment(gru4rec(small_dataset, "training.epochs=1"), tmp_path / "run", QUIET)
-    synthetic_dataset(
-        ClickstreamConfig(num_sessions=500, num_items=50, num_categories=5), tmp_path / "other", QUIET
-    )
+    synthetic_dataset(ClickstreamConfig(num_sessions=500, num_items=50, num_categories=5), tmp_path / "other", QUIET)
     with pytest.raises(SchemaMismatchError, match="item"):
         load_run(tmp_path / "run").open_dataset(str(tmp_path / "other"))

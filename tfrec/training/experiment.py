@@ -76,7 +76,7 @@ def run_experiment(
     if config.data.path is None:
         scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)
     results = measure(scorers, dataset, config.evaluation, console)
-    print_results(results, config.model.name, config.evaluation, console)
+    print_results(results, config.evaluation, console)
     document = results_document(results, config.model.name)
     metrics = {config.evaluation.split: document.pop("metrics"), "train": training, **document}
     run.write_json(run.metrics, metrics)

@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
-from tfrec.command import make_table
 from tfrec.config.run_config import EvaluationConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.errors import ConfigError
+from tfrec.evaluation.comparison import comparison_table
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_result import RankingResult
 from tfrec.evaluation.scorer import Scorer
@@ -80,20 +80,11 @@ def fit_baselines(
     return baselines
 
 
-def print_results(
-    results: Mapping[str, RankingResult], model: str, settings: EvaluationConfig, console: Console
-) -> None:
-    """Prints one row per scorer and the chance level, best values last for `model`."""
+def print_results(results: Mapping[str, RankingResult], settings: EvaluationConfig, console: Console) -> None:
+    """Prints one row per scorer, and the chance level."""
     cutoffs = sorted(settings.cutoffs)
     shown = [*(f"recall@{cutoff}" for cutoff in cutoffs), f"mrr@{cutoffs[-1]}", f"ndcg@{cutoffs[-1]}"]
-    first = results[model]
-    rows = [["chance", *(first.chance[name] for name in shown)]]
-    rows += [[name, *(result.metrics[name] for name in shown)] for name, result in results.items()]
-    title = (
-        f"{first.num_targets:,} targets of `{settings.split}`, each ranked among {first.num_candidates:,} items "
-        f"({first.protocol} ranking, {first.tie_rule} ties)"
-    )
-    console.print(make_table(title, ["model", *shown], rows))
+    console.print(comparison_table(results, shown, split=settings.split))
 
 
 def results_document(results: Mapping[str, RankingResult], model: str) -> dict[str, Any]:
