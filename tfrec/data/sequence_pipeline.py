@@ -95,8 +95,6 @@ def _records(dataset: InteractionDataset, split: str, *, shuffle: bool, seed: in
         lambda path: tf.data.TFRecordDataset(path, compression_type=compression),
         cycle_length=min(len(paths), _INTERLEAVED_SHARDS),
         block_length=16,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
     )
     buffer = min(dataset.num_sequences(split), _SHUFFLE_BUFFER)
     return records.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
