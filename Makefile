@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PYTHONDONTWRITEBYTECODE :=
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv

@@ -67,6 +67,9 @@ def main(
     unknown_items: Annotated[
         str, typer.Option(help="Valid/test items without training events: drop them, or keep them as index 1 (oov).")
     ] = "drop",
+    sequence_order: Annotated[
+        str, typer.Option(help="time: store sequences in the order of their first event; id: of their raw ids.")
+    ] = "time",
     shards: Annotated[
         int | None, typer.Option(help="Shards per split. Default: one per 50,000 sequences, 1-64.")
     ] = None,
@@ -115,6 +118,7 @@ def main(
         valid_fraction=valid_fraction,
         split_time=split_time,
         unknown_items=unknown_items,
+        sequence_order=sequence_order,
         shards=shards,
         compression=compression,
         seed=seed,

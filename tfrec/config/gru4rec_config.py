@@ -63,8 +63,13 @@ _OFFICIAL: dict[str, tuple[str, Callable[[str], Any]]] = {
     "bpreg": ("objective.score_regularization", float),
     "smoothing": ("objective.label_smoothing", float),
     "adapt": ("optimizer.name", str),
+    "adapt_params": ("optimizer.averages", lambda text: [float(part) for part in text.split("/") if part not in ("", "[]")]),
+    "lmbd": ("optimizer.l2", float),
+    "grad_cap": ("optimizer.gradient_cap", float),
     "learning_rate": ("optimizer.learning_rate", float),
     "momentum": ("optimizer.momentum", float),
+    "train_random_order": ("training.random_order", _boolean),
+    "time_sort": ("training.time_sort", _boolean),
     "n_epochs": ("training.epochs", int),
     "batch_size": ("training.batch_size", int),
 }
@@ -98,6 +103,8 @@ def parse_official_params(text: str) -> dict[str, dict[str, Any]]:
         if path and not (name == "final_act" and value in ("softmax", "softmax_logit")):
             section, key = path.split(".")
             sections.setdefault(section, {})[key] = given[name]
+    if given.get("adapt") == "adadelta":
+        sections["optimizer"]["learning_rate"] = 1.0  # as the official code does, whatever was asked for
     if given.get("constrained_embedding", False):
         sections.setdefault("model", {})["embedding_mode"] = "shared"
     elif "constrained_embedding" in given or "embedding" in given:

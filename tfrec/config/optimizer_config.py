@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfrec.config.strict_model import StrictModel, aliased
+
+_AVERAGES = {"adagrad": 0, "rmsprop": 1, "adadelta": 1, "adam": 2}
 
 
 class OptimizerConfig(StrictModel):
     """Row-sparse optimiser and its settings."""
 
-    name: Literal["adagrad"] = aliased("adagrad", "adapt", "Optimiser.")
+    name: Literal["adagrad", "rmsprop", "adadelta", "adam"] = aliased("adagrad", "adapt", "Optimiser.")
     learning_rate: float = Field(0.05, gt=0, description="Step size.")
     momentum: float = Field(0.0, ge=0, lt=1, description="Classical momentum on the scaled step.")
-    epsilon: float = Field(1e-6, gt=0, description="Added inside the root of Adagrad.")
+    epsilon: float | None = Field(None, gt=0, description="Keeps roots from zero; null: the optimiser's own default.")
+    averages: list[float] = aliased(
+        [], "adapt_params", "Decay of rmsprop and adadelta, [beta_1, beta_2] of adam; empty: the usual ones."
+    )
+    l2: float = aliased(0.0, "lmbd", "Weights of the touched rows shrink by learning_rate * l2.", ge=0)
+    gradient_cap: float = aliased(0.0, "grad_cap", "Largest norm of all gradients together; 0: none.", ge=0)
+
+    @model_validator(mode="after")
+    def _fits_the_optimizer(self) -> OptimizerConfig:
+        allowed = _AVERAGES[self.name]
+        if self.averages and len(self.averages) != allowed:
+            raise ValueError(f"{self.name} takes {allowed} averages, received {len(self.averages)}")
+        if any(not 0.0 <= average < 1.0 for average in self.averages):
+            raise ValueError("averages must be in [0, 1)")
+        return self
+
+    def averaging(self, *names: str) -> dict[str, float]:
+        """Returns `averages` by the names that an optimiser gives them; empty for its defaults."""
+        return dict(zip(names, self.averages, strict=bool(self.averages)))

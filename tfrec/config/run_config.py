@@ -46,6 +46,8 @@ class TrainingConfig(StrictModel):
 
     epochs: int = aliased(10, "n_epochs", "Passes over the training split.", ge=1)
     batch_size: int = Field(64, ge=1, description="Mini-batch size: parallel sessions, or sequences.")
+    time_sort: bool = Field(True, description="Sessions in the order of their first event; false: of their raw ids.")
+    random_order: bool = aliased(False, "train_random_order", "Shuffle the sessions, anew in every epoch.")
     block_steps: int = Field(50, ge=1, description="Mini-batches that one training step loops over in the graph.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Time between checkpoints within an epoch.")
     deterministic: bool = Field(False, description="Deterministic kernels; CPU runs are repeatable without it.")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.sequence_pipeline import record_dataset
 from tfrec.data.session_blocks import session_blocks
 
 _READ_BATCH = 2048
 _PREFETCHED_BLOCKS = 4
+
+
+class EpochStart(NamedTuple):
+    """Where an iteration begins: number of the epoch from 0, and blocks of it that are done."""
+
+    epoch: int
+    block: int
 
 
 def session_block_dataset(
@@ -23,7 +31,8 @@ def session_block_dataset(
     block_steps: int,
     *,
     min_active_lanes: int = 1,
-    skip_blocks: Callable[[], int] = lambda: 0,
+    shuffle_seed: int | None = None,
+    next_epoch: Callable[[], EpochStart] = lambda: EpochStart(0, 0),
 ) -> tf.data.Dataset:
     """Returns the blocks of one epoch; sessions in the order of their first event, as they are stored.
 
@@ -33,8 +42,9 @@ def session_block_dataset(
         lanes: Parallel sessions (mini-batch size).
         block_steps: Mini-batches per block.
         min_active_lanes: Stop the epoch when fewer lanes are active, see `session_blocks`.
-        skip_blocks: Called at the start of each iteration; that many leading blocks are built but not returned, which
-            is how a resumed run finds its place in an epoch.
+        shuffle_seed: Shuffle the sessions, by this seed and the number of the epoch. Default: stored order.
+        next_epoch: Called at the start of each iteration; says which epoch begins and how many of its leading blocks are
+            built but not returned, which is how a resumed run finds its place.
 
     Returns:
         A `tf.data.Dataset` of dicts: `inputs`, `targets` int32 and `starts`, `active` bool, all `[block_steps, lanes]`,
@@ -42,8 +52,8 @@ def session_block_dataset(
     """
 
     def blocks() -> Iterator[dict[str, NDArray[Any]]]:
-        skip = skip_blocks()
-        chunks = session_chunks(dataset, split)
+        epoch, skip = next_epoch()
+        chunks = session_chunks(dataset, split, shuffle_seed=None if shuffle_seed is None else shuffle_seed + epoch)
         for number, block in enumerate(session_blocks(chunks, lanes, block_steps, min_active_lanes=min_active_lanes)):
             if number >= skip:
                 yield {
@@ -65,14 +75,22 @@ def session_block_dataset(
     return tf.data.Dataset.from_generator(blocks, output_signature=signature).prefetch(_PREFETCHED_BLOCKS)
 
 
-def session_chunks(dataset: InteractionDataset, split: str) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yields `(items int32 [events], lengths int64 [sessions])` of consecutive sessions in stored (time) order."""
+def session_chunks(
+    dataset: InteractionDataset, split: str, *, shuffle_seed: int | None = None
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yields `(items int32 [events], lengths int64 [sessions])` of consecutive sessions.
+
+    Args:
+        dataset: An open dataset.
+        split: Name of the split.
+        shuffle_seed: Shuffle the sessions by this seed. Default: stored order.
+    """
     spec = {"item": dataset.feature_spec["item"]}
 
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         item = tf.io.parse_example(serialized, spec)["item"]
         return tf.cast(item.flat_values, tf.int32), item.row_lengths()
 
-    records = tf.data.TFRecordDataset(dataset.shard_paths(split), compression_type=dataset.compression_type)
+    records = record_dataset(dataset, split, shuffle=shuffle_seed is not None, seed=shuffle_seed or 0)
     with dataset.explain_data_loss(split):
         yield from records.batch(_READ_BATCH).map(parse).prefetch(2).as_numpy_iterator()

@@ -172,7 +172,7 @@ class _Conversion:
             plan = SplitPlan(**stage.facts)
         with work.stage("sequences") as stage:
             if not stage.done:
-                stage.facts.update(build_sequences(work, loaded, plan, options.unknown_items))
+                stage.facts.update(build_sequences(work, loaded, plan, options))
             facts = stage.facts
         audit = None
         if options.audit:

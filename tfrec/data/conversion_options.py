@@ -43,6 +43,7 @@ class ConversionOptions(BaseModel):
         split_time: The instant from which `session_time` counts days backwards, in milliseconds since the epoch;
             None = the last event.
         unknown_items: `drop` valid and test events of items without training events, or keep them as index 1 (`oov`).
+        sequence_order: Order in which sequences are stored: of their first event, or of their raw ids.
         shards: Shards per split; None = one per 50,000 sequences, 1 to 64.
         compression: Compression of shards.
         seed: Seed of `random_user`.
@@ -78,6 +79,7 @@ class ConversionOptions(BaseModel):
     valid_fraction: float = Field(default=0.1, ge=0, lt=1)
     split_time: int | None = None
     unknown_items: Literal["drop", "oov"] = "drop"
+    sequence_order: Literal["time", "id"] = "time"
     shards: int | None = Field(default=None, ge=1, le=99_999)
     compression: Literal["none", "gzip"] = "none"
     seed: int = 0

@@ -144,6 +144,7 @@ class Manifest(_Record):
     first_time: int
     last_time: int
     compression: Literal["none", "gzip"]
+    sequence_order: Literal["time", "id"] = "time"
     vocabularies: dict[str, VocabularyRecord]
     splits: dict[str, SplitRecord]
     schema_hash: str

@@ -129,6 +129,7 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
         first_time=min(record.first_time for record in splits.values()),
         last_time=max(record.last_time for record in splits.values()),
         compression=options.compression,
+        sequence_order=options.sequence_order,
         vocabularies=parts.vocabularies,
         splits=splits,
         schema_hash=parts.schema.hash,

@@ -69,7 +69,7 @@ def sequence_dataset(
             parsed["user"] = tf.cast(parsed["user"], tf.int32)
         return parsed
 
-    records = _records(dataset, split, shuffle=shuffle, seed=seed)
+    records = record_dataset(dataset, split, shuffle=shuffle, seed=seed)
     if repeat:
         records = records.repeat()
     if bucket_by_length:
@@ -84,7 +84,20 @@ def sequence_dataset(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _records(dataset: InteractionDataset, split: str, *, shuffle: bool, seed: int) -> tf.data.Dataset:
+def record_dataset(
+    dataset: InteractionDataset, split: str, *, shuffle: bool = False, seed: int = 0
+) -> tf.data.Dataset:
+    """Returns the serialized examples of a split, in stored order or shuffled by shard and in a buffer.
+
+    Args:
+        dataset: An open dataset.
+        split: Name of the split.
+        shuffle: Shuffle shards, interleave them and shuffle in a buffer of 50,000, anew in every iteration.
+        seed: Seed of the shuffle.
+
+    Returns:
+        A `tf.data.Dataset` of string scalars.
+    """
     paths = dataset.shard_paths(split)
     compression = dataset.compression_type
     if not shuffle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.splits import SPLITS, SplitPlan
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, Vocabulary
@@ -11,12 +12,14 @@ from tfrec.data.work_database import WorkDatabase
 from tfrec.errors import DataError
 
 
-def build_sequences(work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, unknown_items: str) -> dict[str, Any]:
+def build_sequences(
+    work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, options: ConversionOptions
+) -> dict[str, Any]:
     """Makes one table `sequences_<split>` per split and the vocabulary tables `vocabulary_i` and `vocabulary_u`.
 
     A split has one example per sequence with at least one event of its fold, at least two events and at least one
     target; `plan.history` says whether earlier folds belong to it. Columns: `rank` (from 0, by time of the first event,
-    then raw id), `q`, `n` (events), `own` (events of the fold), `k` (targets), `first`, `last` (milliseconds).
+    then raw id, or by raw id), `q`, `n` (events), `own` (events of the fold), `k` (targets), `first`, `last` (milliseconds).
     Vocabularies (`code`, `index`, `count`) count the events of the training examples; ties go by the id as text, bytes
     descending, as TensorFlow Transform does it.
 
@@ -24,7 +27,7 @@ def build_sequences(work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, u
         work: The work database, with `folded` and `keys`.
         loaded: What was loaded.
         plan: How it was split.
-        unknown_items: `drop` or `oov`.
+        options: What happens to unknown items, and the order of the sequences.
 
     Returns:
         Facts: per split the statistics of `SplitRecord` under its name, and the number of events and sequences dropped.
@@ -34,8 +37,9 @@ def build_sequences(work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, u
     """
     facts: dict[str, Any] = {}
     for fold, split in enumerate(SPLITS):
-        events = f"SELECT q, ms, fold FROM ({split_events(plan, fold, unknown_items)})"
-        order = ", ".join(["first", *(f"keys.{letter}" for letter in ("u", "s") if letter in loaded.id_types), "q"])
+        events = f"SELECT q, ms, fold FROM ({split_events(plan, fold, options.unknown_items)})"
+        ids = [f"keys.{letter}" for letter in ("u", "s") if letter in loaded.id_types]
+        order = ", ".join([*(["first"] if options.sequence_order == "time" else []), *ids, "first", "q"])
         work.run(
             f"CREATE TABLE sequences_{split} AS SELECT CAST(row_number() OVER (ORDER BY {order}) - 1 AS BIGINT) "
             "AS rank, q, n, own, least(own, n - 1) AS k, first, last FROM (SELECT q, count(*) AS n, "
