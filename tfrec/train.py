@@ -23,6 +23,9 @@ def main(
     output: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/MODEL-DATE-TIME.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, drop-out, negatives and shuffles.")] = None,
     baselines: Annotated[bool, typer.Option(help="Compare with counting models in the same table.")] = True,
+    from_manifest: Annotated[
+        Path | None, typer.Option(help="Repeat the run of this manifest.json; refuses data that has changed.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --output.")] = False,
     dry_run: DryRunFlag = False,
@@ -42,13 +45,17 @@ def main(
     from tfrec.data.dataset import InteractionDataset
     from tfrec.training.experiment import check_dataset, run_experiment
     from tfrec.training.model_store import run_config
+    from tfrec.training.run_manifest import read_manifest
 
     if resume and config is None and output is not None and (output / "config.yaml").is_file():
         config = output / "config.yaml"
-    name = model or (model_name_of(config) if config else None)
+    replayed = read_manifest(from_manifest) if from_manifest is not None else None
+    name = model or (model_name_of(config) if config else None) or (replayed["model"] if replayed else None)
     if name is None:
         raise ConfigError("No model is given.", remedy="Pass `--model gru4rec`; `python -m tfrec` lists all models.")
     overlays: list[Overlay] = []
+    if replayed is not None:
+        overlays.append((f"`{from_manifest}`", replayed["config"]))
     if params:
         if name != "gru4rec":
             raise ConfigError(f"`--params` is for gru4rec, not for `{name}`.", remedy="Use `--set section.key=value`.")
@@ -73,7 +80,7 @@ def main(
         if json_output:
             print_json({"output": str(output), "config": effective.model_dump(mode="json")})
         return
-    metrics = run_experiment(effective, output, human, overwrite=overwrite, resume=resume)
+    metrics = run_experiment(effective, output, human, overwrite=overwrite, resume=resume, replayed=replayed)
     human.print(f"Run directory: {output}", markup=False)
     if json_output:
         print_json({"output": str(output), **metrics})

@@ -114,7 +114,9 @@ def test_five_training_steps_end_with_the_weights_of_the_reference(run: str, ref
         "Wrz": cell.gate_kernel.numpy(),
         "Wh": cell.candidate_kernel.numpy(),
         "Bh": cell.bias.numpy()[None],
-        "acc_Wy": optimizer.accumulators[optimizer._get_variable_index(model.items.vectors.value)].numpy()[SHIFT:]
+        "acc_Wy": optimizer.slots["accumulator"][optimizer._get_variable_index(model.items.vectors.value)].numpy()[
+            SHIFT:
+        ]
         - optimizer.epsilon,
     }
     if momentum:

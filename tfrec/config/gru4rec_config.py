@@ -63,7 +63,10 @@ _OFFICIAL: dict[str, tuple[str, Callable[[str], Any]]] = {
     "bpreg": ("objective.score_regularization", float),
     "smoothing": ("objective.label_smoothing", float),
     "adapt": ("optimizer.name", str),
-    "adapt_params": ("optimizer.averages", lambda text: [float(part) for part in text.split("/") if part not in ("", "[]")]),
+    "adapt_params": (
+        "optimizer.averages",
+        lambda text: [float(part) for part in text.split("/") if part not in ("", "[]")],
+    ),
     "lmbd": ("optimizer.l2", float),
     "grad_cap": ("optimizer.gradient_cap", float),
     "learning_rate": ("optimizer.learning_rate", float),

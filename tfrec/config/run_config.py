@@ -49,6 +49,13 @@ class TrainingConfig(StrictModel):
     time_sort: bool = Field(True, description="Sessions in the order of their first event; false: of their raw ids.")
     random_order: bool = aliased(False, "train_random_order", "Shuffle the sessions, anew in every epoch.")
     block_steps: int = Field(50, ge=1, description="Mini-batches that one training step loops over in the graph.")
+    patience: int = Field(
+        0, ge=0, description="Stop after this many epochs without a better validation metric; 0: run all epochs."
+    )
+    monitor: str = Field("mrr@20", pattern=r"^(recall|mrr|ndcg|hit)@[1-9][0-9]*$", description="Validation metric.")
+    loss_trace: list[float] = Field(
+        [], description="Published loss of every epoch; the largest relative difference is reported."
+    )
     checkpoint_minutes: float = Field(10.0, ge=0, description="Time between checkpoints within an epoch.")
     deterministic: bool = Field(False, description="Deterministic kernels; CPU runs are repeatable without it.")
     checkpoints_to_keep: int = Field(2, ge=1, description="Number of latest checkpoints that are kept.")

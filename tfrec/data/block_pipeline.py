@@ -43,8 +43,8 @@ def session_block_dataset(
         block_steps: Mini-batches per block.
         min_active_lanes: Stop the epoch when fewer lanes are active, see `session_blocks`.
         shuffle_seed: Shuffle the sessions, by this seed and the number of the epoch. Default: stored order.
-        next_epoch: Called at the start of each iteration; says which epoch begins and how many of its leading blocks are
-            built but not returned, which is how a resumed run finds its place.
+        next_epoch: Called at the start of each iteration; says which epoch begins and how many of its leading blocks
+            are built but not returned, which is how a resumed run finds its place.
 
     Returns:
         A `tf.data.Dataset` of dicts: `inputs`, `targets` int32 and `starts`, `active` bool, all `[block_steps, lanes]`,

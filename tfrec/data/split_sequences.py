@@ -19,9 +19,9 @@ def build_sequences(
 
     A split has one example per sequence with at least one event of its fold, at least two events and at least one
     target; `plan.history` says whether earlier folds belong to it. Columns: `rank` (from 0, by time of the first event,
-    then raw id, or by raw id), `q`, `n` (events), `own` (events of the fold), `k` (targets), `first`, `last` (milliseconds).
-    Vocabularies (`code`, `index`, `count`) count the events of the training examples; ties go by the id as text, bytes
-    descending, as TensorFlow Transform does it.
+    then raw id, or by raw id), `q`, `n` (events), `own` (events of the fold), `k` (targets), `first`, `last`
+    (milliseconds). Vocabularies (`code`, `index`, `count`) count the events of the training examples; ties go by the
+    id as text, bytes descending, as TensorFlow Transform does it.
 
     Args:
         work: The work database, with `folded` and `keys`.

@@ -15,8 +15,8 @@ from tfrec.optimizers.row_sparse_optimizer import RowSparseOptimizer
 class RowSparseAdagrad(RowSparseOptimizer):
     """Adagrad: `acc += g^2`, direction `g / sqrt(acc + epsilon)`.
 
-    The accumulators start at `epsilon` instead of 0, so that `acc` already holds `epsilon` and TensorFlow's fused kernels
-    (which add theirs outside the root) can be used with 0.
+    The accumulators start at `epsilon` instead of 0, so that `acc` already holds `epsilon` and TensorFlow's fused
+    kernels (which add theirs outside the root) can be used with 0.
 
     Args:
         learning_rate: Step size or schedule.

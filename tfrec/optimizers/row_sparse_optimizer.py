@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfrec.optimizers.deduplicate import deduplicate
 
-Gradient = tf.Tensor | tf.IndexedSlices
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 class RowSparseOptimizer(keras.optimizers.Optimizer):
@@ -86,11 +86,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def apply(self, grads: Sequence[Gradient], trainable_variables: Sequence[keras.Variable] | None = None) -> Any:
         """Applies gradients; see `keras.optimizers.Optimizer.apply`."""
         if self.gradient_cap:
-            summed = [
-                tf.IndexedSlices(*reversed(deduplicate(gradient))) if isinstance(gradient, tf.IndexedSlices) else gradient
-                for gradient in grads
-            ]
-            grads, _ = tf.clip_by_global_norm(summed, self.gradient_cap)
+            grads, _ = tf.clip_by_global_norm([_summed(gradient) for gradient in grads], self.gradient_cap)
         return super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Gradient, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
@@ -156,3 +152,10 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             "l2": self.l2,
             "gradient_cap": self.gradient_cap,
         }
+
+
+def _summed(gradient: Gradient) -> Gradient:
+    if isinstance(gradient, tf.IndexedSlices):
+        rows, values = deduplicate(gradient)
+        return tf.IndexedSlices(values, rows)
+    return gradient

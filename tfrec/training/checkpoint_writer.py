@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
+from tfrec.training.validation import Validation
 
 
 @dataclass
@@ -35,10 +36,20 @@ class CheckpointWriter(keras.callbacks.Callback):
         training_state: Variables of the training loop besides weights, optimiser and metrics.
         keep: Number of latest checkpoints to keep.
         minutes: Time between checkpoints within an epoch; 0 saves after every block.
+        validation: Validation whose state is stored too.
     """
 
-    def __init__(self, folder: Path, training_state: Sequence[tf.Variable], *, keep: int, minutes: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        training_state: Sequence[tf.Variable],
+        *,
+        keep: int,
+        minutes: float,
+        validation: Validation | None = None,
+    ) -> None:
         super().__init__()
+        self.validation = validation
         self.folder = folder
         self.keep = keep
         self.minutes = minutes
@@ -56,6 +67,8 @@ class CheckpointWriter(keras.callbacks.Callback):
                 checkpoints[-1], weights=model.weights, training_state=self._training_state(model)
             )
             self.position = Position(progress["epoch"], progress["block"])
+            if self.validation is not None:
+                self.validation.restore(progress["validation"])
             if self.position.block:
                 self._metric_values = [np.array(variable) for variable in model.metrics_variables]
         return self.position
@@ -81,7 +94,11 @@ class CheckpointWriter(keras.callbacks.Callback):
             f"epoch-{epoch:05d}-block-{block:09d}",
             weights=self.model.weights,
             training_state=self._training_state(self.model),
-            progress={"epoch": epoch, "block": block},
+            progress={
+                "epoch": epoch,
+                "block": block,
+                "validation": self.validation.state() if self.validation is not None else None,
+            },
             keep=self.keep,
         )
         self.position = Position(epoch, block)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,18 @@ from tfrec.training.fit_session_parallel import fit_session_parallel, set_determ
 from tfrec.training.measure import fit_baselines, measure, print_results, results_document
 from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model
 from tfrec.training.run_directory import RunDirectory
-from tfrec.training.run_manifest import run_manifest
+from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 
 
 def run_experiment(
-    config: RunConfig, output: str | Path, console: Console, *, overwrite: bool = False, resume: bool = False
+    config: RunConfig,
+    output: str | Path,
+    console: Console,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    replayed: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Trains a model, measures it beside its baselines and writes the run directory.
 
@@ -36,6 +41,7 @@ def run_experiment(
         console: For progress and the table.
         overwrite: Replace an earlier run in `output`.
         resume: Continue the run in `output`.
+        replayed: Manifest of a run that is repeated; its data must be unchanged.
 
     Returns:
         The content of `metrics.json`.
@@ -58,8 +64,10 @@ def run_experiment(
     dataset = _open_dataset(config, run, console)
     check_dataset(dataset, config)
     dataset.verify("train")
-    if resume:
-        _check_same_data(run, dataset)
+    if resume and run.manifest.is_file():
+        check_same_data(run.read_json(run.manifest), dataset)
+    if replayed is not None:
+        check_same_data(replayed, dataset)
     run.write_json(run.manifest, run_manifest(config, dataset))
     (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
 
@@ -124,14 +132,3 @@ def _fit(
 
 def _describe(model: SequenceRecommender, run: RunDirectory) -> None:
     run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})
-
-
-def _check_same_data(run: RunDirectory, dataset: InteractionDataset) -> None:
-    if not run.manifest.is_file():
-        return
-    before = json.loads(run.manifest.read_text(encoding="utf-8"))["dataset"]
-    shards = [shard.sha256 for shard in dataset.manifest.splits["train"].shards]
-    if before["schema_hash"] != dataset.schema.hash or before["shards"]["train"] != shards:
-        raise DataError(
-            "The data has changed since the run began.", file=dataset.path, remedy="Start a new run on the new data."
-        )

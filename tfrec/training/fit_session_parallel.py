@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,8 +12,9 @@ import tensorflow as tf
 from rich.console import Console
 
 from tfrec.config.run_config import GradientRunConfig
-from tfrec.data.block_pipeline import session_block_dataset
+from tfrec.data.block_pipeline import EpochStart, session_block_dataset
 from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import ConfigError, DataError
 from tfrec.losses.candidate_objective import CandidateObjective
 from tfrec.models.gru4rec import GRU4Rec
 from tfrec.optimizers.build import build_optimizer
@@ -21,6 +23,7 @@ from tfrec.training.history_log import HistoryLog
 from tfrec.training.nan_guard import NanGuard
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunDirectory
+from tfrec.training.validation import Validation
 
 
 def fit_session_parallel(
@@ -43,37 +46,43 @@ def fit_session_parallel(
         resume: Continue from the latest checkpoint of `run`.
 
     Returns:
-        `epochs`, `loss` of the last one, `seconds`; `events_per_second` and `mini_batches_per_second`, medians over the
-        epochs of this process.
+        `epochs`, `loss` of the last one, `seconds`, `best_epoch` where validated; `events_per_second` and
+        `mini_batches_per_second`, medians over the epochs of this process.
 
     Raises:
         TrainingError: The loss became NaN or infinite.
-        DataError: A shard of the training data is damaged.
+        DataError: A shard of the training data is damaged, or there is no validation split to stop early by.
+        ConfigError: The data set stores its sessions in another order than `training.time_sort` asks for.
     """
     training = config.training
+    _check_order(dataset, config)
     # A lane beyond the number of sessions would never be used (the reference fails there).
     lanes = min(training.batch_size, dataset.num_sequences("train"))
-    objective = CandidateObjective(config.objective, dataset.item_vocabulary.counts)
-    model.prepare_training(objective, lanes)
+    model.prepare_training(CandidateObjective(config.objective, dataset.item_vocabulary.counts), lanes)
     optimizer = build_optimizer(config.optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=False)
 
+    validation = _validation(dataset, config, run, console)
     writer = CheckpointWriter(
         run.checkpoints,
         model.lane_states,
         keep=training.checkpoints_to_keep,
         minutes=training.checkpoint_minutes,
+        validation=validation,
     )
     start = writer.restore(model) if resume else writer.position
-    pending_skip = [start.block]
+    epochs = iter(
+        [EpochStart(start.epoch, start.block), *(EpochStart(e, 0) for e in range(start.epoch + 1, training.epochs))]
+    )
     blocks = session_block_dataset(
         dataset,
         "train",
         lanes,
         training.block_steps,
         min_active_lanes=1 if config.objective.num_negatives else 2,
-        skip_blocks=lambda: pending_skip.pop() if pending_skip else 0,
+        shuffle_seed=config.seed if training.random_order else None,
+        next_epoch=lambda: next(epochs),
     )
     events = dataset.num_events("train") - dataset.num_sequences("train")
     progress = TrainingProgress(console, events, training.epochs)
@@ -81,10 +90,12 @@ def fit_session_parallel(
     callbacks: list[keras.callbacks.Callback] = [
         progress,
         NanGuard(),
+        *([validation] if validation is not None else []),
         history,
         keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False, update_freq="epoch"),
         writer,
     ]
+    stopped = validation is not None and validation.exhausted
     try:
         with warnings.catch_warnings(), dataset.explain_data_loss("train"):
             # The number of blocks of an epoch is known only when it ends, which Keras takes for a mistake.
@@ -93,11 +104,62 @@ def fit_session_parallel(
             stages = [start.epoch + 1, training.epochs] if start.block else [training.epochs]
             first = start.epoch
             for last in stages:
-                model.fit(blocks, epochs=last, initial_epoch=first, verbose=0, callbacks=callbacks, shuffle=False)
+                if first < last and not stopped:
+                    model.fit(blocks, epochs=last, initial_epoch=first, verbose=0, callbacks=callbacks, shuffle=False)
+                    stopped = bool(model.stop_training)
                 first = last
     finally:
         progress.close()
-    return _summary(history, progress)
+    summary = _summary(history, progress)
+    if validation is not None:
+        validation.load_best(model)
+        summary["best_epoch"] = validation.best_epoch
+        summary[f"valid_{validation.monitor}"] = validation.best
+    if training.loss_trace:
+        summary["loss_trace"] = compare_loss_trace([float(row["loss"]) for row in history.rows], training.loss_trace)
+        console.print(f"Largest relative difference to the loss trace: {summary['loss_trace']['largest']:.2%}")
+    return summary
+
+
+def compare_loss_trace(losses: Sequence[float], published: Sequence[float]) -> dict[str, Any]:
+    """Compares the loss of every epoch with published ones.
+
+    Args:
+        losses: Loss per epoch of this run.
+        published: Loss per epoch elsewhere.
+
+    Returns:
+        `relative`: signed relative difference per epoch that both have; `largest`: the largest absolute one.
+    """
+    relative = [ours / theirs - 1.0 for ours, theirs in zip(losses, published, strict=False)]
+    return {"relative": relative, "largest": max((abs(value) for value in relative), default=0.0)}
+
+
+def _check_order(dataset: InteractionDataset, config: GradientRunConfig) -> None:
+    wanted = "time" if config.training.time_sort else "id"
+    if not config.training.random_order and dataset.manifest.sequence_order != wanted:
+        raise ConfigError(
+            f"`training.time_sort` is `{config.training.time_sort}`, but the data set is stored in the order of "
+            f"{dataset.manifest.sequence_order}.",
+            remedy=f"Convert it with `--sequence-order {wanted}`, or change the setting.",
+        )
+
+
+def _validation(
+    dataset: InteractionDataset, config: GradientRunConfig, run: RunDirectory, console: Console
+) -> Validation | None:
+    if not config.training.patience:
+        return None
+    if "valid" not in dataset.splits:
+        raise DataError(
+            "`training.patience` needs a validation split, which the data set does not have.",
+            file=dataset.path,
+            remedy="Convert with `--valid-days` (or `--valid`), or set `training.patience=0`.",
+        )
+    training = config.training
+    return Validation(
+        dataset, config.evaluation, run.best, console, monitor=training.monitor, patience=training.patience
+    )
 
 
 def _summary(history: HistoryLog, progress: TrainingProgress) -> dict[str, Any]:

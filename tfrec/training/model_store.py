@@ -77,7 +77,7 @@ def build_model(config: RunConfig, vocab_size: int) -> SequenceRecommender:
 
 
 def load_run(path: str | Path) -> LoadedRun:
-    """Loads the model of the latest checkpoint of a run.
+    """Loads the model of a run: its best weights where it was validated, else its latest checkpoint.
 
     Args:
         path: The run directory.
@@ -90,7 +90,7 @@ def load_run(path: str | Path) -> LoadedRun:
     config = run_config(description["name"], file=directory.config)
     cls = model_class(description["name"])
     model: SequenceRecommender = cls.from_config(description["config"])
-    checkpoints = list_checkpoints(directory.checkpoints)
+    checkpoints = list_checkpoints(directory.best) or list_checkpoints(directory.checkpoints)
     if not checkpoints:
         raise DataError("The run has no checkpoint.", file=directory.checkpoints, remedy="Train again or --resume.")
     restore_checkpoint(checkpoints[-1], weights=model.weights)

@@ -16,7 +16,8 @@ class RunDirectory:
     """Where one training run keeps everything it needs to be evaluated, resumed and explained.
 
     Holds `config.yaml` (effective), `manifest.json` (commit, data, seeds, versions, machine), `metrics.json`,
-    `history.csv`, `checkpoints/` and `tensorboard/`; with the synthetic clickstream also `dataset/`.
+    `history.csv`, `checkpoints/` and `tensorboard/`; with early stopping `best/`, the weights of the best epoch; with
+    the synthetic clickstream `dataset/`.
 
     Args:
         path: The directory.
@@ -44,6 +45,10 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
 
     @property
     def tensorboard(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import DataError
 from tfrec.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-recommenders", "numpy", "pyarrow", "pandas")
@@ -34,14 +36,8 @@ def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, An
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "model": config.model.name,
         "seed": config.seed,
-        "dataset": {
-            "path": str(dataset.path),
-            "schema_hash": dataset.schema.hash,
-            "vocab_size": dataset.item_vocabulary.size,
-            "shards": {
-                split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits
-            },
-        },
+        "config": config.model_dump(mode="json"),
+        "dataset": _fingerprint(dataset),
         "commit": _commit(),
         "versions": {
             "tfrec": __version__,
@@ -54,6 +50,49 @@ def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, An
             "cores": _cores(),
             "accelerators": [device.name for device in tf.config.list_physical_devices("GPU")],
         },
+    }
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Reads `manifest.json` of a run that is to be repeated.
+
+    Raises:
+        DataError: The file is missing, damaged, or not the manifest of a run.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"The manifest cannot be read: {error}", file=path) from error
+    if not isinstance(manifest, dict) or not {"model", "config", "dataset"} <= manifest.keys():
+        raise DataError("Not the manifest of a run.", file=path, remedy="Pass RUN/manifest.json of a training run.")
+    return manifest
+
+
+def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> None:
+    """Raises DataError unless a data set is, shard by shard, the one that a run was made with.
+
+    Args:
+        manifest: `manifest.json` of the run.
+        dataset: The data set to be used now.
+    """
+    before, now = manifest["dataset"], _fingerprint(dataset)
+    changed = [split for split in before["shards"] if before["shards"][split] != now["shards"].get(split)]
+    if before["schema_hash"] != now["schema_hash"] or changed:
+        what = f"splits {', '.join(f'`{split}`' for split in changed)}" if changed else "features or vocabularies"
+        raise DataError(
+            f"The data has changed since the run was made: {what}.",
+            file=dataset.path,
+            remedy="Restore the data, or start a new run on the new data.",
+        )
+
+
+def _fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
+    shards = {split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits}
+    return {
+        "path": str(dataset.path),
+        "schema_hash": dataset.schema.hash,
+        "vocab_size": dataset.item_vocabulary.size,
+        "shards": shards,
     }
 
 
