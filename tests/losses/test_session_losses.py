@@ -77,6 +77,26 @@ def test_a_weight_of_zero_removes_a_column(loss) -> None:
     np.testing.assert_allclose(masked, plain, rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [cross_entropy, bpr, bpr_max, top1, top1_max])
+def test_gradients_equal_finite_differences(loss) -> None:
+    rng = np.random.default_rng(3)
+    scores, weights = rng.normal(size=(3, 6)), np.array([1.0, 2.0, 1.0, 0.0, 3.0, 1.0])
+    targets, factors = tf.constant([0, 1, 2]), np.array([1.0, -2.0, 0.5])
+
+    def value(scores: np.ndarray) -> tf.Tensor:
+        return tf.reduce_sum(factors * loss(scores, targets, tf.constant(weights)))
+
+    variable = tf.Variable(scores)
+    with tf.GradientTape() as tape:
+        total_loss = value(variable)
+    gradient = tape.gradient(total_loss, variable).numpy()
+    for row, column in np.ndindex(*scores.shape):
+        step = np.zeros_like(scores)
+        step[row, column] = 1e-6
+        difference = float(value(tf.constant(scores + step)) - value(tf.constant(scores - step))) / 2e-6
+        assert gradient[row, column] == pytest.approx(difference, abs=1e-7), (row, column)
+
+
 def test_cross_entropy_gradient_is_softmax_minus_one_hot() -> None:
     scores = tf.Variable(SCORES)
     with tf.GradientTape() as tape:

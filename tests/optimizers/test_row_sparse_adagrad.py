@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.optimizers.deduplicate import deduplicate
+from tfrec.optimizers.deduplicate import DistinctSlices, deduplicate
 from tfrec.optimizers.row_sparse_adagrad import RowSparseAdagrad
 
 
@@ -64,6 +64,13 @@ def test_deduplicate_sums_and_keeps_the_order_of_appearance() -> None:
     rows, values = deduplicate(tf.IndexedSlices(tf.constant([[1.0], [2.0], [4.0]]), tf.constant([7, 3, 7])))
     assert rows.numpy().tolist() == [7, 3]
     assert values.numpy().tolist() == [[5.0], [2.0]]
+
+
+def test_distinct_slices_are_taken_at_their_word() -> None:
+    slices = DistinctSlices(tf.constant([[1.0], [2.0]]), tf.constant([7, 3]))
+    rows, values = deduplicate(slices)
+    assert rows is slices.indices
+    assert values is slices.values
 
 
 def test_survives_a_round_trip_through_its_config() -> None:

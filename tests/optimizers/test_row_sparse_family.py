@@ -84,10 +84,11 @@ def test_equals_the_oracle(name: str, sparse: bool) -> None:
 
 
 def test_the_gradient_cap_sees_summed_rows() -> None:
-    """Row 1 appears twice with gradient (3, 0) each, summed (6, 0); the dense gradient is 8: norm 10, cap 5 halves both.
+    """Row 1 appears twice with gradient (3, 0) each, summed (6, 0); the dense gradient is 8: norm 10, cap 5 halves
+    both.
 
-    Without summing, the norm would be sqrt(9 + 9 + 64) = 9.06 and the factor .552. RMSprop with decay 0 and huge epsilon
-    divides by sqrt(g^2 + 1e6) = 1000 (to 1e-5), so the step shows the gradient itself.
+    Without summing, the norm would be sqrt(9 + 9 + 64) = 9.06 and the factor .552. RMSprop with decay 0 and huge
+    epsilon divides by sqrt(g^2 + 1e6) = 1000 (to 1e-5), so the step shows the gradient itself.
     """
     table, dense = keras.Variable(np.zeros((3, 2)), dtype="float32"), keras.Variable([0.0])
     config = OptimizerConfig(name="rmsprop", learning_rate=1000.0, averages=[0.0], epsilon=1e6, gradient_cap=5.0)

@@ -52,5 +52,6 @@ def activation(name: str) -> Activation:
     if kind == "leaky":
         slope = numbers[0]
         return lambda x: tf.where(x >= 0, x, slope * x)
-    scale, alpha = (1.0, numbers[0]) if kind == "elu" else (numbers[0], numbers[1])
-    return lambda x: scale * tf.where(x >= 0, x, alpha * tf.math.expm1(tf.minimum(x, 0.0)))
+    if kind == "elu":
+        return lambda x: tf.where(x >= 0, x, numbers[0] * tf.nn.elu(x))
+    return lambda x: numbers[0] * tf.where(x >= 0, x, numbers[1] * tf.nn.elu(x))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfrec.losses.weighting import log_weights
+from tfrec.losses.weighting import log_weights, target_index
 
 
 def cross_entropy(
@@ -27,13 +27,12 @@ def cross_entropy(
 
     Reference: GRU4Rec `cross-entropy` and `xe_logit`.
     """
-    weighted = scores + log_weights(column_weights)  # [rows, candidates]
-    target = tf.one_hot(target_columns, tf.shape(scores)[1], dtype=scores.dtype)  # [rows, candidates]
-    loss = log_normaliser_minus_target(weighted, scores, target)  # [rows]
+    logarithms = log_weights(column_weights)  # [candidates]
+    loss = _log_normaliser_minus_target(scores, logarithms, target_columns)  # [rows]
     if label_smoothing == 0.0:
         return loss
     candidates = tf.reduce_sum(column_weights)
-    log_normaliser = tf.reduce_logsumexp(weighted, axis=-1)  # [rows]
+    log_normaliser = tf.reduce_logsumexp(scores + logarithms, axis=-1)  # [rows]
     all_columns = candidates * log_normaliser - tf.linalg.matvec(scores, column_weights)  # [rows]
     share = label_smoothing / tf.maximum(candidates - 1.0, 1.0)
     return (1.0 - share * candidates) * loss + share * all_columns
@@ -54,26 +53,28 @@ def limited(loss: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def log_normaliser_minus_target(
-    weighted: tf.Tensor, scores: tf.Tensor, target: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, None]]]:
-    """`logsumexp(weighted) - scores[target]` per row, keeping one softmax for the gradient.
+def _log_normaliser_minus_target(
+    scores: tf.Tensor, logarithms: tf.Tensor, target_columns: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None, None]]]:
+    """`logsumexp(scores + logarithms) - scores[target]` per row, with few passes over the scores.
 
     Args:
-        weighted: float `[rows, candidates]`, logits of the normaliser.
-        scores: float `[rows, candidates]`, logits of the targets.
-        target: one-hot `[rows, candidates]`.
+        scores: float `[rows, candidates]`.
+        logarithms: Logarithm of the column weights, float `[candidates]`; no gradient flows there.
+        target_columns: int `[rows]`.
 
     Returns:
-        float `[rows]`.
+        float `[rows]`; the gradient is softmax minus one-hot.
     """
+    weighted = scores + logarithms  # [rows, candidates]
     highest = tf.reduce_max(weighted, axis=-1, keepdims=True)  # [rows, 1]
     exponentials = tf.exp(weighted - highest)  # [rows, candidates]
     total = tf.reduce_sum(exponentials, axis=-1, keepdims=True)  # [rows, 1]
-    loss = (tf.math.log(total) + highest)[:, 0] - tf.reduce_sum(scores * target, axis=-1)
+    index = target_index(target_columns)  # [rows, 2]
+    loss = (tf.math.log(total) + highest)[:, 0] - tf.gather_nd(scores, index)  # [rows]
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
-        scale = upstream[:, tf.newaxis]  # [rows, 1]
-        return exponentials * (scale / total), -target * scale, None
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+        softmax = exponentials * (upstream[:, tf.newaxis] / total)  # [rows, candidates]
+        return tf.tensor_scatter_nd_sub(softmax, index, upstream), None, None
 
     return loss, gradient

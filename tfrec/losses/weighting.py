@@ -47,7 +47,11 @@ def softmax_of_negatives(scores: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.nn.softmax(scores + log_weights(weights))
 
 
+def target_index(target_columns: tf.Tensor) -> tf.Tensor:
+    """Returns `(row, column)` of every row's target, int `[rows, 2]`."""
+    return tf.stack([tf.range(tf.size(target_columns), dtype=target_columns.dtype), target_columns], axis=1)
+
+
 def score_of_target(scores: tf.Tensor, target_columns: tf.Tensor) -> tf.Tensor:
     """Returns the score of each row's target, float `[rows, 1]`."""
-    target = tf.one_hot(target_columns, tf.shape(scores)[1], dtype=scores.dtype)  # [rows, candidates]
-    return tf.reduce_sum(scores * target, axis=-1, keepdims=True)
+    return tf.gather_nd(scores, target_index(target_columns))[:, tf.newaxis]

@@ -13,6 +13,7 @@ from tfrec.layers.gru_stack import GRUStack
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
 from tfrec.losses.candidate_objective import CandidateObjective, Candidates
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
+from tfrec.optimizers.deduplicate import DistinctSlices
 from tfrec.registry import register_model
 
 State = tuple[tf.Tensor, ...]
@@ -133,21 +134,17 @@ class GRU4Rec(FactorisedRecommender):
         def mini_batch(step: tf.Tensor, state: State, total: tf.Tensor) -> tuple[tf.Tensor, State, tf.Tensor]:
             starts, active = block["starts"][step], block["active"][step]  # [lanes]
             state = tuple(tf.where(starts[:, tf.newaxis], 0.0, layer) for layer in state)
-            dropout_seed = tf.stack([self.seed + 1, first_step + step])
-            with tf.GradientTape() as tape:
-                loss, state = self._mini_batch_loss(
-                    objective,
-                    inputs=block["inputs"][step],
-                    targets=block["targets"][step],
-                    negatives=negatives[step],
-                    active=active,
-                    state=state,
-                    dropout_seed=dropout_seed,
-                )
-                cost = loss / lanes
-            variables = self.trainable_variables
-            gradients = tape.gradient(cost, [variable.value for variable in variables])
-            self.optimizer.apply(gradients, variables)
+            loss, state, gradients = self.mini_batch_gradients(
+                objective,
+                inputs=block["inputs"][step],
+                targets=block["targets"][step],
+                negatives=negatives[step],
+                active=active,
+                state=state,
+                dropout_seed=tf.stack([self.seed + 1, first_step + step]),
+                scale=1.0 / lanes,
+            )
+            self.optimizer.apply(gradients, self.trainable_variables)
             return step + 1, state, total + loss
 
         num_steps = block["num_steps"]
@@ -164,7 +161,7 @@ class GRU4Rec(FactorisedRecommender):
         self.step_counter.update_state(tf.cast(num_steps, tf.float32))
         return self.get_metrics_result()
 
-    def _mini_batch_loss(
+    def mini_batch_gradients(
         self,
         objective: CandidateObjective,
         *,
@@ -173,28 +170,57 @@ class GRU4Rec(FactorisedRecommender):
         negatives: tf.Tensor,
         active: tf.Tensor,
         state: State,
-        dropout_seed: tf.Tensor,
-    ) -> tuple[tf.Tensor, State]:
-        """Returns the summed loss of one mini-batch and the new state.
+        dropout_seed: tf.Tensor | None = None,
+        scale: float = 1.0,
+    ) -> tuple[tf.Tensor, State, list[tf.Tensor | tf.IndexedSlices]]:
+        """Loss of one mini-batch, state after it, and gradients.
 
-        Every distinct row of the item table is looked up once, so that its gradient arrives summed.
+        Every distinct row of the item table is looked up once, so that its gradient arrives summed. Rows that are inputs
+        only come last; they are scored with weight 0, which is cheaper than cutting them off.
+
+        Args:
+            objective: Loss over the candidates.
+            inputs: Current item of each lane, int32 `[lanes]`.
+            targets: Next item of each lane, int32 `[lanes]`.
+            negatives: Sampled ids, int32 `[negatives]`.
+            active: bool `[lanes]`.
+            state: State before the step, a constant for the gradient.
+            dropout_seed: int `[2]`; None means no drop-out.
+            scale: Factor of the loss before differentiation.
+
+        Returns:
+            Summed loss (not scaled), new state, and one gradient per entry of `trainable_variables`.
         """
         shared = self.config.embedding_mode == "shared"
         lookups = [targets, negatives, inputs] if shared else [targets, negatives]
-        rows, position = tf.unique(tf.concat(lookups, axis=0))  # candidates first, in order of first appearance
+        rows, position = tf.unique(tf.concat(lookups, axis=0))  # in order of first appearance
         lanes, count = tf.size(targets), tf.size(targets) + tf.size(negatives)
-        num_candidates = tf.reduce_max(position[:count]) + 1
-        ids = rows[:num_candidates]  # [candidates]
-        vectors = self.items(rows)  # [rows, dim]
+        candidate_rows = rows[: tf.reduce_max(position[:count]) + 1]
+        candidates = Candidates(rows, position[:lanes], position[lanes:count])
+        looked_up = [self.items(rows), tf.gather(self.items.bias.value, candidate_rows)]  # [rows, dim], [candidates]
         if shared:
-            step_inputs = self._drop_inputs(tf.gather(vectors, position[count:]), dropout_seed)  # [lanes, dim]
-        else:
-            step_inputs = self._inputs(inputs, dropout_seed=dropout_seed)
-        state = self.stack.step(step_inputs, state, dropout_seed=dropout_seed)
-        scores = tf.matmul(state[-1], vectors[:num_candidates], transpose_b=True)  # [lanes, candidates]
-        scores = tf.cast(scores, tf.float32) + tf.gather(self.items.bias.value, ids)
-        candidates = Candidates(ids, position[:lanes], position[lanes:count])
-        return objective(scores, candidates, active), state
+            looked_up.append(tf.gather(looked_up[0], position[count:]))  # [lanes, dim]
+        tables = {id(self.items.vectors), id(self.items.bias)}
+        others = [variable for variable in self.trainable_variables if id(variable) not in tables]
+        with tf.GradientTape() as tape:
+            tape.watch(looked_up)
+            if shared:
+                step_inputs = self._drop_inputs(looked_up[2], dropout_seed)
+            else:
+                step_inputs = self._inputs(inputs, dropout_seed=dropout_seed)
+            state = self.stack.step(step_inputs, state, dropout_seed=dropout_seed)
+            bias = tf.pad(looked_up[1], [[0, tf.size(rows) - tf.size(candidate_rows)]])  # [rows]
+            scores = tf.cast(tf.matmul(state[-1], looked_up[0], transpose_b=True), tf.float32) + bias  # [lanes, rows]
+            loss = objective(scores, candidates, active)
+            cost = scale * loss
+        by_lookup, by_variable = tape.gradient(cost, [looked_up, [variable.value for variable in others]])
+        by_row = by_lookup[0]  # [rows, dim]
+        if shared:
+            by_row = tf.tensor_scatter_nd_add(by_row, position[count:, tf.newaxis], by_lookup[2])
+        gradients = dict(zip(map(id, others), by_variable, strict=True))
+        gradients[id(self.items.vectors)] = DistinctSlices(by_row, rows)
+        gradients[id(self.items.bias)] = DistinctSlices(by_lookup[1], candidate_rows)
+        return loss, state, [gradients[id(variable)] for variable in self.trainable_variables]
 
     def _inputs(self, items: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Turns indices int `[...]` into inputs of the first layer: float `[..., dim]`, or the indices themselves."""
