@@ -5,16 +5,42 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tfrec.errors import DataError
+from tfrec.sampling.alias_table import alias_table
 from tfrec.sampling.popularity_sampler import PopularitySampler
 
 COUNTS = np.array([0, 0, 1, 4, 9])
 
 
-def test_cumulative_shares_by_hand() -> None:
-    """alpha .5: weights 1, 2, 3 of sum 6."""
-    np.testing.assert_allclose(PopularitySampler(COUNTS, 0.5).cumulative, [0, 0, 1 / 6, 1 / 2, 1])
+def implied_shares(keep: np.ndarray, alias: np.ndarray) -> np.ndarray:
+    """Exact distribution that drawing from an alias table has."""
+    shares = keep.copy()
+    np.add.at(shares, alias, 1.0 - keep)
+    return shares / len(keep)
+
+
+def test_alias_table_by_hand() -> None:
+    """Weights 1, 2, 3: masses 1/2, 1, 3/2. The first keeps half of its draws and gives the rest to the last."""
+    keep, alias = alias_table(np.array([1.0, 2.0, 3.0]))
+    assert keep.tolist() == [0.5, 1.0, 1.0]
+    assert alias.tolist() == [2, 1, 2]
+    np.testing.assert_allclose(implied_shares(keep, alias), [1 / 6, 2 / 6, 3 / 6])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=60))
+def test_alias_tables_hold_the_distribution_exactly(weights: list[float]) -> None:
+    keep, alias = alias_table(np.array(weights))
+    assert ((keep >= 0) & (keep <= 1)).all()
+    np.testing.assert_allclose(implied_shares(keep, alias), np.array(weights) / sum(weights), atol=1e-9)
+
+
+def test_alias_table_of_a_million_zipf_items() -> None:
+    weights = np.random.default_rng(0).permutation(np.arange(1, 1_000_001) ** -1.0)
+    np.testing.assert_allclose(implied_shares(*alias_table(weights)), weights / weights.sum(), atol=1e-12)
 
 
 @pytest.mark.parametrize(("alpha", "shares"), [(0.0, [1, 1, 1]), (0.5, [1, 2, 3]), (1.0, [1, 4, 9])])

@@ -175,8 +175,8 @@ class GRU4Rec(FactorisedRecommender):
     ) -> tuple[tf.Tensor, State, list[tf.Tensor | tf.IndexedSlices]]:
         """Loss of one mini-batch, state after it, and gradients.
 
-        Every distinct row of the item table is looked up once, so that its gradient arrives summed. Rows that are inputs
-        only come last; they are scored with weight 0, which is cheaper than cutting them off.
+        Every distinct row of the item table is looked up once, so that its gradient arrives summed. Rows that are
+        inputs only come last; they are scored with weight 0, which is cheaper than cutting them off.
 
         Args:
             objective: Loss over the candidates.
