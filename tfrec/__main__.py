@@ -10,6 +10,7 @@ from tfrec.errors import did_you_mean
 from tfrec.version import __version__
 
 COMMANDS = {
+    "datasets": "List known public data sets; turn their owners' files into Parquet or a split dataset",
     "convert": "Event logs (Parquet, CSV, TSV, RecBole, JSON lines) to a dataset directory of TFRecords",
     "train": "Train a model, measure it beside its baselines, write a run directory",
     "evaluate": "Measure a trained model on a split with exact full ranking",
