@@ -92,7 +92,7 @@ def test_only_candidates_are_scored() -> None:
 
 
 def test_softmax_is_taken_once() -> None:
-    """Cross-entropy on logits (5, 0) of target and negative: log(1 + e^-5) = .0067; of a double softmax .3133 and more."""
+    """Logits (5, 0) of target and negative: log(1 + e^-5) = .0067; a double softmax would give .3133."""
     objective = CandidateObjective(ObjectiveConfig(logq_strength=0.0), COUNTS)
     from tfrec.losses.candidate_objective import Candidates
 

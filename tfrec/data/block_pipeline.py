@@ -10,11 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
 from tfrec.data.sequence_pipeline import record_dataset
 from tfrec.data.session_blocks import session_blocks
 
 _READ_BATCH = 2048
-_PREFETCHED_BLOCKS = 4
 
 
 class EpochStart(NamedTuple):
@@ -72,7 +72,8 @@ def session_block_dataset(
         "active": tf.TensorSpec(shape, tf.bool),
         "num_steps": tf.TensorSpec((), tf.int32),
     }
-    return tf.data.Dataset.from_generator(blocks, output_signature=signature).prefetch(_PREFETCHED_BLOCKS)
+    generated = tf.data.Dataset.from_generator(blocks, output_signature=signature)
+    return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
 
 
 def session_chunks(
@@ -92,5 +93,6 @@ def session_chunks(
         return tf.cast(item.flat_values, tf.int32), item.row_lengths()
 
     records = record_dataset(dataset, split, shuffle=shuffle_seed is not None, seed=shuffle_seed or 0)
+    chunks = with_pipeline_options(records.batch(_READ_BATCH).map(parse).prefetch(2))
     with dataset.explain_data_loss(split):
-        yield from records.batch(_READ_BATCH).map(parse).prefetch(2).as_numpy_iterator()
+        yield from chunks.as_numpy_iterator()

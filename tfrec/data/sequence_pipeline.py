@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.pipeline_options import PREFETCHED_BATCHES, parallel_calls, with_pipeline_options
 from tfrec.errors import ConfigError
 
 _SHUFFLE_BUFFER = 50_000
@@ -73,15 +74,15 @@ def sequence_dataset(
     if repeat:
         records = records.repeat()
     if bucket_by_length:
-        windows = records.batch(batch_size * _WINDOW_BATCHES).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        windows = records.batch(batch_size * _WINDOW_BATCHES).map(parse, num_parallel_calls=parallel_calls())
         batches = windows.enumerate().flat_map(
             lambda number, window: _bucketed(number, window, batch_size, shuffle, seed, drop_remainder)
         )
-        batches = batches.map(_pad, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = batches.map(_pad, num_parallel_calls=parallel_calls())
     else:
         batches = records.batch(batch_size, drop_remainder=drop_remainder)
-        batches = batches.map(lambda serialized: _pad(parse(serialized)), num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE)
+        batches = batches.map(lambda serialized: _pad(parse(serialized)), num_parallel_calls=parallel_calls())
+    return with_pipeline_options(batches.prefetch(PREFETCHED_BATCHES))
 
 
 def record_dataset(
