@@ -38,18 +38,28 @@ def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, An
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
         "dataset": _fingerprint(dataset),
-        "commit": _commit(),
-        "versions": {
-            "tfrec": __version__,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
-        "machine": {
-            "platform": platform.platform(),
-            "processor": _processor(),
-            "cores": _cores(),
-            "accelerators": [device.name for device in tf.config.list_physical_devices("GPU")],
-        },
+        "commit": source_commit(),
+        "versions": software_versions(),
+        "machine": machine(),
+    }
+
+
+def software_versions() -> dict[str, str]:
+    """Returns the versions of tfrec, Python and the packages that decide what a run computes."""
+    return {
+        "tfrec": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Returns platform, processor, number of cores of this process, and accelerators."""
+    return {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "accelerators": [device.name for device in tf.config.list_physical_devices("GPU")],
     }
 
 
@@ -96,7 +106,7 @@ def _fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
+def source_commit() -> str | None:
     """Returns the commit of the source tree, with `-dirty` when it has changes, or None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
