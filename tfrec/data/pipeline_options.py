@@ -17,9 +17,10 @@ def parallel_calls() -> int:
 def with_pipeline_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Turns autotuning off and gives the pipeline threads of its own.
 
-    tf.data's tuner runs in a thread that sleeps for seconds; destroying an iterator waits for it, which stalls training at
-    the start of an epoch and every short evaluation. With fixed parallelism there is nothing to tune. A pipeline that waits
-    (for a reader, for Python) would otherwise hold a thread of the common pool, which on two cores training needs.
+    tf.data's tuner runs in a thread that sleeps for seconds; destroying an iterator waits for it, which stalls
+    training at the start of an epoch and every short evaluation. With fixed parallelism there is nothing to tune. A
+    pipeline that waits (for a reader, for Python) would otherwise hold a thread of the common pool, which on two
+    cores training needs.
 
     Args:
         dataset: The last step of a pipeline.

@@ -18,7 +18,8 @@ from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.training.checkpoints import list_checkpoints, save_checkpoint
 from tfrec.training.fit_session_parallel import fit_session_parallel, set_determinism
 from tfrec.training.measure import fit_baselines, measure, print_results, results_document
-from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model
+from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model, load_run
+from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
@@ -63,7 +64,8 @@ def run_experiment(
     run.write_config(dump_yaml(config))
     dataset = _open_dataset(config, run, console)
     check_dataset(dataset, config)
-    dataset.verify("train")
+    for split in ("train", config.evaluation.split):
+        dataset.verify(split)
     if resume and run.manifest.is_file():
         check_same_data(run.read_json(run.manifest), dataset)
     if replayed is not None:
@@ -78,16 +80,19 @@ def run_experiment(
         f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",
         markup=False,
     )
-    training = _fit(model, dataset, config, run, console, resume=resume)
+    model, training = _fit(model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
     scorers[config.model.name] = model
     if config.data.path is None:
         scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)
-    results = measure(scorers, dataset, config.evaluation, console)
+    made_from = {"config": config.model_dump(mode="json"), "data": dataset.manifest.model_dump(mode="json")}
+    store = ResultStore(run.evaluation, made_from, resume=resume)
+    results = measure(scorers, dataset, config.evaluation, console, store=store)
     print_results(results, config.evaluation, console)
     document = results_document(results, config.model.name)
     metrics = {config.evaluation.split: document.pop("metrics"), "train": training, **document}
     run.write_json(run.metrics, metrics)
+    store.clear()
     return metrics
 
 
@@ -116,17 +121,17 @@ def _fit(
     console: Console,
     *,
     resume: bool,
-) -> dict[str, Any]:
+) -> tuple[SequenceRecommender, dict[str, Any]]:
     if isinstance(model, CountingRecommender):
-        if list_checkpoints(run.checkpoints):
-            raise ConfigError(f"The run in `{run.path}` is complete.", remedy="Start a new one to count again.")
+        if resume and list_checkpoints(run.checkpoints):
+            return load_run(run.path).model, {"epochs": 1}
         model.fit_counts(dataset)
         _describe(model, run)
         save_checkpoint(run.checkpoints, "counts", weights=model.weights)
-        return {"epochs": 1}
+        return model, {"epochs": 1}
     _describe(model, run)
     if isinstance(model, GRU4Rec) and isinstance(config, GradientRunConfig):
-        return fit_session_parallel(model, dataset, config, run, console, resume=resume)
+        return model, fit_session_parallel(model, dataset, config, run, console, resume=resume)
     raise ConfigError(f"There is no training loop for `{config.model.name}`.")
 
 

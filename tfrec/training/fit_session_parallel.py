@@ -86,6 +86,8 @@ def fit_session_parallel(
     )
     events = dataset.num_events("train") - dataset.num_sequences("train")
     progress = TrainingProgress(console, events, training.epochs)
+    if start.block:
+        progress.resume_within_epoch(float(model.event_counter.result()), float(model.step_counter.result()))
     history = HistoryLog(run.history, progress, first_epoch=start.epoch)
     callbacks: list[keras.callbacks.Callback] = [
         progress,
@@ -110,7 +112,7 @@ def fit_session_parallel(
                 first = last
     finally:
         progress.close()
-    summary = _summary(history, progress)
+    summary = _summary(history)
     if validation is not None:
         validation.load_best(model)
         summary["best_epoch"] = validation.best_epoch
@@ -162,14 +164,12 @@ def _validation(
     )
 
 
-def _summary(history: HistoryLog, progress: TrainingProgress) -> dict[str, Any]:
-    summary: dict[str, Any] = {"epochs": len(history.rows)}
-    if history.rows:
-        summary["loss"] = float(history.rows[-1]["loss"])
-        summary["seconds"] = sum(float(row["seconds"]) for row in history.rows)
+def _summary(history: HistoryLog) -> dict[str, Any]:
+    rows = history.rows
+    summary: dict[str, Any] = {"epochs": len(rows), "loss": float(rows[-1]["loss"])}
+    summary["seconds"] = sum(float(row["seconds"]) for row in rows)
     for rate in ("events_per_second", "mini_batches_per_second"):
-        if progress.rates:
-            summary[rate] = statistics.median(epoch[rate] for epoch in progress.rates)
+        summary[rate] = statistics.median(float(row[rate]) for row in rows if float(row[rate]))
     return summary
 
 

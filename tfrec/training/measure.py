@@ -17,10 +17,17 @@ from tfrec.evaluation.ranking_result import RankingResult
 from tfrec.evaluation.scorer import Scorer
 from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.training.model_store import build_model, run_config
+from tfrec.training.result_store import ResultStore
 
 
 def measure(
-    scorers: Mapping[str, Scorer], dataset: InteractionDataset, settings: EvaluationConfig, console: Console
+    scorers: Mapping[str, Scorer],
+    dataset: InteractionDataset,
+    settings: EvaluationConfig,
+    console: Console,
+    *,
+    store: ResultStore | None = None,
+    candidates: Sequence[int] | None = None,
 ) -> dict[str, RankingResult]:
     """Ranks the targets of a split with every scorer.
 
@@ -29,6 +36,8 @@ def measure(
         dataset: The data.
         settings: Split, cut-offs, tie rule and history rule.
         console: For progress.
+        store: Results that an interrupted evaluation left are taken from here, and new ones are kept here.
+        candidates: Item indices that compete, instead of the whole catalogue.
 
     Returns:
         Results by name, in the same order.
@@ -40,14 +49,19 @@ def measure(
     with console.status("") as status:
         for name, scorer in scorers.items():
             status.update(f"Ranking {dataset.num_targets(settings.split):,} targets of `{settings.split}` with {name}")
-            batches = sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
-            results[name] = evaluate_ranking(
-                scorer,
-                batches,
-                cutoffs=settings.cutoffs,
-                tie_rule=settings.tie_rule,
-                exclude_history=settings.exclude_history,
-            )
+            result = store.get(name) if store is not None else None
+            if result is None:
+                result = evaluate_ranking(
+                    scorer,
+                    sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True),
+                    cutoffs=settings.cutoffs,
+                    tie_rule=settings.tie_rule,
+                    exclude_history=settings.exclude_history,
+                    candidates=candidates,
+                )
+                if store is not None:
+                    store.put(name, result)
+            results[name] = result
     return results
 
 

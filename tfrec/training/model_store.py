@@ -27,12 +27,14 @@ class LoadedRun:
         config: Effective configuration.
         model: The model with the weights of the chosen checkpoint.
         manifest: `manifest.json`.
+        checkpoint: Name of the checkpoint.
     """
 
     directory: RunDirectory
     config: RunConfig
     model: SequenceRecommender
     manifest: dict[str, Any]
+    checkpoint: str
 
     @property
     def dataset_path(self) -> str:
@@ -94,4 +96,4 @@ def load_run(path: str | Path) -> LoadedRun:
     if not checkpoints:
         raise DataError("The run has no checkpoint.", file=directory.checkpoints, remedy="Train again or --resume.")
     restore_checkpoint(checkpoints[-1], weights=model.weights)
-    return LoadedRun(directory, config, model, directory.read_json(directory.manifest))
+    return LoadedRun(directory, config, model, directory.read_json(directory.manifest), checkpoints[-1].name)

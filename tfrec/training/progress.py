@@ -30,13 +30,16 @@ class TrainingProgress(keras.callbacks.Callback):
         self.rates: list[dict[str, float]] = []
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._started = 0.0
-        self._events_before = 0.0
-        self._steps_before = 0.0
+        self._epoch_started = self._steady_since = 0.0
+        self._done_before = (0.0, 0.0)  # events and mini-batches of the epoch that an earlier process did
+        self._steady_from = (0.0, 0.0)
+
+    def resume_within_epoch(self, events: float, mini_batches: float) -> None:
+        """Says how much of the next epoch an earlier process did, so that rates count this process only."""
+        self._done_before = (events, mini_batches)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
-        self._events_before = self._steps_before = 0.0
+        self._epoch_started = time.perf_counter()
         self._progress = Progress(
             TextColumn("[bold]Epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -55,26 +58,28 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._progress is None or not logs:
             return
-        if batch == 0:  # rates of a live bar start after the first block, which includes tracing
-            self._started_steady, self._events_before = time.perf_counter(), float(logs["events"])
-            self._steps_before = float(logs["mini_batches"])
-        seconds = time.perf_counter() - self._started_steady
+        done = (float(logs["events"]), float(logs["mini_batches"]))
         rate = ""
-        if seconds > 0 and batch > 0:
-            steps = (float(logs["mini_batches"]) - self._steps_before) / seconds
-            events = (float(logs["events"]) - self._events_before) / seconds
-            rate = f"{steps:,.0f} mb/s | {events:,.0f} e/s"
-        self._progress.update(self._task, completed=float(logs["events"]), loss=f"{logs['loss']:.4f}", rate=rate)
+        if batch == 0:  # the first block includes tracing
+            self._steady_since, self._steady_from = time.perf_counter(), done
+        else:
+            seconds = time.perf_counter() - self._steady_since
+            events, steps = (now - start for now, start in zip(done, self._steady_from, strict=True))
+            rate = f"{steps / seconds:,.0f} mb/s | {events / seconds:,.0f} e/s"
+        self._progress.update(self._task, completed=done[0], loss=f"{logs['loss']:.4f}", rate=rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.close()
-        if not logs:
-            return
-        seconds = time.perf_counter() - self._started
+        logs = {} if logs is None else logs
+        if not logs:  # a resumed epoch of which nothing was left
+            logs.update({metric.name: float(metric.result()) for metric in self.model.metrics})
+        seconds = time.perf_counter() - self._epoch_started
+        events, steps = float(logs["events"]) - self._done_before[0], float(logs["mini_batches"]) - self._done_before[1]
+        self._done_before = (0.0, 0.0)
         rates = {
             "seconds": seconds,
-            "events_per_second": float(logs["events"]) / seconds,
-            "mini_batches_per_second": float(logs["mini_batches"]) / seconds,
+            "events_per_second": events / seconds,
+            "mini_batches_per_second": steps / seconds,
         }
         self.rates.append(rates)
         self.console.print(

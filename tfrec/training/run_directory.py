@@ -51,6 +51,10 @@ class RunDirectory:
         return self.path / "best"
 
     @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.partial"
+
+    @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 

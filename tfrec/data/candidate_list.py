@@ -1,0 +1,43 @@
+"""A list of the items that compete, from a text file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tfrec.data.vocabulary import Vocabulary
+from tfrec.errors import DataError
+
+
+def read_candidates(path: Path, vocabulary: Vocabulary) -> list[int]:
+    """Reads raw item ids, one per line; blank lines are passed over.
+
+    Args:
+        path: The file.
+        vocabulary: Item vocabulary.
+
+    Returns:
+        Item indices, each once, in ascending order.
+
+    Raises:
+        DataError: The file cannot be read, holds no id, or an id is not in the vocabulary; names the row.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The list of candidates cannot be read: {error}", file=path) from error
+    rows = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise DataError("The list of candidates is empty.", file=path, remedy="Write one raw item id per line.")
+    integers = np.issubdtype(vocabulary.ids.dtype, np.integer)
+    for number, text in rows:
+        if integers and not text.lstrip("-").isdecimal():
+            raise DataError(f"`{text}` is not an integer, as the item ids are.", file=path, row=number)
+    indices = vocabulary.lookup([int(text) if integers else text for _, text in rows])
+    for (number, text), index in zip(rows, indices, strict=True):
+        if index < 2:
+            raise DataError(
+                f"The item `{text}` is not in the training data.", file=path, row=number, remedy="Remove the line."
+            )
+    return sorted({int(index) for index in indices})
