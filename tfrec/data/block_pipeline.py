@@ -51,10 +51,19 @@ def session_block_dataset(
         and `num_steps` int32 `[]`.
     """
 
+    in_stored_order = session_chunks(dataset, split)  # made once: building a pipeline takes a while
+
+    def chunks(epoch: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        sessions = in_stored_order
+        if shuffle_seed is not None:
+            sessions = session_chunks(dataset, split, shuffle_seed=shuffle_seed + epoch)
+        with dataset.explain_data_loss(split):
+            yield from sessions.as_numpy_iterator()
+
     def blocks() -> Iterator[dict[str, NDArray[Any]]]:
         epoch, skip = next_epoch()
-        chunks = session_chunks(dataset, split, shuffle_seed=None if shuffle_seed is None else shuffle_seed + epoch)
-        for number, block in enumerate(session_blocks(chunks, lanes, block_steps, min_active_lanes=min_active_lanes)):
+        packed = session_blocks(chunks(epoch), lanes, block_steps, min_active_lanes=min_active_lanes)
+        for number, block in enumerate(packed):
             if number >= skip:
                 yield {
                     "inputs": block.inputs,
@@ -76,15 +85,16 @@ def session_block_dataset(
     return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
 
 
-def session_chunks(
-    dataset: InteractionDataset, split: str, *, shuffle_seed: int | None = None
-) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yields `(items int32 [events], lengths int64 [sessions])` of consecutive sessions.
+def session_chunks(dataset: InteractionDataset, split: str, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
+    """Returns chunks of consecutive sessions.
 
     Args:
         dataset: An open dataset.
         split: Name of the split.
         shuffle_seed: Shuffle the sessions by this seed. Default: stored order.
+
+    Returns:
+        A `tf.data.Dataset` of pairs `(items int32 [events], lengths int64 [sessions])`.
     """
     spec = {"item": dataset.feature_spec["item"]}
 
@@ -93,6 +103,4 @@ def session_chunks(
         return tf.cast(item.flat_values, tf.int32), item.row_lengths()
 
     records = record_dataset(dataset, split, shuffle=shuffle_seed is not None, seed=shuffle_seed or 0)
-    chunks = with_pipeline_options(records.batch(_READ_BATCH).map(parse).prefetch(2))
-    with dataset.explain_data_loss(split):
-        yield from chunks.as_numpy_iterator()
+    return with_pipeline_options(records.batch(_READ_BATCH).map(parse).prefetch(2))
