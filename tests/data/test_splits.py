@@ -136,25 +136,69 @@ def test_random_user_is_a_hash_of_id_and_seed(convert_rows, examples):
     assert {split: {example[0] for example in examples(dataset, split)} for split in expected} == expected
 
 
-def test_given_files_carry_the_history_of_known_sequences(tmp_path, examples):
-    def write(name: str, rows: list[tuple[int, int, int]]) -> str:
-        path = tmp_path / name
-        path.write_text("s\ti\tt\n" + "".join(f"{s}\t{i}\t{t}\n" for s, i, t in rows))
-        return str(path)
+@pytest.fixture
+def convert_files(tmp_path):
+    """Converts one file of rows (user or session, item, time) per split."""
 
-    train = write("train.tsv", [(1, 5, 10), (1, 6, 20), (2, 5, 15), (2, 6, 16), (9, 5, 1)])
-    test = write("test.tsv", [(1, 5, 30), (3, 6, 40), (3, 5, 41), (3, 77, 42), (4, 6, 50)])
-    options = ConversionOptions(
-        output=str(tmp_path / "DS"), train=[train], test=[test], session_col="s", item_col="i", time_col="t"
+    def run(column: str = "session_col", **splits: list[tuple[int, int, int]]) -> InteractionDataset:
+        values: dict[str, object] = {column: "q"}
+        for name, rows in splits.items():
+            path = tmp_path / f"{name}.tsv"
+            path.write_text("q\ti\tt\n" + "".join(f"{q}\t{i}\t{t}\n" for q, i, t in rows))
+            values[name] = [str(path)]
+        convert(ConversionOptions(output=str(tmp_path / "DS"), item_col="i", time_col="t", time_unit="s", **values))
+        return InteractionDataset.open(tmp_path / "DS")
+
+    return run
+
+
+def test_given_files_carry_the_history_of_known_users(convert_files, examples):
+    dataset = convert_files(
+        "user_col",
+        train=[(1, 5, 10), (1, 6, 20), (2, 5, 15), (2, 6, 16), (9, 5, 1)],
+        # The time of user 1's last training event is not before it.
+        test=[(1, 5, 30), (1, 6, 20), (3, 6, 40), (3, 5, 41), (3, 77, 42), (4, 6, 50)],
     )
-    manifest = convert(options)
-    dataset = InteractionDataset.open(tmp_path / "DS")
     assert examples(dataset, "train") == [(1, [5, 6], 1), (2, [5, 6], 1)]
-    assert examples(dataset, "test") == [(1, [5, 6, 5], 1), (3, [6, 5], 1)]
+    assert examples(dataset, "test") == [(1, [5, 6, 6, 5], 2), (3, [6, 5], 1)]
+    manifest = dataset.manifest
     assert manifest.split.rule == "given"
     assert [source.split for source in manifest.sources] == ["train", "test"]
-    # Sessions 9 and 4 have a single event.
+    # Users 9 and 4 have a single event.
     assert manifest.counts.dropped_events["short_sequences"] == 2
+
+
+def test_given_sessions_are_those_of_their_own_files(convert_files, examples):
+    train = [(1, item, 100 + item) for item in (10, 11, 12, 13)]
+    # Session ids start at 1 again in the other files, before and after the training session of the same id.
+    dataset = convert_files(
+        train=train, valid=[(1, 13, 200), (1, 10, 201), (1, 11, 202)], test=[(1, 12, 50), (1, 10, 51), (2, 11, 60)]
+    )
+    assert examples(dataset, "train") == [(1, [10, 11, 12, 13], 3)]
+    assert examples(dataset, "valid") == [(1, [13, 10, 11], 2)]
+    assert examples(dataset, "test") == [(1, [12, 10], 1)]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            {"test": [(8, 5, 300), (8, 6, 301), (7, 6, 101), (7, 5, 50)]},
+            r"test\.tsv`, column `t`, row 3: The test event of user `7` at `101` precedes .* train .*`103`, row 4 "
+            r"\(2 such test events in all\).*--session-col",
+        ),
+        (
+            {"valid": [(7, 5, 200)], "test": [(7, 6, 150)]},
+            r"test\.tsv`, column `t`, row 1: .* user `7` at `150` precedes .* valid file .*`200`, row 1",
+        ),
+        ({"valid": [(7, 5, 99), (7, 6, 200)]}, r"valid\.tsv`, column `t`, row 1: .* user `7` at `99`"),
+    ],
+)
+def test_given_files_of_users_must_be_in_order(convert_files, tmp_path, files, words):
+    train = [(7, item, 100 + place) for place, item in enumerate([5, 6, 5, 6])]
+    with pytest.raises(DataError, match=words):
+        convert_files("user_col", train=train, **files)
+    assert not list(tmp_path.glob("DS*"))
 
 
 def test_default_rules(tmp_path):

@@ -167,8 +167,7 @@ class _Conversion:
         self.report("splitting", 0, 0)
         with work.stage("split") as stage:
             if not stage.done:
-                splits = [source.split for source in self.sources]
-                stage.facts.update(vars(assign_folds(work, options, loaded, splits)))
+                stage.facts.update(vars(assign_folds(work, options, loaded, self.sources)))
             plan = SplitPlan(**stage.facts)
         with work.stage("sequences") as stage:
             if not stage.done:

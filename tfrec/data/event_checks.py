@@ -22,7 +22,7 @@ def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], ro
         count, position = found[2 * number : 2 * number + 2]
         if not count:
             continue
-        source, row = _place(sources, rows, position)
+        source, row = event_place(sources, rows, position)
         value = source.value(work.connection, column, row)
         more = f" ({count:,} such rows in all)" if count > 1 else ""
         if value is None or value == "":
@@ -47,7 +47,7 @@ def check_times(
     )
     more = f" ({count:,} such rows in all)" if count > 1 else ""
     if count:
-        source, row = _place(sources, rows, position)
+        source, row = event_place(sources, rows, position)
         value = source.value(work.connection, roles.time, row)
         stored = work.scalar(f"SELECT t FROM loaded WHERE rowid = {position}")
         if value is None:
@@ -69,7 +69,7 @@ def check_times(
         reason = f"chosen by the largest value, {largest}"
     if largest > _LATEST_MS * _PER_MILLISECOND[unit]:
         position = work.scalar("SELECT min(rowid) FROM loaded WHERE t = (SELECT max(t) FROM loaded)")
-        source, row = _place(sources, rows, position)
+        source, row = event_place(sources, rows, position)
         raise DataError(
             f"The time `{largest}` in `{unit}` is after the year 9999.",
             file=source.path,
@@ -80,8 +80,14 @@ def check_times(
     return unit, reason
 
 
-def _place(sources: list[SourceFile], rows: list[int], position: int) -> tuple[SourceFile, int]:
-    """The file and 1-based data row of a position in the table `loaded`."""
+def event_place(sources: list[SourceFile], rows: list[int], position: int) -> tuple[SourceFile, int]:
+    """Returns the file and the 1-based data row of an event, given its position in the input (`pos`).
+
+    Args:
+        sources: Input files.
+        rows: Rows of each.
+        position: Position over all files, from 0.
+    """
     for source, count in zip(sources, rows, strict=True):
         if position < count:
             return source, position + 1

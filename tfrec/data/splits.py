@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tfrec.data.conversion_options import ConversionOptions, SplitRule
+from tfrec.data.event_checks import event_place
 from tfrec.data.event_loader import LoadedEvents
+from tfrec.data.source_files import SourceFile
 from tfrec.data.sql import literal
 from tfrec.data.work_database import WorkDatabase
 from tfrec.errors import DataError
@@ -57,29 +59,32 @@ def choose_rule(options: ConversionOptions, loaded: LoadedEvents) -> SplitRule:
 
 
 def assign_folds(
-    work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, file_splits: list[str | None]
+    work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, sources: list[SourceFile]
 ) -> SplitPlan:
     """Makes the table or view `folded` (pos, q, i, t, ms, fold) with fold 0 train, 1 valid, 2 test.
+
+    Where a plan has history, the events of a fold come after all events of earlier folds in every sequence: the last
+    `num_targets` events of an example are then those of its own fold. `leave_one_out` and `global_time` cut in the
+    order of the events; for `given` it is checked. Sessions have no history: an id that recurs in the files of another
+    split (numbering that starts again, say) is another session there.
 
     Args:
         work: The work database, with `filtered` and `keys`.
         options: Rule and its parameters.
         loaded: What was loaded.
-        file_splits: Split of each source, for the rule `given`.
+        sources: Input files, with their splits for the rule `given`.
 
     Returns:
         The plan.
 
     Raises:
-        DataError: The rule leaves no training event.
+        DataError: The rule leaves no training event, or a user has events in the files of a split that precede events
+            in those of an earlier one.
     """
     rule = choose_rule(options, loaded)
     ms = loaded.milliseconds
     if rule == "given":
-        plan = SplitPlan(rule, True)
-        first_valid, first_test = _file_positions(loaded.rows, file_splits)
-        fold = f"CASE WHEN pos < {first_valid} THEN 0 WHEN pos < {first_test} THEN 1 ELSE 2 END"
-        work.run(f"CREATE VIEW folded AS SELECT *, {ms} AS ms, {fold} AS fold FROM filtered")
+        plan = _by_file(work, loaded, sources)
     elif rule in ("session_time", "session_time_last"):
         plan = _by_session(work, options, rule, ms)
     elif rule == "leave_one_out":
@@ -102,11 +107,46 @@ def assign_folds(
     return plan
 
 
-def _file_positions(rows: list[int], file_splits: list[str | None]) -> tuple[int, int]:
+def _by_file(work: WorkDatabase, loaded: LoadedEvents, sources: list[SourceFile]) -> SplitPlan:
+    plan = SplitPlan("given", history=loaded.roles.session is None)
     sizes = dict.fromkeys(SPLITS, 0)
-    for count, split in zip(rows, file_splits, strict=True):
-        sizes[split or "train"] += count
-    return sizes["train"], sizes["train"] + sizes["valid"]
+    for count, source in zip(loaded.rows, sources, strict=True):
+        sizes[source.split or "train"] += count
+    valid, test = sizes["train"], sizes["train"] + sizes["valid"]
+    fold = f"CASE WHEN pos < {valid} THEN 0 WHEN pos < {test} THEN 1 ELSE 2 END"
+    work.run(f"CREATE VIEW folded AS SELECT *, {loaded.milliseconds} AS ms, {fold} AS fold FROM filtered")
+    if plan.history:
+        _check_order(work, loaded, sources)
+    return plan
+
+
+def _check_order(work: WorkDatabase, loaded: LoadedEvents, sources: list[SourceFile]) -> None:
+    """Raises DataError for the first event that precedes an event of an earlier fold of its sequence."""
+    for fold in (2, 1):
+        # Positions ascend with the folds, so events of equal time are in order.
+        late = f"SELECT q, max(t) AS latest FROM folded WHERE fold < {fold} GROUP BY q"
+        early = f"FROM folded JOIN ({late}) USING (q) WHERE fold = {fold} AND t < latest"
+        events, position = work.row(f"SELECT count(*), min(pos) {early}")
+        if not events:
+            continue
+        q = work.scalar(f"SELECT q FROM folded WHERE pos = {position}")
+        other = work.scalar(f"SELECT pos FROM folded WHERE q = {q} AND fold < {fold} ORDER BY t DESC, pos DESC LIMIT 1")
+        column = loaded.roles.time
+        source, row = event_place(sources, loaded.rows, position)
+        other_source, other_row = event_place(sources, loaded.rows, other)
+        user = source.value(work.connection, loaded.roles.user or "", row)
+        time, other_time = (
+            place.value(work.connection, column, at) for place, at in ((source, row), (other_source, other_row))
+        )
+        raise DataError(
+            f"The {source.split} event of user `{user}` at `{time}` precedes the one of the {other_source.split} file "
+            f"`{other_source.path}` at `{other_time}`, row {other_row} ({events:,} such {source.split} events in all).",
+            file=source.path,
+            column=column,
+            row=row,
+            remedy="Let each user's later files hold the later events, name sessions with --session-col, or pass all "
+            "files with --input and choose a --split rule.",
+        )
 
 
 def _by_session(work: WorkDatabase, options: ConversionOptions, rule: SplitRule, ms: str) -> SplitPlan:
