@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +59,8 @@ def main(
     for number, path in enumerate(data or [loaded.dataset_path]):
         dataset = loaded.open_dataset(path)
         check_dataset(dataset, config)
-        dataset.verify(config.evaluation.split)
+        for name in {"train", config.evaluation.split} if baselines else {config.evaluation.split}:
+            dataset.verify(name)
         subset = read_candidates(candidates, dataset.item_vocabulary) if candidates is not None else None
         names = config.evaluation.baselines if baselines else []
         scorers: dict[str, Scorer] = dict(fit_baselines(names, dataset, config, human))
@@ -83,7 +85,7 @@ def main(
         write_json(output, result)
         for store in stores:
             store.clear()
-        output.with_name(f"{output.name}.partial").rmdir()
+        shutil.rmtree(output.with_name(f"{output.name}.partial"), ignore_errors=True)
     if json_output:
         print_json(result)
 

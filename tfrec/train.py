@@ -45,6 +45,7 @@ def main(
     from tfrec.data.dataset import InteractionDataset
     from tfrec.training.experiment import check_dataset, run_experiment
     from tfrec.training.model_store import run_config
+    from tfrec.training.run_directory import RunDirectory
     from tfrec.training.run_manifest import read_manifest
 
     if resume and config is None and output is not None and (output / "config.yaml").is_file():
@@ -73,6 +74,7 @@ def main(
     if output is None:
         output = Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     if dry_run:
+        RunDirectory(output).check(overwrite=overwrite, resume=resume)
         if effective.data.path is not None:
             check_dataset(InteractionDataset.open(effective.data.path), effective)
         human.print(f"Would train {name} and write `{output}`. Effective configuration:", markup=False)
@@ -80,8 +82,8 @@ def main(
         if json_output:
             print_json({"output": str(output), "config": effective.model_dump(mode="json")})
         return
-    metrics = run_experiment(effective, output, human, overwrite=overwrite, resume=resume, replayed=replayed)
     human.print(f"Run directory: {output}", markup=False)
+    metrics = run_experiment(effective, output, human, overwrite=overwrite, resume=resume, replayed=replayed)
     if json_output:
         print_json({"output": str(output), **metrics})
 

@@ -155,7 +155,6 @@ def test_official_parameter_string() -> None:
         ("loss=bpr-max,elu_param=0.5", ("objective", "final_activation"), "elu-0.5"),
         ("loss=bpr-max,elu_param=0", ("objective", "final_activation"), "linear"),
         ("loss=bpr-max,final_act=elu-1", ("objective", "final_activation"), "elu-1"),
-        ("loss=bpr-max", ("objective", "logq_strength"), 0.0),
         ("constrained_embedding=False,embedding=layersize", ("model", "embedding_mode"), "separate"),
         ("constrained_embedding=False,embedding=96", ("model", "embedding_dim"), 96),
         ("constrained_embedding=0", ("model", "embedding_mode"), "none"),
@@ -164,6 +163,35 @@ def test_official_parameter_string() -> None:
 def test_official_values(text: str, path: tuple[str, str], expected: object) -> None:
     section, key = path
     assert parse_official_params(text)[section][key] == expected
+
+
+@pytest.mark.parametrize(
+    ("assignments", "logq", "activation"),
+    [
+        ([], 1.0, "linear"),
+        (["objective.loss=xe_logit"], 1.0, "linear"),
+        (["objective.loss=bpr-max"], 0.0, "elu-0.5"),
+        (["objective.loss=top1"], 0.0, "linear"),
+        (["objective.loss=bpr-max", "objective.logq=0.5", "objective.final_act=tanh"], 0.5, "tanh"),
+    ],
+)
+def test_settings_that_follow_the_loss(assignments: list[str], logq: float, activation: str) -> None:
+    """With the shipped preset, whichever way the loss is set; the effective configuration shows the values."""
+    objective = load(assignments=assignments).objective
+    assert (objective.logq_strength, objective.final_activation) == (logq, activation)
+    loss = objective.loss
+    assert load(overlays=[("params", parse_official_params(f"loss={loss}"))]).objective.loss == loss
+
+
+@pytest.mark.parametrize(("name", "rate"), [("adagrad", 0.1), ("rmsprop", 0.001), ("adadelta", 1.0), ("adam", 0.001)])
+def test_every_optimiser_has_a_learning_rate_of_its_own(name: str, rate: float) -> None:
+    assert load(assignments=[f"optimizer.name={name}"]).optimizer.learning_rate == rate
+    assert load(assignments=[f"optimizer.name={name}", "optimizer.learning_rate=0.3"]).optimizer.learning_rate == 0.3
+
+
+def test_softmax_does_not_go_with_other_losses() -> None:
+    with pytest.raises(ConfigError, match="final_act=softmax"):
+        parse_official_params("loss=bpr-max,final_act=softmax")
 
 
 def test_softmax_is_part_of_the_cross_entropy() -> None:

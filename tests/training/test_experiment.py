@@ -182,3 +182,68 @@ def test_evaluation_of_another_data_set_needs_the_same_schema(
     synthetic_dataset(ClickstreamConfig(num_sessions=500, num_items=50, num_categories=5), tmp_path / "other", QUIET)
     with pytest.raises(SchemaMismatchError, match="item"):
         load_run(tmp_path / "run").open_dataset(str(tmp_path / "other"))
+
+
+def test_a_step_that_ruins_the_weights_is_not_saved(small_dataset: Path, tmp_path: Path) -> None:
+    """The loss is taken before the update: with a single step it is finite although the weights no longer are."""
+    config = gru4rec(
+        small_dataset,
+        "optimizer.learning_rate=3e38",
+        "training.batch_size=10000",
+        "training.epochs=1",
+        "training.block_steps=1",
+    )
+    with pytest.raises(TrainingError, match=r"not finite|is `nan`|is `inf`"):
+        run_experiment(config, tmp_path / "run", QUIET)
+    assert list_checkpoints(tmp_path / "run" / "checkpoints") == []
+
+
+def test_a_wrong_baseline_is_refused_before_anything_is_written(small_dataset: Path, tmp_path: Path) -> None:
+    for name, message in (("popularty", "Did you mean `popularity`"), ("gru4rec", "trained, not counted")):
+        with pytest.raises(ConfigError, match=message):
+            run_experiment(gru4rec(small_dataset, f"evaluation.baselines=[{name}]"), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="twice"):
+        gru4rec(small_dataset, "evaluation.cutoffs=[5, 5]")
+
+
+def test_settings_of_the_evaluation_may_change_on_resume(small_dataset: Path, tmp_path: Path) -> None:
+    run_experiment(gru4rec(small_dataset, "training.epochs=1"), tmp_path / "run", QUIET)
+    changed = gru4rec(small_dataset, "training.epochs=1", "evaluation.cutoffs=[3]")
+    metrics = run_experiment(changed, tmp_path / "run", QUIET, resume=True)
+    assert "recall@3" in metrics["test"]
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert len(manifest["resumed"]) == 1
+
+
+def test_overwrite_spares_directories_that_only_look_like_a_run(small_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match="not a run of tfrec"):
+        run_experiment(gru4rec(small_dataset), tmp_path / "project", QUIET, overwrite=True)
+    assert (tmp_path / "project" / "config.yaml").exists()
+
+
+def test_a_run_of_one_epoch_killed_after_its_last_block_resumes(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = gru4rec(small_dataset, "training.checkpoint_minutes=0", "training.block_steps=1000", "training.epochs=1")
+    save = CheckpointWriter._save
+
+    def save_then_die(self: CheckpointWriter, epoch: int, block: int) -> None:
+        save(self, epoch, block)
+        raise Killed
+
+    monkeypatch.setattr(CheckpointWriter, "_save", save_then_die)
+    with pytest.raises(Killed):
+        run_experiment(config, tmp_path / "run", QUIET)
+    monkeypatch.setattr(CheckpointWriter, "_save", save)
+    metrics = run_experiment(config, tmp_path / "run", QUIET, resume=True)
+    assert metrics["train"]["epochs"] == 1
+
+
+def test_one_lane_without_negatives_is_refused(small_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to compare"):
+        run_experiment(
+            gru4rec(small_dataset, "training.batch_size=1", "objective.num_negatives=0"), tmp_path / "run", QUIET
+        )

@@ -103,7 +103,9 @@ def parse_official_params(text: str) -> dict[str, dict[str, Any]]:
             given[name] = convert(value)
         except (ValueError, KeyError) as error:
             raise ConfigError(f"`{name}={value}` in `--params` cannot be read.", remedy="Check its type.") from error
-        if path and not (name == "final_act" and value in ("softmax", "softmax_logit")):
+        if name == "final_act" and value in ("softmax", "softmax_logit"):
+            continue  # part of the loss, see below
+        if path:
             section, key = path.split(".")
             sections.setdefault(section, {})[key] = given[name]
     if given.get("adapt") == "adadelta":
@@ -113,8 +115,10 @@ def parse_official_params(text: str) -> dict[str, dict[str, Any]]:
     elif "constrained_embedding" in given or "embedding" in given:
         separate = given.get("embedding", 0) > 0 or "embedding=layersize" in text.replace(" ", "")
         sections.setdefault("model", {})["embedding_mode"] = "separate" if separate else "none"
-    if given.get("loss", "").startswith(("bpr", "top1")) and "logq" not in given:
-        sections["objective"]["logq_strength"] = 0.0
-    if given.get("loss") == "bpr-max" and not given.keys() & {"elu_param", "final_act"}:
-        sections["objective"]["final_activation"] = "elu-0.5"  # default of the official ports
+    softmax = given.get("final_act") in ("softmax", "softmax_logit")
+    if softmax and given.get("loss", "cross-entropy") not in ("cross-entropy", "xe_logit"):
+        raise ConfigError(
+            f"`final_act={given['final_act']}` in `--params` goes with cross-entropy, not with `loss={given['loss']}`.",
+            remedy="Use linear, relu, tanh, leaky-A, elu-A or selu-S-A.",
+        )
     return sections

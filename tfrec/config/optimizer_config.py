@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tfrec.config.strict_model import StrictModel, aliased
 
+_LEARNING_RATES = {"adagrad": 0.1, "rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001}
 _AVERAGES = {"adagrad": 0, "rmsprop": 1, "adadelta": 1, "adam": 2}
 
 
@@ -15,7 +16,9 @@ class OptimizerConfig(StrictModel):
     """Row-sparse optimiser and its settings."""
 
     name: Literal["adagrad", "rmsprop", "adadelta", "adam"] = aliased("adagrad", "adapt", "Optimiser.")
-    learning_rate: float = Field(0.05, gt=0, description="Step size.")
+    learning_rate: float = Field(
+        0.1, gt=0, description="Step size. Default: adagrad 0.1, rmsprop and adam 0.001, adadelta 1."
+    )
     momentum: float = Field(0.0, ge=0, lt=1, description="Classical momentum on the scaled step.")
     epsilon: float | None = Field(None, gt=0, description="Keeps roots from zero; null: the optimiser's own default.")
     averages: list[float] = aliased(
@@ -23,6 +26,14 @@ class OptimizerConfig(StrictModel):
     )
     l2: float = aliased(0.0, "lmbd", "Weights of the touched rows shrink by learning_rate * l2.", ge=0)
     gradient_cap: float = aliased(0.0, "grad_cap", "Largest norm of all gradients together; 0: none.", ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_of_the_optimizer(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "learning_rate" in values:
+            return values
+        name = str(values.get("name", values.get("adapt", "adagrad")))
+        return {**values, "learning_rate": _LEARNING_RATES.get(name, 0.1)}
 
     @model_validator(mode="after")
     def _fits_the_optimizer(self) -> OptimizerConfig:

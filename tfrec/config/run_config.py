@@ -38,6 +38,8 @@ class EvaluationConfig(StrictModel):
     def _positive(cls, cutoffs: list[int]) -> list[int]:
         if any(cutoff < 1 for cutoff in cutoffs):
             raise ValueError("every cut-off must be at least 1")
+        if len(set(cutoffs)) != len(cutoffs):
+            raise ValueError("a cut-off is given twice")
         return cutoffs
 
 
@@ -47,8 +49,14 @@ class TrainingConfig(StrictModel):
     epochs: int = aliased(10, "n_epochs", "Passes over the training split.", ge=1)
     batch_size: int = Field(64, ge=1, description="Mini-batch size: parallel sessions, or sequences.")
     time_sort: bool = Field(True, description="Sessions in the order of their first event; false: of their raw ids.")
-    random_order: bool = aliased(False, "train_random_order", "Shuffle the sessions, anew in every epoch.")
-    block_steps: int = Field(50, ge=1, description="Mini-batches that one training step loops over in the graph.")
+    random_order: bool = aliased(
+        False, "train_random_order", "Shuffle the sessions anew in every epoch: by shard and in a buffer of 50,000"
+    )
+    block_steps: int = Field(
+        50,
+        ge=1,
+        description="Mini-batches that one training step loops over; decides the random stream.",
+    )
     patience: int = Field(
         0, ge=0, description="Stop after this many epochs without a better validation metric; 0: run all epochs."
     )

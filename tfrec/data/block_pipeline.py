@@ -13,6 +13,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
 from tfrec.data.sequence_pipeline import record_dataset
 from tfrec.data.session_blocks import session_blocks
+from tfrec.seeds import derive_seed
 
 _READ_BATCH = 2048
 
@@ -56,7 +57,7 @@ def session_block_dataset(
     def chunks(epoch: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         sessions = in_stored_order
         if shuffle_seed is not None:
-            sessions = session_chunks(dataset, split, shuffle_seed=shuffle_seed + epoch)
+            sessions = session_chunks(dataset, split, shuffle_seed=derive_seed(shuffle_seed, "sessions", epoch))
         with dataset.explain_data_loss(split):
             yield from sessions.as_numpy_iterator()
 

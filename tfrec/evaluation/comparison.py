@@ -68,4 +68,4 @@ def comparison_table(results: Mapping[str, RankingResult], metrics: Sequence[str
         f"{first.num_targets:,} targets of `{split}`, each ranked among {first.num_candidates:,} items "
         f"({first.protocol} ranking, {first.tie_rule} ties)"
     )
-    return make_table(title, ["model", *metrics], rows)
+    return make_table(title, ["model", *(metric.replace("@", "\n@") for metric in metrics)], rows)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfrec.layers.activations import activation
 from tfrec.layers.initializers import GateInitializer
+from tfrec.seeds import derive_seed
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
@@ -54,19 +55,19 @@ class ResetBeforeGRUCell(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         rows = self.input_rows or int(input_shape[-1] or 0)
 
-        def initializer(offset: int, fan_in: int = 0) -> GateInitializer:
+        def initializer(purpose: str, fan_in: int = 0) -> GateInitializer:
             return GateInitializer(
-                self.units, fan_in=fan_in, bound=self.bound, normal=self.normal, seed=self.seed + offset
+                self.units, fan_in=fan_in, bound=self.bound, normal=self.normal, seed=derive_seed(self.seed, purpose)
             )
 
         self.input_kernel = self.add_weight(
-            shape=(rows, 3 * self.units), initializer=initializer(0, self.input_fan_in), name="input_kernel"
+            shape=(rows, 3 * self.units), initializer=initializer("input", self.input_fan_in), name="input_kernel"
         )  # [in, 3 units]: candidate, reset, update
         self.gate_kernel = self.add_weight(
-            shape=(self.units, 2 * self.units), initializer=initializer(1), name="gate_kernel"
+            shape=(self.units, 2 * self.units), initializer=initializer("gates"), name="gate_kernel"
         )  # [units, 2 units]: reset, update
         self.candidate_kernel = self.add_weight(
-            shape=(self.units, self.units), initializer=initializer(2), name="candidate_kernel"
+            shape=(self.units, self.units), initializer=initializer("candidate"), name="candidate_kernel"
         )  # [units, units]
         self.bias = self.add_weight(shape=(3 * self.units,), initializer="zeros", name="bias")
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfrec.layers.gru_cell import ResetBeforeGRUCell
+from tfrec.seeds import derive_seed
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
@@ -57,7 +58,7 @@ class GRUStack(keras.layers.Layer):
                 input_fan_in=input_fan_in if depth == 0 else 0,
                 bound=bound,
                 normal=normal,
-                seed=seed + 10 * depth,
+                seed=derive_seed(seed, "layer", depth),
                 name=f"cell_{depth}",
             )
             for depth, width in enumerate(self.units)

@@ -9,12 +9,14 @@ import keras
 import tensorflow as tf
 
 from tfrec.config.gru4rec_config import GRU4RecConfig
+from tfrec.errors import ConfigError
 from tfrec.layers.gru_stack import GRUStack
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
 from tfrec.losses.candidate_objective import CandidateObjective, Candidates
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
 from tfrec.optimizers.deduplicate import DistinctSlices
 from tfrec.registry import register_model
+from tfrec.seeds import derive_seed
 
 State = tuple[tf.Tensor, ...]
 
@@ -44,12 +46,12 @@ class GRU4Rec(FactorisedRecommender):
         super().__init__(config, vocab_size, seed=seed, **kwargs)
         initial: dict[str, Any] = {"bound": config.init_bound, "normal": config.init_normal}
         mode = config.embedding_mode
-        self.items = ItemTable(vocab_size, config.layers[-1], seed=seed + 1, name="items", **initial)
+        self.items = ItemTable(vocab_size, config.layers[-1], seed=derive_seed(seed, "items"), name="items", **initial)
         self.inputs_table = None
         if mode == "separate":
             width = config.embedding_dim or config.layers[0]
             self.inputs_table = ItemTable(
-                vocab_size, width, use_bias=False, seed=seed + 2, name="input_items", **initial
+                vocab_size, width, use_bias=False, seed=derive_seed(seed, "input items"), name="input_items", **initial
             )
         self.stack = GRUStack(
             config.layers,
@@ -57,7 +59,7 @@ class GRU4Rec(FactorisedRecommender):
             dropout=config.dropout_hidden,
             input_rows=vocab_size if mode == "none" else 0,
             input_fan_in=vocab_size - RESERVED_ROWS if mode == "none" else 0,
-            seed=seed + 3,
+            seed=derive_seed(seed, "gru"),
             name="gru",
             **initial,
         )
@@ -67,8 +69,8 @@ class GRU4Rec(FactorisedRecommender):
         input_width = {"shared": config.layers[-1], "none": None}.get(mode, getattr(self.inputs_table, "dim", None))
         self.stack.build((None, input_width))
         self.loss_tracker = keras.metrics.Mean(name="loss")
-        self.event_counter = keras.metrics.Sum(name="events")
-        self.step_counter = keras.metrics.Sum(name="mini_batches")
+        self.event_counter = keras.metrics.Sum(name="events", dtype="float64")
+        self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
         self._objective: CandidateObjective | None = None
         self.lane_states: list[tf.Variable] = []  # one [lanes, units] per layer; part of a resumable checkpoint
         self.built = True
@@ -105,7 +107,20 @@ class GRU4Rec(FactorisedRecommender):
         Args:
             objective: Loss over the candidates of a mini-batch.
             lanes: Mini-batch size; also the divisor of the loss when fewer lanes are active.
+
+        Raises:
+            ConfigError: Under a strategy of several replicas, or with another precision than float32.
         """
+        if tf.distribute.has_strategy() and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ConfigError(
+                "GRU4Rec keeps one state per lane and trains on one device, not under a strategy of several replicas.",
+                remedy="Call `prepare_training` and `fit` outside the strategy's scope.",
+            )
+        if self.compute_dtype != "float32":
+            raise ConfigError(
+                f"GRU4Rec trains in float32, the policy in force is `{self.dtype_policy.name}`.",
+                remedy="Call `keras.config.set_dtype_policy('float32')` before the model is made.",
+            )
         self._objective = objective
         self.lane_states = [
             tf.Variable(tf.zeros([lanes, width]), trainable=False, name=f"lane_state_{depth}")
@@ -128,12 +143,15 @@ class GRU4Rec(FactorisedRecommender):
         lanes = self.lane_states[0].shape[0]
         first_step = tf.cast(self.optimizer.iterations.value, tf.int32)
         negatives = objective.sampler.sample(
-            (block["inputs"].shape[0], objective.config.num_negatives), tf.stack([self.seed, first_step])
+            (block["inputs"].shape[0], objective.config.num_negatives),
+            tf.stack([derive_seed(self.seed, "negatives"), first_step]),
         )  # [steps, negatives]
 
         def mini_batch(step: tf.Tensor, state: State, total: tf.Tensor) -> tuple[tf.Tensor, State, tf.Tensor]:
             starts, active = block["starts"][step], block["active"][step]  # [lanes]
-            state = tuple(tf.where(starts[:, tf.newaxis], 0.0, layer) for layer in state)
+            # A lane that ran out stays at zero: nothing it computes could then overflow.
+            keeps = tf.cast(active & ~starts, tf.float32)[:, tf.newaxis]  # [lanes, 1]
+            state = tuple(layer * keeps for layer in state)
             loss, state, gradients = self.mini_batch_gradients(
                 objective,
                 inputs=block["inputs"][step],
@@ -141,7 +159,7 @@ class GRU4Rec(FactorisedRecommender):
                 negatives=negatives[step],
                 active=active,
                 state=state,
-                dropout_seed=tf.stack([self.seed + 1, first_step + step]),
+                dropout_seed=tf.stack([derive_seed(self.seed, "dropout"), first_step + step]),
                 scale=1.0 / lanes,
             )
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -155,7 +173,7 @@ class GRU4Rec(FactorisedRecommender):
         )
         for variable, value in zip(self.lane_states, state, strict=True):
             variable.assign(value)
-        events = tf.reduce_sum(tf.cast(block["active"], tf.float32))
+        events = tf.reduce_sum(tf.cast(block["active"], tf.float32))  # at most steps x lanes: exact
         self.loss_tracker.update_state(total / tf.maximum(events, 1.0), sample_weight=events)
         self.event_counter.update_state(events)
         self.step_counter.update_state(tf.cast(num_steps, tf.float32))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import keras
 import tensorflow as tf
 
-from tfrec.optimizers.deduplicate import deduplicate
+from tfrec.optimizers.deduplicate import DistinctSlices, deduplicate
 
 Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
@@ -86,7 +86,8 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def apply(self, grads: Sequence[Gradient], trainable_variables: Sequence[keras.Variable] | None = None) -> Any:
         """Applies gradients; see `keras.optimizers.Optimizer.apply`."""
         if self.gradient_cap:
-            grads, _ = tf.clip_by_global_norm([_summed(gradient) for gradient in grads], self.gradient_cap)
+            clipped, _ = tf.clip_by_global_norm([_summed(gradient) for gradient in grads], self.gradient_cap)
+            grads = [_distinct(gradient) for gradient in clipped]
         return super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Gradient, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
@@ -159,3 +160,7 @@ def _summed(gradient: Gradient) -> Gradient:
         rows, values = deduplicate(gradient)
         return tf.IndexedSlices(values, rows)
     return gradient
+
+
+def _distinct(gradient: Gradient) -> Gradient:
+    return DistinctSlices(gradient.values, gradient.indices) if isinstance(gradient, tf.IndexedSlices) else gradient

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfrec.errors import TrainingError
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 from tfrec.training.validation import Validation
 
@@ -89,6 +90,12 @@ class CheckpointWriter(keras.callbacks.Callback):
         self._save(epoch + 1, 0)
 
     def _save(self, epoch: int, block: int) -> None:
+        for variable in self.model.trainable_variables:
+            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
+                raise TrainingError(
+                    f"The weight `{variable.path}` is not finite in epoch {self.position.epoch + 1}.",
+                    remedy="Lower the learning rate or the momentum. The latest checkpoint is older and sound.",
+                )
         save_checkpoint(
             self.folder,
             f"epoch-{epoch:05d}-block-{block:09d}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from tfrec.config.load import dump_yaml
@@ -17,7 +18,7 @@ from tfrec.models.gru4rec import GRU4Rec
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.training.checkpoints import list_checkpoints, save_checkpoint
 from tfrec.training.fit_session_parallel import fit_session_parallel, set_determinism
-from tfrec.training.measure import fit_baselines, measure, print_results, results_document
+from tfrec.training.measure import check_baselines, fit_baselines, measure, print_results, results_document
 from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model, load_run
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
@@ -52,25 +53,30 @@ def run_experiment(
         DataError: The data set is missing, damaged or lacks the split to evaluate.
         TrainingError: The loss became NaN or infinite.
     """
+    check_baselines(config.evaluation.baselines)
     run = RunDirectory(output)
     if config.data.path is not None and not resume:
         check_dataset(InteractionDataset.open(config.data.path), config)
     run.prepare(overwrite=overwrite, resume=resume)
-    if resume and run.config.read_text(encoding="utf-8") != dump_yaml(config):
+    if resume and _without_evaluation(run.config.read_text(encoding="utf-8")) != _without_evaluation(dump_yaml(config)):
         raise ConfigError(
             f"The configuration differs from `{run.config}`.",
-            remedy="Resume with the same settings, or start a new run.",
+            remedy="Resume with the same settings (those of `evaluation` may change), or start a new run.",
         )
     run.write_config(dump_yaml(config))
     dataset = _open_dataset(config, run, console)
     check_dataset(dataset, config)
-    for split in ("train", config.evaluation.split):
+    for split in dataset.splits:
         dataset.verify(split)
     if resume and run.manifest.is_file():
         check_same_data(run.read_json(run.manifest), dataset)
     if replayed is not None:
         check_same_data(replayed, dataset)
-    run.write_json(run.manifest, run_manifest(config, dataset))
+    manifest = run_manifest(config, dataset)
+    if resume and run.manifest.is_file():
+        first = run.read_json(run.manifest)
+        manifest = {**first, "resumed": [*first.get("resumed", []), manifest]}
+    run.write_json(run.manifest, manifest)
     (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
 
     set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
@@ -133,6 +139,12 @@ def _fit(
     if isinstance(model, GRU4Rec) and isinstance(config, GradientRunConfig):
         return model, fit_session_parallel(model, dataset, config, run, console, resume=resume)
     raise ConfigError(f"There is no training loop for `{config.model.name}`.")
+
+
+def _without_evaluation(text: str) -> dict[str, Any]:
+    """Returns the settings that decide the weights."""
+    settings = yaml.safe_load(text)
+    return {key: value for key, value in settings.items() if key != "evaluation"}
 
 
 def _describe(model: SequenceRecommender, run: RunDirectory) -> None:

@@ -58,6 +58,11 @@ def fit_session_parallel(
     _check_order(dataset, config)
     # A lane beyond the number of sessions would never be used (the reference fails there).
     lanes = min(training.batch_size, dataset.num_sequences("train"))
+    if lanes < 2 and not config.objective.num_negatives:
+        raise ConfigError(
+            "With one lane and `objective.num_negatives=0` there is nothing to compare a target with.",
+            remedy="Raise `training.batch_size` or `objective.num_negatives`.",
+        )
     model.prepare_training(CandidateObjective(config.objective, dataset.item_vocabulary.counts), lanes)
     optimizer = build_optimizer(config.optimizer)
     optimizer.build(model.trainable_variables)
@@ -169,7 +174,7 @@ def _summary(history: HistoryLog) -> dict[str, Any]:
     summary: dict[str, Any] = {"epochs": len(rows), "loss": float(rows[-1]["loss"])}
     summary["seconds"] = sum(float(row["seconds"]) for row in rows)
     for rate in ("events_per_second", "mini_batches_per_second"):
-        summary[rate] = statistics.median(float(row[rate]) for row in rows if float(row[rate]))
+        summary[rate] = statistics.median([float(row[rate]) for row in rows if float(row[rate])] or [0.0])
     return summary
 
 

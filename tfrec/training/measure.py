@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_result import RankingResult
 from tfrec.evaluation.scorer import Scorer
 from tfrec.models.counting_recommender import CountingRecommender
+from tfrec.registry import model_class
 from tfrec.training.model_store import build_model, run_config
 from tfrec.training.result_store import ResultStore
 
@@ -65,6 +66,16 @@ def measure(
     return results
 
 
+def check_baselines(names: Sequence[str]) -> None:
+    """Raises ConfigError unless every name is a registered counting model."""
+    for name in names:
+        if not issubclass(model_class(name), CountingRecommender):
+            raise ConfigError(
+                f"`evaluation.baselines` has `{name}`, which is trained, not counted.",
+                remedy="Train it as a run of its own.",
+            )
+
+
 def fit_baselines(
     names: Sequence[str], dataset: InteractionDataset, config: RunConfig, console: Console
 ) -> dict[str, CountingRecommender]:
@@ -79,18 +90,14 @@ def fit_baselines(
     Raises:
         ConfigError: A name is not a counting model.
     """
+    check_baselines(names)
     baselines: dict[str, CountingRecommender] = {}
     with console.status("") as status:
         for name in names:
             status.update(f"Counting {name}")
             model = build_model(run_config(name, assignments=[f"seed={config.seed}"]), dataset.item_vocabulary.size)
-            if not isinstance(model, CountingRecommender):
-                raise ConfigError(
-                    f"`evaluation.baselines` has `{name}`, which is trained, not counted.",
-                    remedy="Train it as a run of its own.",
-                )
-            model.fit_counts(dataset)
-            baselines[name] = model
+            cast(CountingRecommender, model).fit_counts(dataset)
+            baselines[name] = cast(CountingRecommender, model)
     return baselines
 
 

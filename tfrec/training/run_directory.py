@@ -11,6 +11,9 @@ from typing import Any
 from tfrec.errors import ConfigError, DataError
 from tfrec.files import atomic_write, write_json
 
+_MARKER = ".tfrec-run"
+"""Marks a directory that `--overwrite` may remove."""
+
 
 class RunDirectory:
     """Where one training run keeps everything it needs to be evaluated, resumed and explained.
@@ -63,7 +66,15 @@ class RunDirectory:
         return self.path / "dataset"
 
     def prepare(self, *, overwrite: bool, resume: bool) -> None:
-        """Makes the directory ready for a run.
+        """Makes the directory ready for a run; the arguments and errors are those of `check`."""
+        self.check(overwrite=overwrite, resume=resume)
+        if overwrite and self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / _MARKER).touch()
+
+    def check(self, *, overwrite: bool, resume: bool) -> None:
+        """Checks that a run may be written here, and writes nothing.
 
         Args:
             overwrite: Remove an earlier run.
@@ -75,18 +86,15 @@ class RunDirectory:
         """
         if overwrite and resume:
             raise ConfigError("`--overwrite` and `--resume` exclude each other.")
-        occupied = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
         if resume and not self.config.is_file():
             raise ConfigError(f"There is no run to resume in `{self.path}`.", remedy="Start it without `--resume`.")
-        if occupied and not resume:
-            is_run = self.config.is_file()
-            if not overwrite or not is_run:
-                remedy = "Pass --overwrite to replace it, --resume to continue it, or another --output."
-                if not is_run:
-                    remedy = "It is not a run of tfrec, so it is left alone: pass another --output."
-                raise ConfigError(f"The output directory `{self.path}` is not empty.", remedy=remedy)
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        occupied = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        is_run = (self.path / _MARKER).is_file()
+        if occupied and not resume and not (overwrite and is_run):
+            remedy = "Pass --overwrite to replace it, --resume to continue it, or another --output."
+            if not is_run:
+                remedy = "It is not a run of tfrec, so it is left alone: pass another --output."
+            raise ConfigError(f"The output directory `{self.path}` is not empty.", remedy=remedy)
 
     def write_config(self, text: str) -> None:
         """Writes `config.yaml` atomically."""

@@ -99,7 +99,7 @@ def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> No
 def _fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
     shards = {split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits}
     return {
-        "path": str(dataset.path),
+        "path": str(dataset.path) if "://" in str(dataset.path) else str(Path(dataset.path).resolve()),
         "schema_hash": dataset.schema.hash,
         "vocab_size": dataset.item_vocabulary.size,
         "shards": shards,
