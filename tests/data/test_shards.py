@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec.data import partial_output
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.example_encoder import NumpyEncoder
 from tfrec.data.shard_writer import shard_bounds
 from tfrec.errors import DataError
 
@@ -180,12 +182,86 @@ def test_a_killed_conversion_resumes_to_the_same_bytes(log, tmp_path, where):
     assert {path: (tmp_path / "DS" / path).stat().st_mtime_ns for path in finished} == finished
 
 
-def test_resume_finishes_what_only_lacked_its_name(log, tmp_path):
-    convert(options(log, tmp_path / "DS"))
-    expected = contents(tmp_path / "DS")
-    (tmp_path / "DS").rename(tmp_path / "DS.partial")
+class SlowEncoder(NumpyEncoder):
+    """An encoder that is another class."""
+
+
+def test_resume_refuses_another_encoder(log, tmp_path):
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "writing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(options(log, tmp_path / "DS"), progress=interrupt)
+    with pytest.raises(DataError, match="other input files or options"):
+        convert(options(log, tmp_path / "DS", resume=True), encoder=SlowEncoder())
+    # The default encoder by name is the same one.
+    convert(options(log, tmp_path / "DS", resume=True), encoder=NumpyEncoder())
+
+
+# The steps of the end: the work directory goes, the mark leaves the directory, the directory gets its name.
+@pytest.mark.parametrize("last", ["work", "conversion.fingerprint", "DS.partial"])
+def test_resume_finishes_what_only_lacked_its_name(log, tmp_path, monkeypatch, last):
+    convert(options(log, tmp_path / "whole"))
+    rename, rmtree = Path.rename, partial_output.shutil.rmtree
+
+    def stop(path: Path) -> None:
+        if Path(path).name == last and (tmp_path / "DS.partial" / "manifest.json").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda self, target: (stop(self), rename(self, target))[1])
+        patch.setattr(partial_output.shutil, "rmtree", lambda path, **flags: (rmtree(path, **flags), stop(path)))
+        with pytest.raises(KeyboardInterrupt):
+            convert(options(log, tmp_path / "DS"))
+    assert not (tmp_path / "DS").exists()
+    assert not list((tmp_path / "DS.partial" / "work").glob("work.duckdb"))
+    with pytest.raises(DataError, match="other input files or options"):
+        convert(options(log, tmp_path / "DS", resume=True, seed=1))
     convert(options(log, tmp_path / "DS", resume=True))
-    assert contents(tmp_path / "DS") == expected
+    assert contents(tmp_path / "DS") == contents(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["DS", "whole"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["notes.txt", "work/notes.txt", "manifest.json"])
+def test_a_foreign_directory_of_the_partial_name_is_left_alone(log, tmp_path, name, resume):
+    precious = tmp_path / "DS.partial" / name
+    precious.parent.mkdir(parents=True)
+    precious.write_text("mine")
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"DS\.partial`: .* left alone.*Choose another --output"):
+            convert(options(log, tmp_path / "DS", resume=resume, overwrite=True, dry_run=dry_run))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [precious]
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("names", [[], ["lock"]])
+def test_an_unmarked_start_of_a_conversion_is_taken_over(log, tmp_path, names):
+    work = tmp_path / "DS.partial" / "work"
+    work.mkdir(parents=True)
+    for name in names:
+        (work / name).touch()
+    convert(options(log, tmp_path / "DS", resume=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["DS"]
+
+
+def test_starting_afresh_is_not_continued_before_the_old_files_are_gone(log, tmp_path, monkeypatch):
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "writing" and done >= 1:
+            raise KeyboardInterrupt
+
+    def stop(path: Path, **flags: bool) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(options(log, tmp_path / "DS"), progress=interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr(partial_output.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            convert(options(log, tmp_path / "DS"))
+    with pytest.raises(DataError, match="without --resume to start afresh"):
+        convert(options(log, tmp_path / "DS", resume=True))
 
 
 def test_overwrite_replaces_a_dataset(log, tmp_path):

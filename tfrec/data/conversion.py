@@ -84,7 +84,7 @@ def convert(
         if options.dry_run:
             check_output(Path(options.output), options.overwrite)
             return _Conversion(options, sources, roles, scratch, encoder, report).run()
-        output = PartialOutput(options, _fingerprint(options, sources))
+        output = PartialOutput(options, _fingerprint(options, sources, encoder))
         with output.open() as (root, finished):
             if finished:
                 return InteractionDataset.open(output.finish()).manifest
@@ -107,7 +107,7 @@ def _sources(
     return sources
 
 
-def _fingerprint(options: ConversionOptions, sources: list[SourceFile]) -> str:
+def _fingerprint(options: ConversionOptions, sources: list[SourceFile], encoder: ExampleEncoder | None) -> str:
     stamps: list[list[object]] = []
     for source in sources:
         if source.format == "table":
@@ -115,7 +115,8 @@ def _fingerprint(options: ConversionOptions, sources: list[SourceFile]) -> str:
         else:
             stat = Path(source.path).stat()
             stamps.append([source.path, stat.st_size, stat.st_mtime_ns])
-    return json.dumps([options.fingerprint(), __version__, stamps])
+    kind = NumpyEncoder if encoder is None else type(encoder)
+    return json.dumps([options.fingerprint(), __version__, f"{kind.__module__}.{kind.__qualname__}", stamps])
 
 
 class _Conversion:
