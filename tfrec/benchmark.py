@@ -56,7 +56,8 @@ def main(
             human.print(table)
         for note in report.notes:
             human.print(note, markup=False)
-        human.print(f"Ratios: to the first row of a group, in the same round. {len(report.checks)} checks held.\n")
+        human.print("Ratios: median of those within a round, to the first row of the group.", markup=False)
+        human.print(f"{len(report.checks)} checks held; {report.seconds:.0f} s.\n", markup=False)
         write_json(output / f"{name}.json", report.to_json())
         document["benchmarks"][name] = report.to_json()
     write_json(output / "all.json", document)

@@ -42,7 +42,7 @@ class Settings:
 
 
 FULL = Settings()
-QUICK = Settings(events=300_000, sequences=20_000, repetitions=3)
+QUICK = Settings(events=200_000, sequences=20_000, repetitions=2)
 
 
 def run(settings: Settings, scratch: Path) -> BenchmarkReport:

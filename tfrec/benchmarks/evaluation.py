@@ -31,14 +31,14 @@ class Settings:
     """
 
     small: tuple[int, int] = (12_000, 20_000)
-    large: tuple[int, int] = (1_000_000, 768)
+    large: tuple[int, int] = (1_000_000, 384)
     dim: int = 64
     batch_size: int = 256
     repetitions: int = 5
 
 
 FULL = Settings()
-QUICK = Settings(small=(12_000, 5_000), large=(200_000, 512), repetitions=3)
+QUICK = Settings(small=(12_000, 5_000), large=(200_000, 256), repetitions=3)
 
 
 class FactorScorer:

@@ -63,14 +63,14 @@ class Settings:
     events: int = 200_000
     real_data: bool = True
     block_steps: int = 50
-    blocks: int = 16
+    blocks: int = 10
     keras_block_steps: int = 16
     keras_blocks: int = 3
     repetitions: int = 5
 
 
 FULL = Settings()
-QUICK = Settings(events=120_000, real_data=False, blocks=8, keras_block_steps=8, keras_blocks=2, repetitions=3)
+QUICK = Settings(events=120_000, real_data=False, blocks=6, keras_block_steps=8, keras_blocks=2, repetitions=2)
 
 
 def run(settings: Settings, scratch: Path) -> BenchmarkReport:

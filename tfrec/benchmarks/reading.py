@@ -33,7 +33,7 @@ class Settings:
     """
 
     mean_lengths: tuple[float, ...] = (20.0, 50.0)
-    sequences: int = 100_000
+    sequences: int = 60_000
     batch_size: int = 512
     repetitions: int = 5
 

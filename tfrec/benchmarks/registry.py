@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,5 +47,7 @@ def run_benchmark(name: str, *, quick: bool = False, changes: dict[str, Any] | N
     module = importlib.import_module(f"tfrec.benchmarks.{name}")
     settings = dataclasses.replace(module.QUICK if quick else module.FULL, **(changes or {}))
     with tempfile.TemporaryDirectory(prefix="tfrec-bench-") as scratch:
+        started = time.perf_counter()
         report: BenchmarkReport = module.run(settings, Path(scratch))
+        report.seconds = time.perf_counter() - started
     return report

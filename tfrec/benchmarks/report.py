@@ -53,6 +53,7 @@ class BenchmarkReport:
         figures: Rows.
         checks: Statements about what was timed that were verified.
         notes: What a reader has to know to compare the figures.
+        seconds: How long the whole benchmark took, preparation and checks included.
     """
 
     name: str
@@ -62,6 +63,7 @@ class BenchmarkReport:
     figures: list[Figure] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     def add(self, group: str, case: str, unit: str, values: Sequence[float], *, relative_to: str = "") -> None:
         """Adds a row.
@@ -103,6 +105,7 @@ class BenchmarkReport:
             "figures": [figure.to_json() for figure in self.figures],
             "checks": self.checks,
             "notes": self.notes,
+            "seconds": self.seconds,
         }
 
     def tables(self) -> list[Table]:

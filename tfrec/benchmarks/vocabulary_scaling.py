@@ -44,7 +44,7 @@ class Settings:
     keras_items: tuple[int, ...] = (30_000, 300_000)
     block_steps: int = 50
     blocks: int = 6
-    keras_steps: int = 12
+    keras_steps: int = 8
     repetitions: int = 7
 
 
