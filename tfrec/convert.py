@@ -57,9 +57,10 @@ def main(
     ] = None,
     valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
     test_fraction: Annotated[
-        float, typer.Option(help="Share in test: global_time (events), random_user (users).")
-    ] = 0.1,
-    valid_fraction: Annotated[float, typer.Option(help="Share in valid: the same rules.")] = 0.1,
+        float | None,
+        typer.Option(help="Share in test: global_time without days (events), random_user (users). Default 0.1."),
+    ] = None,
+    valid_fraction: Annotated[float | None, typer.Option(help="Share in valid: the same rules. Default 0.1.")] = None,
     split_time: Annotated[
         int | None,
         typer.Option(help="session_time: count days back from this time (ms since 1970), not from the last event."),

@@ -248,8 +248,20 @@ def test_no_input():
         ({"train": ["b"], "split": "leave_one_out"}, "not split again"),
         ({"input": ["b"], "split": "given"}, "needs `--train`"),
         ({"input": ["b"], "test_fraction": 0.6, "valid_fraction": 0.4}, "leave no training data"),
+        ({"split": "global_time", "valid_days": 7}, "`--valid-days` needs `--test-days`"),
+        ({"user_col": "u", "valid_days": 7}, "`--valid-days` needs `--test-days`"),
+        ({"split": "global_time", "test_days": 7, "valid_fraction": 0}, "`--valid-fraction` and `--test-days` exclude"),
+        ({"split": "leave_one_out", "test_days": 1}, "`--test-days` has no effect .* `leave_one_out`"),
+        ({"split": "random_user", "valid_days": 0}, "`--valid-days` has no effect .* `random_user`"),
+        ({"train": ["a"], "test_days": 1}, "`--test-days` has no effect .* `given`"),
+        ({"train": ["a"], "test_fraction": 0.1}, "`--test-fraction` has no effect .* `given`"),
+        ({"split": "leave_one_out", "valid_fraction": 0.1}, "`--valid-fraction` has no effect .* `leave_one_out`"),
+        ({"split": "session_time", "test_fraction": 0.1}, "`--test-fraction` .*: `global_time`, `random_user`"),
+        ({"session_col": "s", "valid_fraction": 0.2}, "`--valid-fraction` has no effect .* `session_time`"),
+        ({"split": "session_time_last", "split_time": 5}, "`--split-time` .* `session_time_last`.*: `session_time`"),
+        ({"split": "global_time", "split_time": 5}, "`--split-time` has no effect .* `global_time`"),
     ],
 )
-def test_options_that_contradict_each_other(values, words):
+def test_options_that_contradict_each_other_or_their_rule(values, words):
     with pytest.raises(ConfigError, match=words):
         ConversionOptions(output="unused", **values)

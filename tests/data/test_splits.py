@@ -9,7 +9,7 @@ import pytest
 
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 
 DAY = 86_400
 # The last event is at day 10, so with one test day the boundary is day 9, and day 8 with one validation day.
@@ -207,6 +207,12 @@ def test_default_rules(tmp_path):
     sessions = pa.table({"session_id": [n // 2 for n in range(20)], **log})
     assert convert(ConversionOptions(output=str(tmp_path / "a")), table=users).split.rule == "global_time"
     assert convert(ConversionOptions(output=str(tmp_path / "b")), table=sessions).split.rule == "session_time"
+
+
+def test_options_are_held_against_the_rule_that_the_columns_choose(convert_rows):
+    # The column `session_id` makes it `session_time`, which is known only when the data is there.
+    with pytest.raises(ConfigError, match="`--test-fraction` has no effect with the split rule `session_time`"):
+        convert_rows(SESSIONS, split=None, test_fraction=0.3)
 
 
 def test_a_split_without_training_events_is_an_error(convert_rows):

@@ -13,6 +13,17 @@ SplitRule = Literal["given", "session_time", "session_time_last", "leave_one_out
 InputFormat = Literal["parquet", "csv", "tsv", "inter", "jsonl"]
 TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
 
+DEFAULT_FRACTION = 0.1
+_SPLIT_OPTIONS = ("test_days", "valid_days", "test_fraction", "valid_fraction", "split_time")
+_OPTIONS_OF_RULE: dict[SplitRule, tuple[str, ...]] = {
+    "given": (),
+    "session_time": ("test_days", "valid_days", "split_time"),
+    "session_time_last": ("test_days", "valid_days"),
+    "leave_one_out": (),
+    "global_time": ("test_days", "valid_days", "test_fraction", "valid_fraction"),
+    "random_user": ("test_fraction", "valid_fraction"),
+}
+
 
 class ConversionOptions(BaseModel):
     """Options of a conversion; the fields are the flags of `python -m tfrec.convert`.
@@ -37,9 +48,9 @@ class ConversionOptions(BaseModel):
             items and short sequences again, once.
         split: Split rule; None = `given` with train files, `session_time` for sessions, else `global_time`.
         test_days: Days in test; None = 1 for the session rules (`global_time` then goes by fraction).
-        valid_days: Days in valid; None = 0.
-        test_fraction: Share of events (`global_time`) or users (`random_user`) in test.
-        valid_fraction: Share of events or users in valid.
+        valid_days: Days in valid; None = 0. With `global_time` it needs `test_days`.
+        test_fraction: Share of events (`global_time` without days) or users (`random_user`) in test; None = 0.1.
+        valid_fraction: Share of events or users in valid; None = 0.1.
         split_time: The instant from which `session_time` counts days backwards, in milliseconds since the epoch;
             None = the last event.
         unknown_items: `drop` valid and test events of items without training events, or keep them as index 1 (`oov`).
@@ -75,8 +86,8 @@ class ConversionOptions(BaseModel):
     split: SplitRule | None = None
     test_days: float | None = Field(default=None, gt=0)
     valid_days: float | None = Field(default=None, ge=0)
-    test_fraction: float = Field(default=0.1, ge=0, lt=1)
-    valid_fraction: float = Field(default=0.1, ge=0, lt=1)
+    test_fraction: float | None = Field(default=None, ge=0, lt=1)
+    valid_fraction: float | None = Field(default=None, ge=0, lt=1)
     split_time: int | None = None
     unknown_items: Literal["drop", "oov"] = "drop"
     sequence_order: Literal["time", "id"] = "time"
@@ -110,18 +121,67 @@ class ConversionOptions(BaseModel):
                 "`--session-gap` makes sessions of users; there are sessions already in `--session-col`.",
                 remedy="Drop one of the two.",
             )
-        if self.test_fraction + self.valid_fraction >= 1:
+        valid, test = self.fractions
+        if test + valid >= 1:
             raise ConfigError(
-                f"`--valid-fraction` {self.valid_fraction} and `--test-fraction` {self.test_fraction} leave no "
-                "training data.",
+                f"`--valid-fraction` {valid} and `--test-fraction` {test} leave no training data.",
                 remedy="Their sum must be below 1.",
             )
+        if self.split or given or self.session_col or self.user_col:
+            self.rule(sessions=self.session_col is not None or self.session_gap is not None)
         return self
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """Shares of valid and test, for the rules that go by shares."""
+        shares = (self.valid_fraction, self.test_fraction)
+        valid, test = (DEFAULT_FRACTION if share is None else share for share in shares)
+        return valid, test
+
+    def rule(self, *, sessions: bool) -> SplitRule:
+        """Returns the rule asked for, or the default one: `given`, `session_time` for sessions, else `global_time`.
+
+        Args:
+            sessions: Whether the sequences are sessions.
+
+        Raises:
+            ConfigError: An option was given that the rule does not use.
+        """
+        rule: SplitRule = "session_time" if sessions else "global_time"
+        if self.split is not None:
+            rule = self.split
+        elif self.train:
+            rule = "given"
+        used = _OPTIONS_OF_RULE[rule]
+        given = [name for name in _SPLIT_OPTIONS if getattr(self, name) is not None]
+        for name in given:
+            if name not in used:
+                users = ", ".join(f"`{other}`" for other, names in _OPTIONS_OF_RULE.items() if name in names)
+                raise ConfigError(
+                    f"`{_flag(name)}` has no effect with the split rule `{rule}`.",
+                    remedy=f"Drop it, or choose a --split rule that uses it: {users}.",
+                )
+        shares = [name for name in given if name.endswith("fraction")]
+        if rule == "global_time" and shares and len(shares) < len(given):
+            raise ConfigError(
+                f"`{_flag(shares[0])}` and `{_flag(given[0])}` exclude each other with the split rule `global_time`.",
+                remedy="Give days or fractions.",
+            )
+        if rule == "global_time" and given == ["valid_days"]:
+            raise ConfigError(
+                "`--valid-days` needs `--test-days` with the split rule `global_time`, which else goes by fractions.",
+                remedy="Give --test-days as well.",
+            )
+        return rule
 
     def fingerprint(self) -> str:
         """sha256 over everything that decides the bytes of the dataset, given the input."""
         text = self.model_dump_json(exclude={"output", "overwrite", "resume", "dry_run", "memory_limit"})
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def parse_options(**values: Any) -> ConversionOptions:
@@ -139,5 +199,4 @@ def parse_options(**values: Any) -> ConversionOptions:
             raise ConfigError(
                 f"Unknown option `{name}`.", remedy=did_you_mean(name, ConversionOptions.model_fields)
             ) from error
-        flag = f"--{name.replace('_', '-')}"
-        raise ConfigError(f"`{flag}` is `{first['input']}`: {first['msg']}.", remedy="See --help.") from error
+        raise ConfigError(f"`{_flag(name)}` is `{first['input']}`: {first['msg']}.", remedy="See --help.") from error

@@ -49,15 +49,6 @@ class SplitPlan:
         return _NOTES[self.rule]
 
 
-def choose_rule(options: ConversionOptions, loaded: LoadedEvents) -> SplitRule:
-    """Returns the rule asked for, or the default one: `given`, `session_time` for sessions, else `global_time`."""
-    if options.split is not None:
-        return options.split
-    if options.train:
-        return "given"
-    return "session_time" if loaded.roles.session or options.session_gap is not None else "global_time"
-
-
 def assign_folds(
     work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, sources: list[SourceFile]
 ) -> SplitPlan:
@@ -78,10 +69,11 @@ def assign_folds(
         The plan.
 
     Raises:
+        ConfigError: An option was given that the rule does not use.
         DataError: The rule leaves no training event, or a user has events in the files of a split that precede events
             in those of an earlier one.
     """
-    rule = choose_rule(options, loaded)
+    rule = options.rule(sessions=loaded.roles.session is not None or options.session_gap is not None)
     ms = loaded.milliseconds
     if rule == "given":
         plan = _by_file(work, loaded, sources)
@@ -193,9 +185,10 @@ def _by_time(work: WorkDatabase, options: ConversionOptions, ms: str) -> SplitPl
         test = work.scalar("SELECT max(ms) FROM timed") - round(options.test_days * DAY_MS)
         valid = test - round(valid_days * DAY_MS)
     else:
-        plan.parameters.update(test_fraction=options.test_fraction, valid_fraction=options.valid_fraction)
-        test = _time_of_last(work, options.test_fraction)
-        valid = _time_of_last(work, options.test_fraction + options.valid_fraction)
+        valid_fraction, test_fraction = options.fractions
+        plan.parameters.update(test_fraction=test_fraction, valid_fraction=valid_fraction)
+        test = _time_of_last(work, test_fraction)
+        valid = _time_of_last(work, test_fraction + valid_fraction)
     plan.boundaries["test"] = test
     if valid < test:
         plan.boundaries["valid"] = valid
@@ -219,15 +212,14 @@ def _time_of_last(work: WorkDatabase, fraction: float) -> int:
 
 def _by_user(work: WorkDatabase, options: ConversionOptions, loaded: LoadedEvents, ms: str) -> SplitPlan:
     plan = SplitPlan("random_user", False)
-    plan.parameters.update(
-        seed=options.seed, test_fraction=options.test_fraction, valid_fraction=options.valid_fraction
-    )
+    valid_fraction, test_fraction = options.fractions
+    plan.parameters.update(seed=options.seed, test_fraction=test_fraction, valid_fraction=valid_fraction)
     letter = "u" if "u" in loaded.id_types else "s"
     owners = f"SELECT q, {letter} AS o FROM keys"
     if loaded.id_types[letter] == "string":
         owners = f"SELECT q, id AS o FROM keys JOIN ids_{letter} ON code = {letter}"
     share = f"md5_number_upper({literal(f'{options.seed}:')} || CAST(o AS VARCHAR)) / 18446744073709551616.0"
-    test, valid = options.test_fraction, options.test_fraction + options.valid_fraction
+    test, valid = test_fraction, test_fraction + valid_fraction
     work.run(
         f"CREATE TABLE cut AS SELECT q, CASE WHEN share < {test!r} THEN 2 WHEN share < {valid!r} THEN 1 ELSE 0 END "
         f"AS fold FROM (SELECT q, {share} AS share FROM ({owners}))"
