@@ -133,6 +133,29 @@ def test_manifest_with_a_foreign_field(dataset):
         InteractionDataset.open(dataset.path)
 
 
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../other/shard", "train/../../shard", "gs://bucket/shard", "C:\\x", ""]
+)
+def test_manifest_that_names_files_outside(dataset, path):
+    manifest = json.loads((Path(dataset.path) / "manifest.json").read_text())
+    manifest["splits"]["train"]["shards"][1]["path"] = path
+    edit_manifest(dataset, splits=manifest["splits"])
+    with pytest.raises(
+        DataError, match=r"manifest\.json`: .*`splits\.train\.shards\.1\.path`.* inside the dataset dir"
+    ):
+        InteractionDataset.open(dataset.path)
+
+
+def test_manifest_that_names_a_vocabulary_outside(dataset):
+    manifest = json.loads((Path(dataset.path) / "manifest.json").read_text())
+    manifest["vocabularies"]["item"]["path"] = "vocab/../../item.parquet"
+    edit_manifest(dataset, vocabularies=manifest["vocabularies"])
+    with pytest.raises(
+        DataError, match=r"`vocabularies\.item\.path`.*`vocab/\.\./\.\./item\.parquet` is not a path in"
+    ):
+        InteractionDataset.open(dataset.path)
+
+
 def test_manifest_that_is_not_json(dataset):
     (Path(dataset.path) / "manifest.json").write_text('{"format_version": 1')
     with pytest.raises(DataError, match=r"manifest\.json`: Not valid JSON"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tfrec.errors import DataError
 
@@ -14,6 +15,16 @@ MANIFEST_NAME = "manifest.json"
 SCHEMA_NAME = "schema.pbtxt"
 
 IdType = Literal["int64", "string"]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith(("/", "\\")) or ":" in parts[0] or ".." in path.replace("\\", "/").split("/"):
+        raise ValueError(f"`{path}` is not a path inside the dataset directory")
+    return path
+
+
+InnerPath = Annotated[str, AfterValidator(_inside)]
 
 
 class _Record(BaseModel):
@@ -83,7 +94,7 @@ class CountRecord(_Record):
 class ShardRecord(_Record):
     """One TFRecord file; `path` is relative to the dataset directory."""
 
-    path: str
+    path: InnerPath
     sequences: int
     events: int
     bytes: int
@@ -109,7 +120,7 @@ class SplitRecord(_Record):
 class VocabularyRecord(_Record):
     """One vocabulary file; `size` counts padding and out-of-vocabulary, `content_sha256` covers ids and their order."""
 
-    path: str
+    path: InnerPath
     id_type: IdType
     size: int
     content_sha256: str
