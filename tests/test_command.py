@@ -24,6 +24,8 @@ def command(
         "data": DataError("value `x` is not a number", file="log.csv", column="t", row=7, remedy="Mend it."),
         "training": TrainingError("The loss is `nan`."),
         "bug": ZeroDivisionError("division by zero"),
+        "duckdb": RuntimeError("Query interrupted"),
+        "runtime": RuntimeError("out of luck"),
     }
     if fail == "interrupt":
         raise KeyboardInterrupt
@@ -43,6 +45,8 @@ def command(
         (["--fail", "training"], 4, "Error: The loss is `nan`."),
         (["--fail", "bug"], 1, "Unexpected error: ZeroDivisionError: division by zero"),
         (["--fail", "interrupt"], 130, "Interrupted."),
+        (["--fail", "duckdb"], 130, "Interrupted."),
+        (["--fail", "runtime"], 1, "Unexpected error: RuntimeError: out of luck"),
         (["--count", "many"], 2, "Invalid value for '--count'"),
         (["--cuont", "1"], 2, "cuont"),
         (["--help"], 0, ""),

@@ -26,6 +26,7 @@ DryRunFlag = Annotated[
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+_DUCKDB_INTERRUPTED = "Query interrupted"  # what duckdb makes of Ctrl-C while a query runs
 
 
 def console(*, json_output: bool = False) -> Console:
@@ -81,12 +82,21 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
         errors.print("Error: ", style="bold red", end="")
         errors.print(str(error), markup=False, soft_wrap=True)
         return error.exit_code
+    except RuntimeError as error:
+        if str(error) != _DUCKDB_INTERRUPTED:
+            return _unexpected(error, errors, arguments)
+        errors.print("Interrupted.", style="bold red")
+        return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last line of defence of every command
-        if "--debug" in arguments:
-            errors.print_exception()
-        errors.print("Unexpected error: ", style="bold red", end="")
-        errors.print(f"{type(error).__name__}: {error}", markup=False, soft_wrap=True)
-        if "--debug" not in arguments:
-            errors.print("Run again with --debug for the traceback.")
-        return EXIT_UNEXPECTED
+        return _unexpected(error, errors, arguments)
     return 0
+
+
+def _unexpected(error: Exception, errors: Console, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        errors.print_exception()
+    errors.print("Unexpected error: ", style="bold red", end="")
+    errors.print(f"{type(error).__name__}: {error}", markup=False, soft_wrap=True)
+    if "--debug" not in arguments:
+        errors.print("Run again with --debug for the traceback.")
+    return EXIT_UNEXPECTED
