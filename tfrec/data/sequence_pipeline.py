@@ -85,9 +85,7 @@ def sequence_dataset(
     return with_pipeline_options(batches.prefetch(PREFETCHED_BATCHES))
 
 
-def record_dataset(
-    dataset: InteractionDataset, split: str, *, shuffle: bool = False, seed: int = 0
-) -> tf.data.Dataset:
+def record_dataset(dataset: InteractionDataset, split: str, *, shuffle: bool = False, seed: int = 0) -> tf.data.Dataset:
     """Returns the serialized examples of a split, in stored order or shuffled by shard and in a buffer.
 
     Args:
@@ -100,13 +98,12 @@ def record_dataset(
         A `tf.data.Dataset` of string scalars.
     """
     paths = dataset.shard_paths(split)
-    compression = dataset.compression_type
     if not shuffle:
-        return tf.data.TFRecordDataset(paths, compression_type=compression)
+        return dataset.records(paths)
     shards = tf.data.Dataset.from_tensor_slices(paths)
     shards = shards.shuffle(len(paths), seed=seed, reshuffle_each_iteration=True)
     records = shards.interleave(
-        lambda path: tf.data.TFRecordDataset(path, compression_type=compression),
+        dataset.records,
         cycle_length=min(len(paths), _INTERLEAVED_SHARDS),
         block_length=16,
     )
