@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tfrec.data.manifest import AuditRecord, Manifest
 
-_FILES = "Files, globs or directories; repeat for more."
+_FILES = "Files, globs, directories or URLs (s3://, gs://, az://, https:// ...); repeat for more."
 
 
 def main(

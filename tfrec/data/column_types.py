@@ -196,7 +196,7 @@ def read_value(work: WorkDatabase, source: SourceFile, sql: str) -> Any:
         if line:
             row = int(line.group(1)) - (0 if source.format == "jsonl" else 1)
         raise DataError(
-            f"The file cannot be read as {source.format} ({first_line(error)}).",
+            f"The file cannot be read as {source.format} ({first_line(error).replace(source.location, source.path)}).",
             file=source.path,
             row=row,
             remedy="Correct the file, or name its format with --format.",

@@ -20,6 +20,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
+from tfrec.data.input_files import InputFile, find_inputs
 from tfrec.data.manifest import (
     MANIFEST_NAME,
     SCHEMA_NAME,
@@ -30,8 +31,9 @@ from tfrec.data.manifest import (
 )
 from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema
 from tfrec.data.partial_output import PartialOutput, check_output
+from tfrec.data.remote_inputs import fetch_remote
 from tfrec.data.shard_writer import ShardWriter, shard_bounds
-from tfrec.data.source_files import SourceFile, find_sources, table_source
+from tfrec.data.source_files import SourceFile, open_source, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
 from tfrec.data.vocabulary import Vocabulary
@@ -79,42 +81,60 @@ def convert(
     report = progress or (lambda stage, done, total: None)
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
         scratch = Path(directory)
-        sources = _sources(options, table, reader, scratch)
-        roles = find_roles(options, sources)
+        files = [] if table is not None else _inputs(options)
+        tables = [] if table is None else [table_source(table, reader, scratch)]
+
+        def run(root: Path) -> Manifest:
+            sources = tables or _sources(files, reader, root / "work" / "inputs", report)
+            return _Conversion(options, sources, find_roles(options, sources), root, encoder, report).run()
+
         if options.dry_run:
             check_output(Path(options.output), options.overwrite)
-            return _Conversion(options, sources, roles, scratch, encoder, report).run()
-        output = PartialOutput(options, _fingerprint(options, sources, encoder))
+            return run(scratch)
+        output = PartialOutput(options, _fingerprint(options, files, tables, encoder))
         with output.open() as (root, finished):
             if finished:
                 return InteractionDataset.open(output.finish()).manifest
-            manifest = _Conversion(options, sources, roles, root, encoder, report).run()
+            manifest = run(root)
             output.finish()
         return manifest
 
 
-def _sources(
-    options: ConversionOptions, table: pa.Table | None, reader: duckdb.DuckDBPyConnection, scratch: Path
-) -> list[SourceFile]:
-    if table is not None:
-        return [table_source(table, reader, scratch)]
-    sources = []
+def _inputs(options: ConversionOptions) -> list[InputFile]:
+    files = []
     given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
     for split, patterns in given.items():
-        sources += find_sources(reader, patterns, split=split, file_format=options.format)
-    if not sources:
+        files += find_inputs(patterns, split=split, file_format=options.format)
+    if not files:
         raise DataError("No input.", remedy="Name files with --input, or with --train, --valid and --test.")
-    return sources
+    return files
 
 
-def _fingerprint(options: ConversionOptions, sources: list[SourceFile], encoder: ExampleEncoder | None) -> str:
-    stamps: list[list[object]] = []
-    for source in sources:
-        if source.format == "table":
-            stamps.append([source.path, *source.checksum()])
-        else:
-            stat = Path(source.path).stat()
-            stamps.append([source.path, stat.st_size, stat.st_mtime_ns])
+def _sources(
+    files: list[InputFile], reader: duckdb.DuckDBPyConnection, folder: Path, report: Progress
+) -> list[SourceFile]:
+    """The files with their columns; remote ones are copied to `folder` first."""
+    locations = [file.path for file in files]
+    copies = {}
+    for number, file in enumerate(files):
+        if file.remote is not None:
+            ending = ".gz" if file.path.lower().endswith(".gz") else ""
+            copies[number] = folder / f"{number:05d}.{file.format}{ending}"
+            locations[number] = str(copies[number])
+    remote = [files[number].remote for number in copies]
+    fetch_remote(
+        [file for file in remote if file is not None],
+        list(copies.values()),
+        lambda done: report("fetching", done, len(copies)) if copies else None,
+    )
+    return [open_source(reader, file, location) for file, location in zip(files, locations, strict=True)]
+
+
+def _fingerprint(
+    options: ConversionOptions, files: list[InputFile], tables: list[SourceFile], encoder: ExampleEncoder | None
+) -> str:
+    stamps: list[list[object]] = [[file.path, file.size, file.stamp] for file in files]
+    stamps += [[table.path, *table.checksum()] for table in tables]
     kind = NumpyEncoder if encoder is None else type(encoder)
     return json.dumps([options.fingerprint(), __version__, f"{kind.__module__}.{kind.__qualname__}", stamps])
 

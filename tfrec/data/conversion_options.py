@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tfrec.data.remote_inputs import public_url
+from tfrec.data.remote_paths import scheme_of
 from tfrec.errors import ConfigError, did_you_mean
 
 SplitRule = Literal["given", "session_time", "session_time_last", "leave_one_out", "global_time", "random_user"]
@@ -29,8 +31,8 @@ class ConversionOptions(BaseModel):
     """Options of a conversion; the fields are the flags of `python -m tfrec.convert`.
 
     Attributes:
-        output: Dataset directory to write.
-        input: Files, globs or directories, when the split is made here.
+        output: Dataset directory to write, local.
+        input: Files, globs, directories or URLs, when the split is made here.
         train: Files of the training split, when splits are given.
         valid: Files of the validation split.
         test: Files of the test split.
@@ -102,6 +104,11 @@ class ConversionOptions(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> ConversionOptions:
+        if scheme_of(self.output):
+            raise ConfigError(
+                f"`--output` must be a local directory, received `{public_url(self.output)}`.",
+                remedy="Write it locally, then copy the directory; an incomplete copy is refused when it is opened.",
+            )
         given = bool(self.train or self.valid or self.test)
         if given and self.input:
             raise ConfigError("`--input` and `--train`/`--valid`/`--test` exclude each other.", remedy="Give one kind.")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest, SplitRecord
+from tfrec.data import remote_paths
+from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest, ShardRecord, SplitRecord, VocabularyRecord
+from tfrec.data.pipeline_options import with_pipeline_options
+from tfrec.data.remote_paths import dataset_root, scheme_of, unreachable
 from tfrec.data.schema import DatasetSchema
 from tfrec.data.sequence_arrays import SequenceArrays
 from tfrec.data.vocabulary import Vocabulary
@@ -19,12 +24,27 @@ from tfrec.errors import ConfigError, DataError, did_you_mean
 
 _READ_BATCH = 4096
 _CHUNK_BYTES = 1 << 22
+_REMOTE_BUFFER = 1 << 23
+_STATS_AT_ONCE = 16
+_CONNECTION_ERRORS = (
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnauthenticatedError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+_Result = TypeVar("_Result")
 
 
 class InteractionDataset:
     """A dataset directory written by `python -m tfrec.convert`: manifest, schema, vocabularies and TFRecord shards.
 
-    Paths may be local or anything `tf.io.gfile` reads (`gs://...`). Open one with `InteractionDataset.open`.
+    The directory may be local or remote (`gs://`, `s3://`, `http(s)://`, `az://`; see `tfrec.data.remote_paths`). Open
+    one with `InteractionDataset.open`.
 
     Example:
         >>> dataset = InteractionDataset.open("DS")  # doctest: +SKIP
@@ -49,16 +69,20 @@ class InteractionDataset:
 
         Raises:
             DataError: No dataset there, a conversion that did not finish, an unsupported version, a shard or vocabulary
-                that is missing or has another size than the manifest says, or a schema that is not the manifest's.
+                that is missing or has another size than the manifest says, or a schema that is not the manifest's; an
+                unknown scheme, one that needs tensorflow-io where there is none, or a host that does not answer.
         """
-        root = os.fspath(path).rstrip("/") or "/"
+        root = dataset_root(path)
         manifest_path = f"{root}/{MANIFEST_NAME}"
-        if not tf.io.gfile.exists(manifest_path):
-            if tf.io.gfile.isdir(root + ".partial"):
-                remedy = "A conversion to it did not finish: run it again with --resume."
-            else:
-                remedy = "Write one with `python -m tfrec.convert --input FILE --output DIR`."
-            what = f"no `{MANIFEST_NAME}` in it" if tf.io.gfile.isdir(root) else "no such directory"
+        if _size(manifest_path) is None:
+            remedy = "Write one with `python -m tfrec.convert --input FILE --output DIR`."
+            what = f"no `{MANIFEST_NAME}` in it"
+            if scheme_of(root) == "s3":
+                what += ", or it cannot be reached (the S3 client does not tell which)"
+            elif not scheme_of(root):
+                if tf.io.gfile.isdir(root + ".partial"):
+                    remedy = "A conversion to it did not finish: run it again with --resume."
+                what = what if tf.io.gfile.isdir(root) else "no such directory"
             raise DataError(f"Not a dataset directory: {what}.", file=root, remedy=remedy)
         manifest = Manifest.from_json(_read(manifest_path), file=manifest_path)
         schema_path = f"{root}/{SCHEMA_NAME}"
@@ -66,11 +90,10 @@ class InteractionDataset:
         if schema.hash != manifest.schema_hash:
             raise DataError("The schema is not the one the manifest names.", file=schema_path, remedy=_AGAIN)
         dataset = cls(root, manifest, schema)
-        for split in manifest.splits.values():
-            for shard in split.shards:
-                _check_size(f"{root}/{shard.path}", shard.bytes)
-        for vocabulary in manifest.vocabularies.values():
-            _check_size(f"{root}/{vocabulary.path}", vocabulary.bytes)
+        files: list[ShardRecord | VocabularyRecord] = list(manifest.vocabularies.values())
+        files += [shard for split in manifest.splits.values() for shard in split.shards]
+        with ThreadPoolExecutor(_STATS_AT_ONCE if scheme_of(root) else 1) as pool:
+            list(pool.map(lambda file: _check_size(f"{root}/{file.path}", file.bytes), files))
         return dataset
 
     def verify(self, split: str | None = None) -> None:
@@ -98,6 +121,10 @@ class InteractionDataset:
             self.verify(split)
             if isinstance(error, tf.errors.DataLossError):
                 raise DataError(f"A shard cannot be read: {error.message}", file=self.path, remedy=_AGAIN) from error
+            raise
+        except _CONNECTION_ERRORS as error:
+            if scheme_of(self.path):
+                raise unreachable(self.path, error) from error
             raise
 
     def check_schema(self, expected: DatasetSchema) -> None:
@@ -154,6 +181,18 @@ class InteractionDataset:
         """What `tf.data.TFRecordDataset` takes as `compression_type`."""
         return "GZIP" if self.manifest.compression == "gzip" else ""
 
+    def records(self, paths: list[str] | tf.Tensor) -> tf.data.Dataset:
+        """Returns the serialized examples of some shards, in order; remote ones are read in pieces of 8 MiB.
+
+        Args:
+            paths: Paths of shards.
+
+        Returns:
+            A `tf.data.Dataset` of string scalars.
+        """
+        buffer = _REMOTE_BUFFER if scheme_of(self.path) else None
+        return tf.data.TFRecordDataset(paths, compression_type=self.compression_type, buffer_size=buffer)
+
     @property
     def feature_spec(self) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
         """Features as `tf.io.parse_example` takes them: ragged for sequences, one value for scalars."""
@@ -178,10 +217,10 @@ class InteractionDataset:
             DataError: A shard is damaged.
         """
         spec = self.feature_spec
-        records = tf.data.TFRecordDataset(self.shard_paths(split), compression_type=self.compression_type)
+        records = self.records(self.shard_paths(split))
         parsed = records.batch(_READ_BATCH).map(lambda serialized: tf.io.parse_example(serialized, spec))
         with self.explain_data_loss(split):
-            batches = list(parsed.prefetch(2))
+            batches = list(with_pipeline_options(parsed.prefetch(2)))
         lengths = np.concatenate([batch["item"].row_lengths().numpy() for batch in batches])
         user_ids = np.concatenate([batch["user_id"].numpy() for batch in batches])
         if user_ids.dtype == object:
@@ -208,26 +247,47 @@ _AGAIN = "Copy the dataset again from its origin, or convert the data again."
 
 
 def _read(path: str) -> bytes:
-    try:
+    def read() -> bytes:
         with tf.io.gfile.GFile(path, "rb") as file:
             content: bytes = file.read()
             return content
+
+    try:
+        return _access(path, read)
     except tf.errors.NotFoundError as error:
         raise DataError("The file is missing from the dataset.", file=path, remedy=_AGAIN) from error
 
 
-def _check_size(path: str, expected: int) -> None:
+def _size(path: str) -> int | None:
+    """Size of a file in bytes; None when it does not exist."""
     try:
-        size = tf.io.gfile.stat(path).length
-    except tf.errors.NotFoundError as error:
-        raise DataError("The file is named in the manifest but missing.", file=path, remedy=_AGAIN) from error
+        size: int = _access(path, lambda: tf.io.gfile.stat(path).length, seconds=remote_paths.ANSWER_SECONDS)
+    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):  # the latter: below a file
+        return None
+    return size
+
+
+def _check_size(path: str, expected: int) -> None:
+    size = _size(path)
+    if size is None:
+        raise DataError("The file is named in the manifest but missing.", file=path, remedy=_AGAIN)
     if size != expected:
         raise DataError(f"The file has {size:,} bytes, the manifest says {expected:,}.", file=path, remedy=_AGAIN)
 
 
 def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    def digest() -> str:
+        total = hashlib.sha256()
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                total.update(chunk)
+        return total.hexdigest()
+
+    return _access(path, digest)
+
+
+def _access(path: str, action: Callable[[], _Result], *, seconds: float | None = None) -> _Result:
+    """Runs a file operation; on a remote path its errors name the path, but for NotFoundError."""
+    if not scheme_of(path):
+        return action()
+    return remote_paths.answer(path, action, absent=(tf.errors.NotFoundError,), seconds=seconds)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.manifest import MANIFEST_NAME
+from tfrec.data.remote_paths import UnreachableError
 from tfrec.data.work_database import OutOfSpaceError, locked
 from tfrec.errors import DataError
 
@@ -17,8 +18,9 @@ _MARK = "conversion.fingerprint"
 
 
 class PartialOutput:
-    """`OUTPUT.partial`: kept after an interruption or lack of space for `--resume`, removed after an error, renamed
-    when whole.
+    """`OUTPUT.partial`: removed after an error, renamed when whole.
+
+    It is kept for `--resume` after an interruption, lack of space or a connection that broke off.
 
     A mark in it holds the fingerprint of the conversion until the dataset gets its name, so that only the same
     conversion continues it, and a directory without a mark is nobody's but the user's. Next to the directory instead of
@@ -57,7 +59,7 @@ class PartialOutput:
             finished = self._prepare(work)
             try:
                 yield self.partial, finished
-            except OutOfSpaceError:
+            except (OutOfSpaceError, UnreachableError):
                 raise
             except DataError:
                 shutil.rmtree(self.partial, ignore_errors=True)

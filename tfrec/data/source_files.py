@@ -1,9 +1,8 @@
-"""Input files: which they are, in which format, and which columns they have."""
+"""Input files as tables: which columns they have and how they are read."""
 
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 import hashlib
 import io
@@ -15,22 +14,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrec.data.input_files import InputFile
 from tfrec.data.sql import identifier, literal
 from tfrec.errors import DataError
 
 TEXT_FORMATS = ("csv", "tsv", "inter", "jsonl")
 TABLE_NAME = "<table>"
-_SUFFIXES = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".txt": "tsv",
-    ".inter": "inter",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-}
 _JSON_SAMPLE_LINES = 1000
 _CHUNK_BYTES = 1 << 20
 
@@ -92,32 +81,28 @@ class SourceFile:
         return size, digest.hexdigest()
 
 
-def find_sources(
-    database: duckdb.DuckDBPyConnection, patterns: tuple[str, ...], *, split: str | None, file_format: str | None
-) -> list[SourceFile]:
-    """Expands files, globs and directories and reads the column names of every file.
+def open_source(database: duckdb.DuckDBPyConnection, file: InputFile, location: str) -> SourceFile:
+    """Reads the column names of an input file.
 
     Args:
         database: A connection, to read Parquet schemas with.
-        patterns: What the user gave; a directory stands for all files in it (recursively) with a known suffix.
-        split: The split all of them belong to.
-        file_format: Format of all files; None = by suffix, `.gz` ignored for text formats.
+        file: The file.
+        location: The local file with its content.
 
     Returns:
-        The files, in the order given, each glob or directory sorted by path.
+        The file with its columns.
 
     Raises:
-        DataError: No such file, nothing matches, an unknown suffix, an empty or unreadable file, a damaged header.
+        DataError: An unreadable file or a damaged header.
     """
-    sources = []
-    for pattern in patterns:
-        for path, named in _expand(pattern, file_format):
-            kind = file_format or _format_of(path)
-            if Path(path).stat().st_size == 0:
-                raise DataError("The file is empty.", file=path, remedy="Remove it from the input or write it again.")
-            headers, columns = _columns(database, path, kind)
-            sources.append(SourceFile(path, path, kind, split, named, columns, headers))
-    return sources
+    try:
+        headers, columns = _columns(database, location, file.format)
+    except DataError as error:
+        if location == file.path:
+            raise
+        problem = error.problem.replace(location, file.path)
+        raise DataError(problem, file=file.path, row=error.row, remedy=error.remedy) from error
+    return SourceFile(file.path, location, file.format, file.split, file.named, columns, headers)
 
 
 def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection, directory: Path) -> SourceFile:
@@ -132,43 +117,6 @@ def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection, directory
     pq.write_table(table, location)
     columns = _described(database, f"read_parquet({literal(location)})")
     return SourceFile(TABLE_NAME, location, "table", None, True, columns, tuple(columns))
-
-
-def _expand(pattern: str, file_format: str | None) -> list[tuple[str, bool]]:
-    path = Path(pattern)
-    if path.is_dir():
-        found = [
-            str(name)
-            for name in sorted(path.rglob("*"))
-            if name.is_file() and not name.name.startswith((".", "_")) and (file_format or _suffix(name) in _SUFFIXES)
-        ]
-        if not found:
-            known = ", ".join(_SUFFIXES)
-            raise DataError("No data file in the directory.", file=pattern, remedy=f"Known suffixes: {known}.")
-        return [(name, False) for name in found]
-    if path.is_file():
-        return [(pattern, True)]
-    if glob.has_magic(pattern):
-        found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
-        if not found:
-            raise DataError("No file matches the pattern.", file=pattern, remedy="Check the path and the quotes.")
-        return [(name, False) for name in found]
-    raise DataError("No such file or directory.", file=pattern, remedy="Check the path.")
-
-
-def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
-
-
-def _format_of(path: str) -> str:
-    suffix = _suffix(Path(path))
-    if suffix not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
-        raise DataError(
-            f"Unknown suffix `{suffix}`.", file=path, remedy=f"Known: {known}. Name the format with --format."
-        )
-    return _SUFFIXES[suffix]
 
 
 def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple[tuple[str, ...], dict[str, str]]:
