@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ _STAMPS = ("ETag", "etag", "LastModified", "last_modified", "Last-Modified", "up
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 30
 _FILES_AT_ONCE = 16
+# Without any handler Python prints their warnings, tracebacks included; what matters arrives as an exception.
+for _client in ("aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "s3fs"):
+    logging.getLogger(_client).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -75,27 +79,28 @@ def list_remote(url: str) -> tuple[list[RemoteFile], bool]:
         UnreachableError: The file system does not answer within 30 seconds, or refuses.
     """
     shown = public_url(url)
-    system, path = _open(url)
     single = scheme_of(url) in ("http", "https")
 
-    def look() -> tuple[list[dict[str, Any]], bool]:
+    def look() -> tuple[list[RemoteFile], bool]:
+        system, path = _open(url)
         if not single and re.search(r"[*?\[]", path):
             found = system.glob(path, detail=True)
         else:
-            information = _info(system, path)
-            if information["type"] != "directory":
-                return [information], True
+            entry = _info(system, path)
+            if entry["type"] != "directory":
+                return [RemoteFile(url, entry["size"], _stamp(entry))], True
             found = system.find(path, detail=True)
-        return [found[name] for name in sorted(found) if found[name]["type"] == "file"], False
+        entries = [found[name] for name in sorted(found) if found[name]["type"] == "file"]
+        urls = [system.unstrip_protocol(entry["name"]) for entry in entries]
+        return [RemoteFile(at, entry["size"], _stamp(entry)) for at, entry in zip(urls, entries, strict=True)], False
 
     try:
-        entries, named = answer(shown, look, absent=(FileNotFoundError,), seconds=remote_paths.ANSWER_SECONDS)
+        files, named = answer(shown, look, absent=(FileNotFoundError,), seconds=remote_paths.ANSWER_SECONDS)
     except FileNotFoundError as error:
         raise DataError("No such file or directory.", file=shown, remedy="Check the path.") from error
-    if not entries and not named:
+    if not files:
         raise DataError("No file matches.", file=shown, remedy="Check the path and the quotes.")
-    urls = [url] if named else [system.unstrip_protocol(entry["name"]) for entry in entries]
-    return [RemoteFile(at, entry["size"], _stamp(entry)) for at, entry in zip(urls, entries, strict=True)], named
+    return files, named
 
 
 def fetch_remote(
@@ -174,8 +179,6 @@ def _open(url: str) -> tuple[Any, str]:
             file=shown,
             remedy=f"Known: {known} and every other file system of fsspec.",
         ) from error
-    except OSError as error:
-        raise remote_paths.unreachable(shown, error) from error
     return system, str(path)
 
 

@@ -84,7 +84,7 @@ def answer(
     Args:
         path: Named in errors.
         action: What to do.
-        absent: Errors that say that there is no such file; raised as they are.
+        absent: Errors that say that there is no such file; raised as they are, like DataError.
         seconds: Time to wait; None = without end.
 
     Returns:
@@ -110,7 +110,7 @@ def answer(
             file=path,
             remedy="Check host, credentials and network, or copy the files to a local disk.",
         ) from None
-    if error is None or isinstance(error, absent):
+    if error is None or isinstance(error, (*absent, DataError)):
         return future.result()
     raise unreachable(path, error) from error
 
