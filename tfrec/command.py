@@ -6,6 +6,7 @@ interrupted. With `--json` standard output carries exactly one JSON document; pr
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tfrec.compat import load_tensorflow
 from tfrec.errors import TfrecError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, for machines.")]
@@ -62,7 +64,13 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    app.command()(function)
+
+    @functools.wraps(function)
+    def quietly(*values: Any, **options: Any) -> None:
+        load_tensorflow()  # not before arguments are parsed: `--help` needs no TensorFlow
+        function(*values, **options)
+
+    app.command()(quietly)
     if prog is None:
         module = function.__module__
         if module == "__main__" and (spec := getattr(sys.modules["__main__"], "__spec__", None)):

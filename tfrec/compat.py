@@ -7,6 +7,7 @@ TFRS and TensorFlow Transform need `tf.keras` to be Keras 2, which TensorFlow de
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import warnings
@@ -36,3 +37,25 @@ def prepare_environment() -> None:
     # TensorFlow logs missing GPU libraries as errors at every start; what matters arrives as an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and Keras without the lines that their native parts print at start.
+
+    Since 2.20, TensorFlow reports missing GPU libraries on standard error before it reads `TF_CPP_MIN_LOG_LEVEL`,
+    which would bury the one line of an error message. A failure of the import is raised as usual. Whoever sets
+    `TF_CPP_MIN_LOG_LEVEL` below 3 sees everything.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        return
+    sys.stderr.flush()
+    kept, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+        importlib.import_module("keras")
+        tensorflow.config.list_physical_devices()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
