@@ -37,12 +37,6 @@ class RowSparseAdagrad(RowSparseOptimizer):
     def slot_start(self, slot: str) -> float:
         return self.epsilon
 
-    def direction(
-        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], step: tf.Tensor
-    ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
-        accumulator = slots[0] + tf.square(gradient)
-        return gradient * tf.math.rsqrt(accumulator), [accumulator]
-
     def update_rows(
         self,
         weight: tf.Variable,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,9 +16,9 @@ Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 class RowSparseOptimizer(keras.optimizers.Optimizer):
     """Keras optimiser that sums repeated rows, and leaves absent rows and their slots alone.
 
-    Subclasses name their slots and define `direction`, the gradient after scaling. Around it this class applies, in
-    GRU4Rec's order, the cap of the gradient norm, L2 (weights of the touched rows shrink by `learning_rate * l2`), and
-    classical momentum on the scaled step: `v = momentum v - lr direction`, `w += v`.
+    Subclasses name their slots and define `direction`, the gradient after scaling, or override both updates. Around
+    it this class applies, in GRU4Rec's order, the cap of the gradient norm, L2 (weights of the touched rows shrink by
+    `learning_rate * l2`), and classical momentum on the scaled step: `v = momentum v - lr direction`, `w += v`.
 
     Args:
         learning_rate: Step size or schedule.
@@ -45,7 +44,6 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         self.l2 = l2
         self.gradient_cap = gradient_cap
 
-    @abstractmethod
     def direction(
         self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], step: tf.Tensor
     ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
@@ -59,6 +57,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         Returns:
             The scaled gradient, and the new values of the slots.
         """
+        raise TypeError(f"`{type(self).__name__}` does not define `direction`.")
 
     def slot_start(self, slot: str) -> float:
         """Returns the value that a slot starts with."""
