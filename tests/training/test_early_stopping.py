@@ -17,7 +17,7 @@ from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.training.experiment import run_experiment
-from tfrec.training.fit_session_parallel import compare_loss_trace
+from tfrec.training.loss_trace import compare_loss_trace
 from tfrec.training.model_store import load_run, run_config
 from tfrec.training.validation import Validation
 
@@ -35,7 +35,7 @@ def valid_mrr(run: Path, dataset: Path) -> float:
 
 
 def test_training_stops_when_patience_is_used_up_and_keeps_the_best_weights(
-    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: Path, tmp_path: Path
 ) -> None:
     """A learning rate that is far too high makes the first epochs the best ones."""
     config = gru4rec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,12 @@ def list_checkpoints(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and (path / _PROGRESS).is_file())
+
+
+def checkpoint_identity(path: Path) -> str:
+    """Returns name and digest of a checkpoint; its index holds a checksum of every variable."""
+    digest = hashlib.sha256((path / f"{_PREFIX}.index").read_bytes()).hexdigest()
+    return f"{path.name}:{digest}"
 
 
 def restore_checkpoint(

@@ -17,7 +17,8 @@ from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.models.gru4rec import GRU4Rec
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.training.checkpoints import list_checkpoints, save_checkpoint
-from tfrec.training.fit_session_parallel import fit_session_parallel, set_determinism
+from tfrec.training.determinism import set_determinism
+from tfrec.training.fit_session_parallel import fit_session_parallel
 from tfrec.training.measure import check_baselines, fit_baselines, measure, print_results, results_document
 from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model, load_run
 from tfrec.training.result_store import ResultStore

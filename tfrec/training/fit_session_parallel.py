@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import statistics
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from rich.console import Console
 
 from tfrec.config.run_config import GradientRunConfig
@@ -20,6 +18,7 @@ from tfrec.models.gru4rec import GRU4Rec
 from tfrec.optimizers.build import build_optimizer
 from tfrec.training.checkpoint_writer import CheckpointWriter
 from tfrec.training.history_log import HistoryLog
+from tfrec.training.loss_trace import compare_loss_trace
 from tfrec.training.nan_guard import NanGuard
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunDirectory
@@ -128,20 +127,6 @@ def fit_session_parallel(
     return summary
 
 
-def compare_loss_trace(losses: Sequence[float], published: Sequence[float]) -> dict[str, Any]:
-    """Compares the loss of every epoch with published ones.
-
-    Args:
-        losses: Loss per epoch of this run.
-        published: Loss per epoch elsewhere.
-
-    Returns:
-        `relative`: signed relative difference per epoch that both have; `largest`: the largest absolute one.
-    """
-    relative = [ours / theirs - 1.0 for ours, theirs in zip(losses, published, strict=False)]
-    return {"relative": relative, "largest": max((abs(value) for value in relative), default=0.0)}
-
-
 def _check_order(dataset: InteractionDataset, config: GradientRunConfig) -> None:
     wanted = "time" if config.training.time_sort else "id"
     if not config.training.random_order and dataset.manifest.sequence_order != wanted:
@@ -176,10 +161,3 @@ def _summary(history: HistoryLog) -> dict[str, Any]:
     for rate in ("events_per_second", "mini_batches_per_second"):
         summary[rate] = statistics.median([float(row[rate]) for row in rows if float(row[rate])] or [0.0])
     return summary
-
-
-def set_determinism(seed: int, *, deterministic: bool) -> None:
-    """Seeds every generator; with `deterministic`, also selects deterministic kernels (slower on GPU)."""
-    keras.utils.set_random_seed(seed)
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()

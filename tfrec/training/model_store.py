@@ -14,7 +14,7 @@ from tfrec.errors import DataError
 from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
-from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint
+from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint
 from tfrec.training.run_directory import RunDirectory
 
 
@@ -27,7 +27,7 @@ class LoadedRun:
         config: Effective configuration.
         model: The model with the weights of the chosen checkpoint.
         manifest: `manifest.json`.
-        checkpoint: Name of the checkpoint.
+        checkpoint: Name of the checkpoint and digest of its index, which changes with the weights.
     """
 
     directory: RunDirectory
@@ -96,4 +96,6 @@ def load_run(path: str | Path) -> LoadedRun:
     if not checkpoints:
         raise DataError("The run has no checkpoint.", file=directory.checkpoints, remedy="Train again or --resume.")
     restore_checkpoint(checkpoints[-1], weights=model.weights)
-    return LoadedRun(directory, config, model, directory.read_json(directory.manifest), checkpoints[-1].name)
+    return LoadedRun(
+        directory, config, model, directory.read_json(directory.manifest), checkpoint_identity(checkpoints[-1])
+    )

@@ -12,6 +12,8 @@ from typing import Any
 
 from tfrec.evaluation.ranking_result import RankingResult
 from tfrec.files import write_json
+from tfrec.training.run_manifest import source_commit
+from tfrec.version import __version__
 
 
 class ResultStore:
@@ -19,13 +21,14 @@ class ResultStore:
 
     Args:
         folder: The directory.
-        made_from: Everything that decides the results (data, model, settings); results of anything else are ignored.
+        made_from: What decides the results besides the code (data, model, settings); other results are ignored.
         resume: Take over what is there; otherwise it is removed.
     """
 
     def __init__(self, folder: Path, made_from: Mapping[str, Any], *, resume: bool) -> None:
         self.folder = folder
-        text = json.dumps(made_from, sort_keys=True, default=str)
+        code = {"version": __version__, "commit": source_commit()}
+        text = json.dumps({**made_from, **code}, sort_keys=True, default=str)
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
         if not resume:
             self.clear()
