@@ -37,42 +37,11 @@ class RowSparseAdagrad(RowSparseOptimizer):
     def slot_start(self, slot: str) -> float:
         return self.epsilon
 
-    def update_rows(
-        self,
-        weight: tf.Variable,
-        slots: Sequence[tf.Variable],
-        velocity: tf.Variable | None,
-        rows: tf.Tensor,
-        values: tf.Tensor,
-        rate: tf.Tensor,
-    ) -> None:
-        # With momentum the kernel takes Adagrad's step on the decayed velocity, which is then added to the weight.
-        stepped = weight if velocity is None else velocity
-        if velocity is not None:
-            decay = tf.constant(self.momentum, velocity.dtype)
-            tf.raw_ops.ResourceScatterMul(resource=velocity.handle, indices=rows, updates=decay)
-        tf.raw_ops.ResourceSparseApplyAdagradV2(
-            var=stepped.handle, accum=slots[0].handle, lr=rate, epsilon=0.0, grad=values, indices=rows
-        )
-        if velocity is not None:
-            weight.scatter_add(tf.IndexedSlices(tf.gather(velocity, rows), rows))
-
-    def update_all(
-        self,
-        weight: tf.Variable,
-        slots: Sequence[tf.Variable],
-        velocity: tf.Variable | None,
-        gradient: tf.Tensor,
-        rate: tf.Tensor,
-    ) -> None:
-        stepped = weight if velocity is None else velocity
-        if velocity is not None:
-            velocity.assign(self.momentum * velocity)
-        tf.raw_ops.ResourceApplyAdagradV2(
-            var=stepped.handle, accum=slots[0].handle, lr=rate, epsilon=0.0, grad=gradient
-        )
-        if velocity is not None:
-            weight.assign_add(velocity)
+    def direction(
+        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], step: tf.Tensor
+    ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
+        accumulator = slots[0] + tf.square(gradient)
+        return gradient * tf.math.rsqrt(accumulator), (accumulator,)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
