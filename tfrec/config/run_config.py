@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tfrec.config.clickstream_config import ClickstreamConfig
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig
 from tfrec.config.strict_model import StrictModel, aliased
@@ -17,30 +18,6 @@ class DataConfig(StrictModel):
 
     path: str | None = Field(None, description="Dataset directory of `tfrec.convert`; null: synthetic clickstream.")
     synthetic: ClickstreamConfig = Field(default_factory=ClickstreamConfig)
-
-
-class EvaluationConfig(StrictModel):
-    """How the trained model is measured."""
-
-    split: Literal["valid", "test"] = Field("test", description="Split that is reported.")
-    cutoffs: list[int] = Field([1, 5, 10, 20], min_length=1, description="Cut-offs of all metrics.")
-    tie_rule: Literal["standard", "conservative", "median"] = Field(
-        "conservative", description="Rank of a target among equal scores; published numbers use conservative."
-    )
-    exclude_history: bool = Field(False, description="Items already in the sequence are no candidates.")
-    batch_size: int = Field(256, ge=1, description="Sequences per evaluation batch.")
-    baselines: list[str] = Field(
-        ["popularity", "session_popularity", "markov", "item_knn"], description="Counting models to compare with."
-    )
-
-    @field_validator("cutoffs")
-    @classmethod
-    def _positive(cls, cutoffs: list[int]) -> list[int]:
-        if any(cutoff < 1 for cutoff in cutoffs):
-            raise ValueError("every cut-off must be at least 1")
-        if len(set(cutoffs)) != len(cutoffs):
-            raise ValueError("a cut-off is given twice")
-        return cutoffs
 
 
 class TrainingConfig(StrictModel):

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from tfrec.config.run_config import EvaluationConfig, RunConfig
+from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.errors import ConfigError

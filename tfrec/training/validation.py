@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from tfrec.config.run_config import EvaluationConfig
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.evaluation.ranking import evaluate_ranking
