@@ -1,0 +1,56 @@
+"""Softmax over all items against a plain float64 computation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfrec.losses.full_softmax as module
+from tfrec.losses.full_softmax import full_softmax
+
+TARGETS, ITEMS, DIM = 13, 48, 8
+RNG = np.random.default_rng(0)
+STATES, VECTORS, BIAS = RNG.normal(size=(TARGETS, DIM)), RNG.normal(size=(ITEMS, DIM)), RNG.normal(size=ITEMS)
+LABELS = RNG.integers(0, ITEMS, TARGETS)
+UPSTREAM = np.arange(TARGETS) / TARGETS
+
+
+def oracle(
+    states: np.ndarray, vectors: np.ndarray, bias: np.ndarray, smoothing: float
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Loss per target and the gradients of `UPSTREAM . loss` by states, vectors and bias."""
+    scores = states @ vectors.T + bias
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
+    wanted = np.full((TARGETS, ITEMS), smoothing / (ITEMS - 1))
+    wanted[np.arange(TARGETS), LABELS] = 1.0 - smoothing
+    by_scores = (softmax - wanted) * UPSTREAM[:, np.newaxis]
+    return -(wanted * np.log(softmax)).sum(axis=1), [by_scores @ vectors, by_scores.T @ states, by_scores.sum(axis=0)]
+
+
+@pytest.mark.parametrize("chunk_rows", [TARGETS, 5, 1])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_loss_and_gradients(
+    chunk_rows: int, smoothing: float, with_bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_BYTES", 4 * ITEMS * chunk_rows)
+    variables = [tf.Variable(array, dtype=tf.float32) for array in (STATES, VECTORS, BIAS)]
+
+    @tf.function
+    def compute() -> tuple[tf.Tensor, list[tf.Tensor]]:
+        states, vectors, bias = variables
+        with tf.GradientTape() as tape:
+            loss = full_softmax(
+                states, tf.constant(LABELS), vectors, bias if with_bias else None, label_smoothing=smoothing
+            )
+            total = tf.reduce_sum(loss * tf.constant(UPSTREAM, tf.float32))
+        gradients = tape.gradient(total, variables[: 3 if with_bias else 2])
+        return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    loss, gradients = compute()
+    expected_loss, expected = oracle(STATES, VECTORS, BIAS if with_bias else np.zeros(ITEMS), smoothing)
+    np.testing.assert_allclose(loss, expected_loss, atol=1e-5)
+    for gradient, wanted in zip(gradients, expected, strict=False):
+        np.testing.assert_allclose(gradient, wanted, atol=1e-5)
