@@ -9,7 +9,7 @@ import yaml
 
 from tfrec.config.gru4rec_config import GRU4RecConfig, parse_official_params
 from tfrec.config.load import dump_yaml, load_run_config, parse_assignment, preset_path, read_yaml
-from tfrec.config.run_config import GradientRunConfig
+from tfrec.config.run_config import SessionRunConfig
 from tfrec.errors import ConfigError
 
 
@@ -21,9 +21,9 @@ def presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def load(**sources) -> GradientRunConfig:
-    config = load_run_config("gru4rec", GRU4RecConfig, trains_by_gradient=True, **sources)
-    assert isinstance(config, GradientRunConfig)
+def load(**sources) -> SessionRunConfig:
+    config = load_run_config("gru4rec", GRU4RecConfig, training_scheme="session_parallel", **sources)
+    assert isinstance(config, SessionRunConfig)
     return config
 
 
@@ -99,7 +99,7 @@ def test_the_dump_reads_back_to_the_same_configuration(presets: Path, tmp_path: 
 
 def test_models_that_count_have_no_training_section(presets: Path) -> None:
     with pytest.raises(ConfigError, match="training"):
-        load_run_config("popularity", GRU4RecConfig, trains_by_gradient=False, assignments=["training.epochs=2"])
+        load_run_config("popularity", GRU4RecConfig, training_scheme="counts", assignments=["training.epochs=2"])
 
 
 def test_assignment_values_are_yaml() -> None:

@@ -108,7 +108,8 @@ def test_item_table_scores_only_candidates() -> None:
     table.vectors.assign([[0, 0], [0, 0], [1, 0], [0, 1], [1, 1], [2, 3]])
     table.bias.assign([0, 0, 0.5, 0, -1, 0])
     # state (2, 3): item 2 -> 2 + 0.5; item 4 -> 5 - 1; item 5 -> 13
-    np.testing.assert_allclose(table.scores(tf.constant([[2.0, 3.0]]), tf.constant([2, 4, 5])), [[2.5, 4.0, 13.0]])
+    vectors, bias = table.lookup(tf.constant([2, 4, 5]))
+    np.testing.assert_allclose(tf.matmul([[2.0, 3.0]], vectors, transpose_b=True) + bias, [[2.5, 4.0, 13.0]])
 
 
 @pytest.mark.parametrize(

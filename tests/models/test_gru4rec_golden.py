@@ -190,7 +190,8 @@ def test_embedding_modes_give_the_scores_and_gradients_of_the_reference(
     )
     stepped = model.session_step(tf.constant(stored["in_ids"] + SHIFT, tf.int32), state)
     np.testing.assert_allclose(stepped[-1], new_state[-1], atol=1e-6)
-    scores = model.items.scores(new_state[-1], candidates)
+    vectors, bias = model.items.lookup(candidates)
+    scores = tf.matmul(new_state[-1], vectors, transpose_b=True) + bias
     for depth, layer in enumerate(new_state, start=1):
         np.testing.assert_allclose(layer, stored[f"{variant}/H_after_layer{depth}"], atol=1e-5)
     np.testing.assert_allclose(scores, stored[f"{variant}/scores"], atol=1e-5)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
 
-from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.config.run_config import RUN_CONFIGS, RunConfig
 from tfrec.config.strict_model import canonical_keys
 from tfrec.errors import ConfigError, did_you_mean
 
@@ -24,7 +24,7 @@ def load_run_config(
     name: str,
     config_class: type[BaseModel],
     *,
-    trains_by_gradient: bool,
+    training_scheme: str,
     file: str | os.PathLike[str] | None = None,
     overlays: Sequence[Overlay] = (),
     assignments: Iterable[str] = (),
@@ -34,7 +34,7 @@ def load_run_config(
     Args:
         name: Model name; its preset `configs/<name>.yaml` is read when there is one.
         config_class: Configuration class of the model's architecture.
-        trains_by_gradient: Whether the sections objective, optimizer and training exist.
+        training_scheme: How the model is trained, a key of `RUN_CONFIGS`; decides which sections exist.
         file: YAML file that overrides the preset.
         overlays: Nested mappings that override the file, in this order.
         assignments: `a.b=value` texts that override everything; values are YAML.
@@ -45,7 +45,7 @@ def load_run_config(
     Raises:
         ConfigError: An unknown key (the closest known one is named), a value outside its domain, unreadable YAML.
     """
-    section = run_config_class(name, config_class, trains_by_gradient=trains_by_gradient)
+    section = run_config_class(name, config_class, training_scheme=training_scheme)
     sources: list[Overlay] = []
     if (preset := preset_path(name)) is not None:
         sources.append((f"preset `{preset}`", read_yaml(preset)))
@@ -66,9 +66,9 @@ def load_run_config(
     return _validate(section, merged, [source for source, _ in sources])
 
 
-def run_config_class(name: str, config_class: type[BaseModel], *, trains_by_gradient: bool) -> type[RunConfig]:
+def run_config_class(name: str, config_class: type[BaseModel], *, training_scheme: str) -> type[RunConfig]:
     """Returns the configuration class of runs of one model."""
-    base = GradientRunConfig if trains_by_gradient else RunConfig
+    base = RUN_CONFIGS[training_scheme]
     name_field: Any = (Literal[name], name)
     model_section = create_model(
         config_class.__name__, __base__=config_class, __doc__=config_class.__doc__, name=name_field

@@ -32,7 +32,7 @@ class OptimizerConfig(StrictModel):
     def _default_of_the_optimizer(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "learning_rate" in values:
             return values
-        name = str(values.get("name", values.get("adapt", "adagrad")))
+        name = str(values.get("name", values.get("adapt", cls.model_fields["name"].default)))
         return {**values, "learning_rate": _LEARNING_RATES.get(name, 0.1)}
 
     @model_validator(mode="after")
@@ -47,3 +47,19 @@ class OptimizerConfig(StrictModel):
     def averaging(self, *names: str) -> dict[str, float]:
         """Returns `averages` by the names that an optimiser gives them; empty for its defaults."""
         return dict(zip(names, self.averages, strict=bool(self.averages)))
+
+
+class SequenceOptimizerConfig(OptimizerConfig):
+    """Settings of the optimiser of models that are trained over whole sequences."""
+
+    name: Literal["adagrad", "rmsprop", "adadelta", "adam"] = aliased("adam", "adapt", "Optimiser.")
+    learning_rate: float = Field(
+        0.001, gt=0, description="Largest step size. Default: adagrad 0.1, rmsprop and adam 0.001, adadelta 1."
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, description="Decoupled weight decay of dense kernels; tables, biases and norms are left alone."
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="Course of the step size after the warm-up, down to 0 in the last step."
+    )
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the step size rises from 0, linearly.")

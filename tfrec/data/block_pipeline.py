@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.epoch_start import EpochStart
 from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
 from tfrec.data.sequence_pipeline import record_dataset
 from tfrec.data.session_blocks import session_blocks
 from tfrec.seeds import derive_seed
 
 _READ_BATCH = 2048
-
-
-class EpochStart(NamedTuple):
-    """Where an iteration begins: number of the epoch from 0, and blocks of it that are done."""
-
-    epoch: int
-    block: int
 
 
 def session_block_dataset(

@@ -63,12 +63,14 @@ class ItemTable(keras.layers.Layer):
         """Looks up vectors: int `[...]` -> float `[..., dim]`."""
         return tf.cast(tf.gather(self.vectors.value, ids), self.compute_dtype)
 
-    def scores(self, states: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-        """Scores candidates: states float `[rows, dim]`, ids int `[candidates]` -> float `[rows, candidates]`."""
-        scores = tf.matmul(states, self(ids), transpose_b=True)  # [rows, candidates]
-        if self.bias is not None:
-            scores += tf.cast(tf.gather(self.bias.value, ids), self.compute_dtype)
-        return scores
+    def lookup(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Looks up vectors and biases: int `[...]` -> float `[..., dim]`, and `[...]` or None without a bias."""
+        return self(ids), None if self.bias is None else tf.gather(self.bias.value, ids)
+
+    def whole(self) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns all vectors float `[vocab_size, dim]`, and all biases `[vocab_size]` or None."""
+        vectors = tf.cast(tf.convert_to_tensor(self.vectors.value), self.compute_dtype)  # [vocab, dim]
+        return vectors, None if self.bias is None else tf.convert_to_tensor(self.bias.value)
 
     def get_config(self) -> dict[str, object]:
         return {

@@ -38,6 +38,7 @@ class CountingRecommender(SequenceRecommender):
         >>> evaluate_ranking(model, sequence_dataset(dataset, "test", 512))  # doctest: +SKIP
     """
 
+    training_scheme = "counts"
     table_dtypes: ClassVar[dict[str, str]] = {}
 
     def __init__(

@@ -40,6 +40,7 @@ class GRU4Rec(FactorisedRecommender):
     """
 
     config_class = GRU4RecConfig
+    training_scheme = "session_parallel"
     config: GRU4RecConfig
 
     def __init__(self, config: GRU4RecConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:

@@ -17,7 +17,10 @@ Batch = Mapping[str, tf.Tensor]
 
 
 class SequenceRecommender(keras.Model):
-    """Base of all models: a configuration, a vocabulary size and `score_targets`.
+    """Base of all models: a configuration, a vocabulary size, `score_targets`, and how they are trained.
+
+    `training_scheme` is `counts`, `session_parallel` or `sequences`: it selects the training loop and the sections of
+    the configuration.
 
     Args:
         config: Architecture, an instance of the class attribute `config_class`.
@@ -27,6 +30,7 @@ class SequenceRecommender(keras.Model):
 
     config_class: ClassVar[type[BaseModel]]
     registered_name: ClassVar[str]
+    training_scheme: ClassVar[str]
 
     def __init__(self, config: BaseModel, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

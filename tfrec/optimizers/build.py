@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tfrec.config.optimizer_config import OptimizerConfig
+import keras
+
+from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
 from tfrec.optimizers.row_sparse_adadelta import RowSparseAdadelta
 from tfrec.optimizers.row_sparse_adagrad import RowSparseAdagrad
 from tfrec.optimizers.row_sparse_adam import RowSparseAdam
 from tfrec.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from tfrec.optimizers.row_sparse_rmsprop import RowSparseRMSprop
+from tfrec.optimizers.schedules import WarmUpDecay
+
+
+def build_sequence_optimizer(
+    config: SequenceOptimizerConfig, variables: Sequence[keras.Variable], total_steps: int
+) -> RowSparseOptimizer:
+    """Returns an optimiser, built for its variables: row-sparse for tables, with weight decay for dense kernels.
+
+    Args:
+        config: Name and settings.
+        variables: What will be trained; only those called `kernel` decay.
+        total_steps: Steps of the whole run, the length of the schedule.
+    """
+    optimizer = build_optimizer(config)
+    if config.schedule != "constant" or config.warmup_steps:
+        optimizer.learning_rate = WarmUpDecay(
+            config.learning_rate, config.schedule, warmup_steps=config.warmup_steps, total_steps=total_steps
+        )
+    if config.weight_decay:
+        optimizer.weight_decay = config.weight_decay
+        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name != "kernel"])
+    optimizer.build(list(variables))
+    return optimizer
 
 
 def build_optimizer(config: OptimizerConfig) -> RowSparseOptimizer:

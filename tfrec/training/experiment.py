@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ from tfrec.config.run_config import GradientRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
-from tfrec.models.counting_recommender import CountingRecommender
-from tfrec.models.gru4rec import GRU4Rec
-from tfrec.models.sequence_recommender import SequenceRecommender
-from tfrec.training.checkpoints import list_checkpoints, save_checkpoint
 from tfrec.training.determinism import set_determinism
+from tfrec.training.fit_counts import fit_counts
+from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
 from tfrec.training.measure import check_baselines, fit_baselines, measure, print_results, results_document
-from tfrec.training.model_store import MODEL_FILE, SCHEMA_FILE, build_model, load_run
+from tfrec.training.model_store import SCHEMA_FILE, build_model
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
+
+_LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
+    "counts": fit_counts,
+    "session_parallel": fit_session_parallel,
+    "sequences": fit_sequences,
+}
 
 
 def run_experiment(
@@ -87,7 +92,7 @@ def run_experiment(
         f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",
         markup=False,
     )
-    model, training = _fit(model, dataset, config, run, console, resume=resume)
+    training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
     scorers[config.model.name] = model
     if config.data.path is None:
@@ -120,33 +125,7 @@ def _open_dataset(config: RunConfig, run: RunDirectory, console: Console) -> Int
     return synthetic_dataset(config.data.synthetic, run.dataset, console)
 
 
-def _fit(
-    model: SequenceRecommender,
-    dataset: InteractionDataset,
-    config: RunConfig,
-    run: RunDirectory,
-    console: Console,
-    *,
-    resume: bool,
-) -> tuple[SequenceRecommender, dict[str, Any]]:
-    if isinstance(model, CountingRecommender):
-        if resume and list_checkpoints(run.checkpoints):
-            return load_run(run.path).model, {"epochs": 1}
-        model.fit_counts(dataset)
-        _describe(model, run)
-        save_checkpoint(run.checkpoints, "counts", weights=model.weights)
-        return model, {"epochs": 1}
-    _describe(model, run)
-    if isinstance(model, GRU4Rec) and isinstance(config, GradientRunConfig):
-        return model, fit_session_parallel(model, dataset, config, run, console, resume=resume)
-    raise ConfigError(f"There is no training loop for `{config.model.name}`.")
-
-
 def _without_evaluation(text: str) -> dict[str, Any]:
     """Returns the settings that decide the weights."""
     settings = yaml.safe_load(text)
     return {key: value for key, value in settings.items() if key != "evaluation"}
-
-
-def _describe(model: SequenceRecommender, run: RunDirectory) -> None:
-    run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.config.load import load_run_config
-from tfrec.config.run_config import RunConfig
+from tfrec.config.run_config import RunConfig, SequenceRunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import DataError
-from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
 from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint
@@ -60,22 +59,26 @@ SCHEMA_FILE = "schema.pbtxt"
 def run_config(name: str, **sources: Any) -> RunConfig:
     """Builds the effective configuration of a registered model, see `tfrec.config.load.load_run_config`."""
     cls = model_class(name)
-    return load_run_config(
-        name, cls.config_class, trains_by_gradient=not issubclass(cls, CountingRecommender), **sources
-    )
+    return load_run_config(name, cls.config_class, training_scheme=cls.training_scheme, **sources)
 
 
 def build_model(config: RunConfig, vocab_size: int) -> SequenceRecommender:
     """Returns a new, untrained model.
 
     Args:
-        config: Effective configuration.
+        config: Effective configuration; `training.precision` is the model's precision.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
     """
     cls = model_class(config.model.name)
     architecture = cls.config_class.model_validate(config.model.model_dump(exclude={"name"}))
-    model: SequenceRecommender = cls(architecture, vocab_size, seed=config.seed)
+    precision = config.training.precision if isinstance(config, SequenceRunConfig) else "float32"
+    model: SequenceRecommender = cls(architecture, vocab_size, seed=config.seed, dtype=precision)
     return model
+
+
+def describe_model(model: SequenceRecommender, run: RunDirectory) -> None:
+    """Writes what `load_run` rebuilds the model from."""
+    run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})
 
 
 def load_run(path: str | Path) -> LoadedRun:

@@ -1,0 +1,53 @@
+"""How long and in which batches a model is fitted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tfrec.config.strict_model import StrictModel, aliased
+
+
+class TrainingConfig(StrictModel):
+    """Settings of every training loop."""
+
+    epochs: int = aliased(10, "n_epochs", "Passes over the training split.", ge=1)
+    batch_size: int = Field(64, ge=1, description="Mini-batch size: parallel sessions, or sequences.")
+    patience: int = Field(
+        0, ge=0, description="Stop after this many epochs without a better validation metric; 0: run all epochs."
+    )
+    monitor: str = Field("mrr@20", pattern=r"^(recall|mrr|ndcg|hit)@[1-9][0-9]*$", description="Validation metric.")
+    loss_trace: list[float] = Field(
+        [], description="Published loss of every epoch; the largest relative difference is reported."
+    )
+    checkpoint_minutes: float = Field(10.0, ge=0, description="Time between checkpoints within an epoch.")
+    deterministic: bool = Field(False, description="Deterministic kernels; CPU runs are repeatable without it.")
+    checkpoints_to_keep: int = Field(2, ge=1, description="Number of latest checkpoints that are kept.")
+
+
+class SessionTrainingConfig(TrainingConfig):
+    """Settings of training over session-parallel blocks."""
+
+    time_sort: bool = Field(True, description="Sessions in the order of their first event; false: of their raw ids.")
+    random_order: bool = aliased(
+        False, "train_random_order", "Shuffle the sessions anew in every epoch: by shard and in a buffer of 50,000"
+    )
+    block_steps: int = Field(
+        50,
+        ge=1,
+        description="Mini-batches that one training step loops over; decides the random stream.",
+    )
+
+
+class SequenceTrainingConfig(TrainingConfig):
+    """Settings of training over batches of whole sequences."""
+
+    batch_size: int = Field(128, ge=1, description="Sequences per step.")
+    monitor: str = Field("ndcg@10", pattern=r"^(recall|mrr|ndcg|hit)@[1-9][0-9]*$", description="Validation metric.")
+    bucket_by_length: bool = Field(
+        True, description="Batches hold sequences of similar length: little padding, the same targets per epoch."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="Arithmetic of the encoder; weights, losses and scores stay float32."
+    )

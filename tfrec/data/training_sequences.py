@@ -1,0 +1,71 @@
+"""tf.data pipeline of shuffled sequence batches that a resumed run finds its place in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.epoch_start import EpochStart
+from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
+from tfrec.data.sequence_pipeline import sequence_dataset
+from tfrec.seeds import derive_seed
+
+_COLUMNS = ("item", "timestamp", "length", "num_targets", "user")
+
+
+def training_sequences(
+    dataset: InteractionDataset,
+    split: str,
+    batch_size: int,
+    *,
+    max_length: int,
+    seed: int,
+    bucket_by_length: bool,
+    next_epoch: Callable[[], EpochStart],
+) -> tf.data.Dataset:
+    """Returns the batches of one epoch, shuffled by the seed and the number of the epoch.
+
+    Args:
+        dataset: An open dataset.
+        split: Name of the split.
+        batch_size: Sequences per batch.
+        max_length: Keep the last `max_length` events of each sequence.
+        seed: Seed of the shuffles.
+        bucket_by_length: Batches of sequences of similar length.
+        next_epoch: Called at the start of each iteration; says which epoch begins and how many of its leading batches
+            are passed over, which is how a resumed run finds its place.
+
+    Returns:
+        A `tf.data.Dataset` of dicts as of `sequence_dataset`, without raw ids.
+    """
+
+    def epoch_dataset(epoch: int) -> tf.data.Dataset:
+        batches = sequence_dataset(
+            dataset,
+            split,
+            batch_size,
+            shuffle=True,
+            seed=derive_seed(seed, "sequences", epoch),
+            max_length=max_length,
+            bucket_by_length=bucket_by_length,
+        )
+        return batches.map(lambda batch: {name: batch[name] for name in _COLUMNS if name in batch})
+
+    def generate() -> Iterator[dict[str, NDArray[Any]]]:
+        epoch, skip = next_epoch()
+        with dataset.explain_data_loss(split):
+            yield from epoch_dataset(epoch).skip(skip).as_numpy_iterator()
+
+    signature = epoch_dataset(0).element_spec
+    generated = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
+
+
+def batches_per_epoch(num_sequences: int, batch_size: int) -> int:
+    """Returns the number of batches of one epoch of `training_sequences`."""
+    return int(np.ceil(num_sequences / batch_size))

@@ -1,0 +1,25 @@
+"""Drop-out whose mask depends on a seed only, so that a resumed run repeats it."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfrec.seeds import derive_seed
+
+
+def seeded_dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor | None, purpose: str) -> tf.Tensor:
+    """Sets elements to zero with probability `rate` and scales the others by `1 / (1 - rate)`.
+
+    Args:
+        inputs: float of any shape.
+        rate: Probability, in [0, 1).
+        seed: int `[2]`, seed of the step; None means inference: no drop-out.
+        purpose: Name of the place; different places draw different masks.
+
+    Returns:
+        Same shape and type as `inputs`.
+    """
+    if seed is None or rate == 0.0:
+        return inputs
+    place = tf.stack([seed[0], seed[1] + tf.cast(derive_seed(0, purpose), seed.dtype)])
+    return tf.nn.experimental.stateless_dropout(inputs, rate, place)

@@ -1,0 +1,160 @@
+"""What encoders over whole sequences share: windows at inference, and the training step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.data.targets import target_positions
+from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
+from tfrec.losses.sequence_objective import SequenceObjective
+from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
+from tfrec.seeds import derive_seed
+
+
+class UnitTable:
+    """View of an item table whose vectors have length 1 and whose items have no bias.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: ItemTable) -> None:
+        self.table = table
+
+    def lookup(self, ids: tf.Tensor) -> tuple[tf.Tensor, None]:
+        """Looks up vectors: int `[...]` -> float `[..., dim]`."""
+        return unit(self.table(ids)), None
+
+    def whole(self) -> tuple[tf.Tensor, None]:
+        """Returns all vectors, float `[vocab_size, dim]`."""
+        return unit(self.table.whole()[0]), None
+
+
+def unit(vectors: tf.Tensor) -> tf.Tensor:
+    """Scales float `[..., dim]` to length 1; a zero vector stays zero."""
+    return tf.math.divide_no_nan(vectors, tf.norm(vectors, axis=-1, keepdims=True))
+
+
+class SequenceEncoder(FactorisedRecommender):
+    """Recommender that reads a window of at most `config.max_length` events and is trained at all their positions.
+
+    Subclasses make `self.items` (an `ItemTable`) and define `encode_window`. One training step is one batch of
+    sequences: every event but the first is a target of the state before it, and the objective decides which items it
+    is compared with.
+    """
+
+    training_scheme = "sequences"
+    config: Any
+    items: ItemTable
+
+    def __init__(self, config: Any, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.event_counter = keras.metrics.Sum(name="events", dtype="float64")
+        self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
+        self._objective: SequenceObjective | None = None
+
+    def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the state after every event of a window.
+
+        Args:
+            items: int32 `[batch, window]`, right-padded with 0, at most `config.max_length` wide.
+            length: int32 `[batch]`.
+            dropout_seed: int32 `[2]`; None means inference.
+
+        Returns:
+            float `[batch, window, dim]`; state t depends on events 0..t only; 0 at padding.
+        """
+        raise TypeError(f"`{type(self).__name__}` does not define `encode_window`.")
+
+    # ---- inference ------------------------------------------------------------------------------------------------
+
+    def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
+        vectors, bias = self.candidate_table().whole()
+        zero = tf.zeros([self.vocab_size]) if bias is None else bias
+        return tf.cast(vectors, tf.float32), zero
+
+    def candidate_table(self) -> ItemTable | UnitTable:
+        """Returns the table that states are compared with."""
+        return UnitTable(self.items) if self.config.similarity == "cosine" else self.items
+
+    def encode(self, batch: Batch) -> tf.Tensor:
+        """Returns the state after every event of sequences of at most `config.max_length` events."""
+        return tf.cast(self._states(batch["item"], batch["length"]), tf.float32)
+
+    def encode_targets(self, batch: Batch) -> tf.Tensor:
+        """Returns the state before every target: each is the last state of a window of its own, as when serving."""
+        query_index, _ = target_positions(batch)  # [targets, 2]
+        last = query_index[:, 1]  # [targets]
+        width = tf.minimum(tf.reduce_max(tf.concat([last, [0]], axis=0)) + 1, self.config.max_length)
+        first = tf.maximum(last - width + 1, 0)  # [targets]
+        column = first[:, tf.newaxis] + tf.range(width)  # [targets, window]
+        items = tf.gather(batch["item"], query_index[:, 0])  # [targets, seq]
+        window = tf.gather(items, tf.minimum(column, tf.shape(items)[1] - 1), batch_dims=1)  # [targets, window]
+        window = tf.where(column <= last[:, tf.newaxis], window, 0)
+        length = last - first + 1  # [targets]
+        states = self._states(window, length)  # [targets, window, dim]
+        return tf.cast(tf.gather(states, length - 1, batch_dims=1), tf.float32)
+
+    def call(self, batch: Batch) -> tf.Tensor:
+        """Returns scores of all items for every target of the batch, float32 `[targets, vocab_size]`."""
+        return self.score_targets(batch)
+
+    def _states(self, items: tf.Tensor, length: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        states = self.encode_window(items, length, dropout_seed=dropout_seed)
+        return unit(states) if self.config.similarity == "cosine" else states
+
+    # ---- training -------------------------------------------------------------------------------------------------
+
+    def prepare_training(self, objective: SequenceObjective) -> None:
+        """Sets what is minimised; must precede `fit`."""
+        self._objective = objective
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.loss_tracker, self.event_counter, self.step_counter]
+
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Takes one step on a batch of sequences.
+
+        Args:
+            batch: `item` int32 `[batch, seq]` right-padded, with at most `config.max_length + 1` events, and `length`
+                `[batch]`; optionally `inputs` `[batch, seq]`, what the model sees in place of `item`.
+        """
+        objective = self._objective
+        if objective is None:
+            raise RuntimeError("`prepare_training` must be called before `fit`.")
+        step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        length = tf.cast(batch["length"], tf.int32)
+        everything = {"item": batch["item"], "length": length, "num_targets": length - 1}
+        query_index, targets = target_positions(everything)  # [targets, 2], [targets]
+        known = targets >= RESERVED_ROWS
+        query_index, targets = tf.boolean_mask(query_index, known), tf.boolean_mask(targets, known)
+        inputs = batch.get("inputs", batch["item"])[:, :-1]  # [batch, seq - 1]
+        with tf.GradientTape() as tape:
+            states = self._states(
+                inputs,
+                tf.maximum(length - 1, 0),
+                dropout_seed=tf.stack([derive_seed(self.seed, "dropout"), step]),
+            )  # [batch, seq - 1, dim]
+            losses = objective(
+                tf.gather_nd(states, query_index),
+                targets,
+                self.candidate_table(),
+                history=batch["item"],
+                sequence_of_target=query_index[:, 0],
+                seed=tf.stack([derive_seed(self.seed, "negatives"), step]),
+            )  # [targets]
+            events = tf.cast(tf.size(targets), tf.float32)
+            loss = tf.reduce_sum(losses) / tf.maximum(events, 1.0)
+            cost = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.loss_tracker.update_state(loss, sample_weight=events)
+        self.event_counter.update_state(events)
+        self.step_counter.update_state(1.0)
+        return self.get_metrics_result()

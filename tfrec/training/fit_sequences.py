@@ -1,0 +1,73 @@
+"""Fits a model over batches of whole sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from tfrec.config.run_config import SequenceRunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.training_sequences import batches_per_epoch, training_sequences
+from tfrec.errors import ConfigError
+from tfrec.losses.sequence_objective import SequenceObjective
+from tfrec.models.sequence_encoder import SequenceEncoder
+from tfrec.optimizers.build import build_sequence_optimizer
+from tfrec.training.fit_epochs import fit_epochs
+from tfrec.training.run_directory import RunDirectory
+
+
+def fit_sequences(
+    model: SequenceEncoder,
+    dataset: InteractionDataset,
+    config: SequenceRunConfig,
+    run: RunDirectory,
+    console: Console,
+    *,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Prepares the model and runs the epochs, see `fit_epochs`.
+
+    Args:
+        model: Model to train; it must be new unless `resume`.
+        dataset: Its split `train` is read.
+        config: Effective configuration.
+        run: The run directory.
+        console: For progress.
+        resume: Continue from the latest checkpoint of `run`.
+
+    Returns:
+        What `fit_epochs` returns.
+
+    Raises:
+        ConfigError: The objective compares directions, the model scores by products.
+    """
+    training = config.training
+    if config.objective.similarity == "cosine" and config.model.similarity != "cosine":
+        raise ConfigError(
+            "`objective.similarity=cosine` compares directions, `model.similarity=dot` ranks by products.",
+            remedy="Set `model.similarity=cosine`.",
+        )
+    num_sequences = dataset.num_sequences("train")
+    steps = batches_per_epoch(num_sequences, training.batch_size) * training.epochs
+    model.prepare_training(SequenceObjective(config.objective, dataset.item_vocabulary.counts))
+    optimizer = build_sequence_optimizer(config.optimizer, model.trainable_variables, steps)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    return fit_epochs(
+        model,
+        lambda next_epoch: training_sequences(
+            dataset,
+            "train",
+            training.batch_size,
+            max_length=config.model.max_length + 1,
+            seed=config.seed,
+            bucket_by_length=training.bucket_by_length,
+            next_epoch=next_epoch,
+        ),
+        dataset,
+        config,
+        run,
+        console,
+        events_per_epoch=dataset.num_events("train") - num_sequences,
+        resume=resume,
+    )
