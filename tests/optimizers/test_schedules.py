@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.config.optimizer_config import SequenceOptimizerConfig
+from tfrec.optimizers.build import build_sequence_optimizer
+from tfrec.optimizers.schedules import WarmUpDecay
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        # Warm-up over 2 of 6 steps: 1/2, 2/2. Then p = 1/4, 2/4, 3/4, 1, and 1 for steps beyond the last.
+        ("constant", [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]),
+        ("linear", [1.0, 2.0, 1.5, 1.0, 0.5, 0.0, 0.0]),
+        ("cosine", [1.0, 2.0, *(1.0 + math.cos(math.pi * p) for p in (0.25, 0.5, 0.75, 1.0, 1.0))]),
+    ],
+)
+def test_course_of_the_step_size(kind: str, expected: list[float]) -> None:
+    schedule = WarmUpDecay(2.0, kind, warmup_steps=2, total_steps=6)
+    np.testing.assert_allclose([schedule(tf.constant(step)) for step in range(7)], expected, atol=1e-6)
+
+
+def test_weight_decay_shrinks_kernels_and_nothing_else() -> None:
+    layer = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
+    layer.build((None, 3))
+    table = keras.Variable(np.ones((4, 2), np.float32), name="vectors")
+    variables = [layer.kernel, layer.bias, table]
+    config = SequenceOptimizerConfig(learning_rate=0.1, weight_decay=0.5)
+    optimizer = build_sequence_optimizer(config, variables, total_steps=1)
+    sparse = tf.IndexedSlices(tf.zeros([1, 2]), tf.constant([1]))
+    optimizer.apply([tf.zeros([3, 2]), tf.zeros([2]), sparse], variables)
+    np.testing.assert_allclose(layer.kernel, 1 - 0.1 * 0.5, rtol=1e-6)  # zero gradients move nothing else
+    np.testing.assert_allclose(layer.bias, 1.0)
+    np.testing.assert_allclose(table, 1.0)
+
+
+def test_the_schedule_drives_the_optimizer() -> None:
+    variable = keras.Variable(np.zeros(1, np.float32), name="kernel")
+    config = SequenceOptimizerConfig(learning_rate=0.1, schedule="linear", warmup_steps=1)
+    optimizer = build_sequence_optimizer(config, [variable], total_steps=3)
+    positions = []
+    for _ in range(3):
+        optimizer.apply([tf.ones([1])], [variable])
+        positions.append(float(variable.numpy()[0]))
+    # Adam's direction for a constant gradient is 1: steps 0.1, 0.1 / 2, 0.
+    np.testing.assert_allclose(positions, [-0.1, -0.15, -0.15], atol=1e-6)
