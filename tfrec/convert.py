@@ -37,6 +37,10 @@ def main(
     session_gap: Annotated[
         float | None, typer.Option(help="Begin a new session after SECONDS without an event of the user.")
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Read only rows with COLUMN OPERATOR VALUE: 'rating>=4', 'event=view'; repeat for and."),
+    ] = None,
     drop_consecutive_duplicates: Annotated[
         bool, typer.Option("--drop-consecutive-duplicates", help="Collapse i,i,j to i,j within a sequence.")
     ] = False,
@@ -66,8 +70,46 @@ def main(
         typer.Option(help="session_time: count days back from this time (ms since 1970), not from the last event."),
     ] = None,
     unknown_items: Annotated[
-        str, typer.Option(help="Valid/test items without training events: drop them, or keep them as index 1 (oov).")
+        str,
+        typer.Option(
+            help="Valid/test events of items without training events: drop them, keep them as misses of index 1 (oov), "
+            "or give these items an index after those of training (keep)."
+        ),
     ] = "drop",
+    items: Annotated[
+        list[str] | None,
+        typer.Option(help="Files with one row per item (formats as --input, RecBole .item): features and titles."),
+    ] = None,
+    items_id_col: Annotated[
+        str | None, typer.Option(help="Column of item ids there. Default: as --item-col, else item_id.")
+    ] = None,
+    item_features: Annotated[
+        str | None,
+        typer.Option(
+            help="Feature columns, NAME or NAME:KIND separated by commas; KIND is category, list or number. Default: "
+            "all but id and title; columns of lists are lists, of floating point numbers numbers, others categories."
+        ),
+    ] = None,
+    item_list_separator: Annotated[
+        str | None, typer.Option(help="Between the values of a list held in text. Default: | (RecBole files: a space).")
+    ] = None,
+    item_title_col: Annotated[
+        str | None, typer.Option(help="Column of titles, shown by `recommend`. Default: title, where there is one.")
+    ] = None,
+    missing_items: Annotated[
+        str, typer.Option(help="Items of the log without a row in --items: error, or empty features (empty).")
+    ] = "error",
+    cold_items: Annotated[
+        str,
+        typer.Option(
+            help="Items of --items without training events: drop them, or give them an index after those of training "
+            "(keep), so that they are candidates and their valid/test events stay."
+        ),
+    ] = "drop",
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(help="Dataset whose item vocabulary is continued: its items keep their indices, new ones follow."),
+    ] = None,
     sequence_order: Annotated[
         str, typer.Option(help="time: store sequences in the order of their first event; id: of their raw ids.")
     ] = "time",
@@ -108,6 +150,7 @@ def main(
         time_col=time_col,
         time_unit=time_unit,
         session_gap=session_gap,
+        where=where or (),
         drop_consecutive_duplicates=drop_consecutive_duplicates,
         min_item_count=min_item_count,
         min_seq_len=min_seq_len,
@@ -119,6 +162,14 @@ def main(
         valid_fraction=valid_fraction,
         split_time=split_time,
         unknown_items=unknown_items,
+        items=items or (),
+        items_id_col=items_id_col,
+        item_features=None if item_features is None else tuple(item_features.split(",")),
+        item_list_separator=item_list_separator,
+        item_title_col=item_title_col,
+        missing_items=missing_items,
+        cold_items=cold_items,
+        vocabulary=vocabulary,
         sequence_order=sequence_order,
         shards=shards,
         compression=compression,

@@ -20,10 +20,15 @@ def texts(name: str, rows: list[bytes]) -> FeatureColumn:
     return FeatureColumn(name, np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)]))
 
 
+def floats(name: str, rows: list[list[float]]) -> FeatureColumn:
+    values = np.array([value for row in rows for value in row], np.float32)
+    return FeatureColumn(name, values, np.cumsum([0, *map(len, rows)]))
+
+
 def decode(serialized: bytes) -> dict[str, list]:
     example = tf.train.Example.FromString(serialized)
     return {
-        name: list(feature.bytes_list.value or feature.int64_list.value)
+        name: list(feature.bytes_list.value or feature.int64_list.value or feature.float_list.value)
         for name, feature in example.features.feature.items()
     }
 
@@ -37,6 +42,20 @@ def test_bytes_by_hand():
     entry = b"\x0a\x01a" + b"\x12\x07" + feature
     features = b"\x0a\x0c" + entry
     assert NumpyEncoder().encode([column]) == [b"\x0a\x0e" + features]
+
+
+def test_floats_by_hand():
+    # 1.5 is 0x3fc00000, little endian.
+    packed = b"\x00\x00\xc0\x3f"
+    feature = b"\x12\x06" + b"\x0a\x04" + packed  # field 2 holds field 1, packed
+    features = b"\x0a\x0d" + b"\x0a\x01a" + b"\x12\x08" + feature
+    assert NumpyEncoder().encode([floats("a", [[1.5]])]) == [b"\x0a\x0f" + features]
+
+
+def test_floats_of_all_lengths():
+    rows = [[], [1.5, -0.0, 3.4028234663852886e38], [float("inf")], [0.25] * 5000]
+    decoded = [decode(example) for example in NumpyEncoder().encode([floats("x", rows), ints("i", [[1]] * 4)])]
+    assert decoded == [{"x": row, "i": [1]} for row in rows]
 
 
 def test_values_at_every_varint_length():

@@ -60,6 +60,15 @@ def find_roles(options: ConversionOptions, sources: list[SourceFile]) -> Roles:
     if options.session_gap is not None and user is None:
         raise DataError("`--session-gap` needs `--user-col`.", file=sources[0].path, remedy="Name the user column.")
 
+    for condition in options.conditions:
+        for source in sources:
+            if condition.column not in source.columns:
+                raise DataError(
+                    f"The column `{condition.column}` of `--where {condition.text}` does not exist.",
+                    file=source.path,
+                    remedy=did_you_mean(condition.column, source.columns),
+                )
+
     def resolve(column: str, flag: str) -> str:
         for source in sources:
             if column not in source.columns:

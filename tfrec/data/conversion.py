@@ -21,6 +21,9 @@ from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
 from tfrec.data.input_files import InputFile, find_inputs
+from tfrec.data.item_columns import find_item_columns
+from tfrec.data.item_loader import load_items
+from tfrec.data.item_writer import write_items
 from tfrec.data.manifest import (
     MANIFEST_NAME,
     SCHEMA_NAME,
@@ -29,7 +32,7 @@ from tfrec.data.manifest import (
     ShardRecord,
     VocabularyRecord,
 )
-from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema
+from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
 from tfrec.data.remote_inputs import fetch_remote
 from tfrec.data.shard_writer import ShardWriter, shard_bounds
@@ -82,16 +85,20 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
         scratch = Path(directory)
         files = [] if table is not None else _inputs(options)
+        item_files = find_inputs(options.items, split=None, file_format=None)
+        earlier = None if options.vocabulary is None else InteractionDataset.open(options.vocabulary).item_vocabulary
         tables = [] if table is None else [table_source(table, reader, scratch)]
 
         def run(root: Path) -> Manifest:
             sources = tables or _sources(files, reader, root / "work" / "inputs", report)
-            return _Conversion(options, sources, find_roles(options, sources), root, encoder, report).run()
+            items = _sources(item_files, reader, root / "work" / "items", report)
+            roles = find_roles(options, sources)
+            return _Conversion(options, sources, items, roles, earlier, root, encoder, report).run()
 
         if options.dry_run:
             check_output(Path(options.output), options.overwrite)
             return run(scratch)
-        output = PartialOutput(options, _fingerprint(options, files, tables, encoder))
+        output = PartialOutput(options, _fingerprint(options, [*files, *item_files], tables, earlier, encoder))
         with output.open() as (root, finished):
             if finished:
                 return InteractionDataset.open(output.finish()).manifest
@@ -131,10 +138,15 @@ def _sources(
 
 
 def _fingerprint(
-    options: ConversionOptions, files: list[InputFile], tables: list[SourceFile], encoder: ExampleEncoder | None
+    options: ConversionOptions,
+    files: list[InputFile],
+    tables: list[SourceFile],
+    earlier: Vocabulary | None,
+    encoder: ExampleEncoder | None,
 ) -> str:
     stamps: list[list[object]] = [[file.path, file.size, file.stamp] for file in files]
     stamps += [[table.path, *table.checksum()] for table in tables]
+    stamps += [[earlier.content_hash]] if earlier is not None else []
     kind = NumpyEncoder if encoder is None else type(encoder)
     return json.dumps([options.fingerprint(), __version__, f"{kind.__module__}.{kind.__qualname__}", stamps])
 
@@ -144,16 +156,21 @@ class _Conversion:
         self,
         options: ConversionOptions,
         sources: list[SourceFile],
+        items: list[SourceFile],
         roles: Roles,
+        earlier: Vocabulary | None,
         root: Path,
         encoder: ExampleEncoder | None,
         report: Progress,
     ) -> None:
         self.options = options
         self.sources = sources
+        self.items = items
+        self.item_columns = find_item_columns(options, items, roles.item) if items else None
         self.roles = roles
+        self.earlier = earlier
         self.root = root
-        self.encoder = encoder
+        self.encoder = encoder or NumpyEncoder()
         self.report = report
 
     def run(self) -> Manifest:
@@ -177,8 +194,11 @@ class _Conversion:
         with ThreadPoolExecutor(1) as pool:
             checksums = pool.submit(self._checksums)
             self.report("reading", 0, 0)
-            loaded = load_events(work, self.sources, self.roles, options.time_unit)
+            loaded = load_events(work, self.sources, self.roles, options.time_unit, options.conditions)
             sizes = checksums.result()
+        item_rows: list[int] = []
+        if self.item_columns is not None:
+            item_rows = load_items(work, self.items, self.item_columns, loaded, options.item_list_separator)
         self.report("filtering", 0, 0)
         with work.stage("filter") as stage:
             if not stage.done:
@@ -192,7 +212,7 @@ class _Conversion:
             plan = SplitPlan(**stage.facts)
         with work.stage("sequences") as stage:
             if not stage.done:
-                stage.facts.update(build_sequences(work, loaded, plan, options))
+                stage.facts.update(build_sequences(work, loaded, plan, options, self.earlier))
             facts = stage.facts
         audit = None
         if options.audit:
@@ -204,10 +224,17 @@ class _Conversion:
         vocabularies = {"item": read_vocabulary(work, "i")}
         if self.roles.user:
             vocabularies["user"] = read_vocabulary(work, "u")
+        items = None
+        if self.item_columns is not None:
+            rows = source_records(self.items, [item.checksum() for item in self.items], item_rows)
+            root = None if options.dry_run else self.root
+            items = write_items(work, options, self.item_columns, rows, self.encoder, root)
+            vocabularies |= items.vocabularies
         records = self._write_vocabularies(vocabularies)
-        schema = dataset_schema(loaded, vocabularies)
+        schema = dataset_schema(loaded, vocabularies, items.features if items else [])
         shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts)
-        parts = ManifestParts(self.sources, sizes, loaded, plan, dropped, facts, records, shards, schema, audit)
+        record = items.record if items else None
+        parts = ManifestParts(self.sources, sizes, loaded, plan, dropped, facts, records, shards, schema, audit, record)
         manifest = build_manifest(work, options, parts)
         if not options.dry_run:
             (self.root / SCHEMA_NAME).write_text(schema.to_text())
@@ -246,7 +273,6 @@ class _Conversion:
     def _write_shards(
         self, work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, facts: dict[str, Any]
     ) -> dict[str, list[ShardRecord]]:
-        encoder = self.encoder or NumpyEncoder()
         total = sum(facts[split]["sequences"] for split in SPLITS)
         done = 0
         shards = {}
@@ -256,7 +282,7 @@ class _Conversion:
                 continue
             bounds = shard_bounds(sequences, self.options.shards)
             journal = self.root / "work" / f"{split}.jsonl"
-            writer = ShardWriter(self.root, split, bounds, self.options.compression, encoder, journal)
+            writer = ShardWriter(self.root, split, bounds, self.options.compression, self.encoder, journal)
             written = bounds[len(writer.records)]
 
             def advance(count: int) -> None:

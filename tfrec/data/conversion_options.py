@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tfrec.data.remote_inputs import public_url
 from tfrec.data.remote_paths import scheme_of
+from tfrec.data.row_conditions import RowCondition, parse_condition
 from tfrec.errors import ConfigError, did_you_mean
 
 SplitRule = Literal["given", "session_time", "session_time_last", "leave_one_out", "global_time", "random_user"]
@@ -17,6 +18,14 @@ TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
 
 DEFAULT_FRACTION = 0.1
 _SPLIT_OPTIONS = ("test_days", "valid_days", "test_fraction", "valid_fraction", "split_time")
+_ITEM_OPTIONS = (
+    "items_id_col",
+    "item_features",
+    "item_list_separator",
+    "item_title_col",
+    "missing_items",
+    "cold_items",
+)
 _OPTIONS_OF_RULE: dict[SplitRule, tuple[str, ...]] = {
     "given": (),
     "session_time": ("test_days", "valid_days", "split_time"),
@@ -55,7 +64,17 @@ class ConversionOptions(BaseModel):
         valid_fraction: Share of events or users in valid; None = 0.1.
         split_time: The instant from which `session_time` counts days backwards, in milliseconds since the epoch;
             None = the last event.
-        unknown_items: `drop` valid and test events of items without training events, or keep them as index 1 (`oov`).
+        unknown_items: What happens to valid and test events of items without training events: `drop` them, keep them as
+            index 1 (`oov`), or give the items an index after those of training (`keep`).
+        where: Conditions `COLUMN OPERATOR VALUE` that rows must satisfy to be read as events, see `row_conditions`.
+        items: Files with one row per item: side features and titles.
+        items_id_col: Column of item ids in them; None = as `item_col`, else `item_id`.
+        item_features: Their columns to keep, `NAME` or `NAME:KIND`, see `item_columns`; None = all but id and title.
+        item_list_separator: Between the values of a list feature in a text column; None = `|` (RecBole: a space).
+        item_title_col: Column of titles, for people; None = `title` where there is one.
+        missing_items: What happens when an item of the log has no row there: `error`, or `empty` features.
+        cold_items: Items in them without training events: `drop`, or give them an index after training items (`keep`).
+        vocabulary: Dataset directory whose item vocabulary is continued: its items keep their indices.
         sequence_order: Order in which sequences are stored: of their first event, or of their raw ids.
         shards: Shards per split; None = one per 50,000 sequences, 1 to 64.
         compression: Compression of shards.
@@ -91,7 +110,16 @@ class ConversionOptions(BaseModel):
     test_fraction: float | None = Field(default=None, ge=0, lt=1)
     valid_fraction: float | None = Field(default=None, ge=0, lt=1)
     split_time: int | None = None
-    unknown_items: Literal["drop", "oov"] = "drop"
+    unknown_items: Literal["drop", "oov", "keep"] = "drop"
+    where: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    items_id_col: str | None = None
+    item_features: tuple[str, ...] | None = None
+    item_list_separator: str | None = Field(default=None, min_length=1)
+    item_title_col: str | None = None
+    missing_items: Literal["error", "empty"] = "error"
+    cold_items: Literal["drop", "keep"] = "drop"
+    vocabulary: str | None = None
     sequence_order: Literal["time", "id"] = "time"
     shards: int | None = Field(default=None, ge=1, le=99_999)
     compression: Literal["none", "gzip"] = "none"
@@ -123,11 +151,18 @@ class ConversionOptions(BaseModel):
             raise ConfigError(
                 "`--split given` needs `--train`.", remedy="Name the files with --train, --valid, --test."
             )
+        if not self.items:
+            for name in _ITEM_OPTIONS:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ConfigError(
+                        f"`{_flag(name)}` has no effect without `--items`.", remedy="Name the item file with --items."
+                    )
         if self.session_gap is not None and self.session_col is not None:
             raise ConfigError(
                 "`--session-gap` makes sessions of users; there are sessions already in `--session-col`.",
                 remedy="Drop one of the two.",
             )
+        _ = self.conditions
         valid, test = self.fractions
         if test + valid >= 1:
             raise ConfigError(
@@ -137,6 +172,11 @@ class ConversionOptions(BaseModel):
         if self.split or given or self.session_col or self.user_col:
             self.rule(sessions=self.session_col is not None or self.session_gap is not None)
         return self
+
+    @property
+    def conditions(self) -> tuple[RowCondition, ...]:
+        """The conditions of `where`."""
+        return tuple(parse_condition(text) for text in self.where)
 
     @property
     def fractions(self) -> tuple[float, float]:

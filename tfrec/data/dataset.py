@@ -14,7 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data import remote_paths
-from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest, ShardRecord, SplitRecord, VocabularyRecord
+from tfrec.data.item_features import ItemFeatures, assemble_item_features
+from tfrec.data.manifest import (
+    MANIFEST_NAME,
+    SCHEMA_NAME,
+    ItemsRecord,
+    Manifest,
+    ShardRecord,
+    SplitRecord,
+    VocabularyRecord,
+)
 from tfrec.data.pipeline_options import with_pipeline_options
 from tfrec.data.remote_paths import dataset_root, scheme_of, unreachable
 from tfrec.data.schema import DatasetSchema
@@ -90,14 +99,15 @@ class InteractionDataset:
         if schema.hash != manifest.schema_hash:
             raise DataError("The schema is not the one the manifest names.", file=schema_path, remedy=_AGAIN)
         dataset = cls(root, manifest, schema)
-        files: list[ShardRecord | VocabularyRecord] = list(manifest.vocabularies.values())
+        files: list[ShardRecord | VocabularyRecord | ItemsRecord] = list(manifest.vocabularies.values())
+        files += [manifest.items] if manifest.items else []
         files += [shard for split in manifest.splits.values() for shard in split.shards]
         with ThreadPoolExecutor(_STATS_AT_ONCE if scheme_of(root) else 1) as pool:
             list(pool.map(lambda file: _check_size(f"{root}/{file.path}", file.bytes), files))
         return dataset
 
     def verify(self, split: str | None = None) -> None:
-        """Reads every shard (of one split or of all) and every vocabulary and compares checksums.
+        """Reads every shard (of one split or of all), every vocabulary and the item features and compares checksums.
 
         Raises:
             DataError: A file differs from what was written; the message names it.
@@ -105,6 +115,7 @@ class InteractionDataset:
         names = self.splits if split is None else [split]
         records = [(shard.path, shard.sha256) for name in names for shard in self._split(name).shards]
         records += [(vocabulary.path, vocabulary.sha256) for vocabulary in self.manifest.vocabularies.values()]
+        records += [(self.manifest.items.path, self.manifest.items.sha256)] if self.manifest.items else []
         for relative, expected in records:
             path = f"{self.path}/{relative}"
             if _sha256(path) != expected:
@@ -161,7 +172,7 @@ class InteractionDataset:
         """Reads a vocabulary.
 
         Args:
-            name: `item`, or `user` when the log had a user column.
+            name: `item`, `user` when the log had a user column, or an item feature (category or list).
 
         Raises:
             ConfigError: There is no such vocabulary.
@@ -175,6 +186,47 @@ class InteractionDataset:
         if vocabulary.content_hash != records[name].content_sha256:
             raise DataError("The vocabulary is not the one the manifest names.", file=path, remedy=_AGAIN)
         return vocabulary
+
+    @property
+    def has_item_features(self) -> bool:
+        """Whether the dataset was converted with item files."""
+        return self.manifest.items is not None
+
+    def item_features(self) -> ItemFeatures:
+        """Reads the side features and titles of all items into memory; a million items take some seconds.
+
+        Raises:
+            ConfigError: The dataset has none.
+            DataError: The file is damaged.
+        """
+        record = self.manifest.items
+        if record is None:
+            raise ConfigError(
+                f"The dataset `{self.path}` has no item features.",
+                remedy="Convert the data again with --items FILE.",
+            )
+        types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
+        spec = {
+            feature.name: tf.io.RaggedFeature(types[feature.dtype], row_splits_dtype=tf.int64)
+            if feature.shape == "list"
+            else tf.io.FixedLenFeature([], types[feature.dtype])
+            for feature in self.schema.item_features
+        }
+        path = f"{self.path}/{record.path}"
+        parsed = self.records([path]).batch(_READ_BATCH).map(lambda serialized: tf.io.parse_example(serialized, spec))
+        batches = []
+        with self.explain_data_loss():
+            for batch in with_pipeline_options(parsed.prefetch(2)):
+                batches.append(
+                    {
+                        name: (value.flat_values.numpy(), value.row_lengths().numpy())
+                        if isinstance(value, tf.RaggedTensor)
+                        else value.numpy()
+                        for name, value in batch.items()
+                    }
+                )
+        sizes = {name: vocabulary.size for name, vocabulary in self.manifest.vocabularies.items()}
+        return assemble_item_features(batches, record, sizes)
 
     @property
     def compression_type(self) -> str:

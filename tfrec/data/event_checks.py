@@ -13,10 +13,18 @@ _LATEST_MS = 253_402_300_800_000  # the year 10000
 _PER_MILLISECOND = {"s": 1e-3, "ms": 1.0, "us": 1e3, "ns": 1e6}
 
 
-def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], roles: Roles) -> None:
-    """Raises DataError for the first null id (or one that is no int64) of the table `loaded`."""
+def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], roles: Roles, place: str) -> None:
+    """Raises DataError for the first null id (or one that is no int64) of the table `loaded`.
+
+    Args:
+        work: The work database.
+        sources: Input files.
+        rows: Rows of each.
+        roles: Columns by role.
+        place: Column of `loaded` with the position of the row in the input.
+    """
     columns = roles.ids()
-    checks = ", ".join(f"count(*) - count({letter}), min(rowid) FILTER ({letter} IS NULL)" for letter in columns)
+    checks = ", ".join(f"count(*) - count({letter}), min({place}) FILTER ({letter} IS NULL)" for letter in columns)
     found = work.row(f"SELECT {checks} FROM loaded")
     for number, column in enumerate(columns.values()):
         count, position = found[2 * number : 2 * number + 2]
@@ -34,22 +42,31 @@ def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], ro
 
 
 def check_times(
-    work: WorkDatabase, time_unit: str, sources: list[SourceFile], rows: list[int], roles: Roles, kind: str
+    work: WorkDatabase, time_unit: str, sources: list[SourceFile], rows: list[int], roles: Roles, kind: str, place: str
 ) -> tuple[str, str]:
     """Returns the unit of the times in `loaded`, and why it is that one.
+
+    Args:
+        work: The work database.
+        time_unit: Unit asked for, or `auto`.
+        sources: Input files.
+        rows: Rows of each.
+        roles: Columns by role.
+        kind: From `time_kind`.
+        place: Column of `loaded` with the position of the row in the input.
 
     Raises:
         DataError: A null, unparseable, negative or not finite time, or one after the year 9999.
     """
     bad = "t IS NULL OR t < 0 OR NOT isfinite(t)" if kind == "DOUBLE" else "t IS NULL OR t < 0"
     count, position, largest = work.row(
-        f"SELECT count(*), min(rowid), (SELECT max(t) FROM loaded) FROM loaded WHERE {bad}"
+        f"SELECT count(*), min({place}), (SELECT max(t) FROM loaded) FROM loaded WHERE {bad}"
     )
     more = f" ({count:,} such rows in all)" if count > 1 else ""
     if count:
         source, row = event_place(sources, rows, position)
         value = source.value(work.connection, roles.time, row)
-        stored = work.scalar(f"SELECT t FROM loaded WHERE rowid = {position}")
+        stored = work.scalar(f"SELECT t FROM loaded WHERE {place} = {position}")
         if value is None:
             what, remedy = "The time is null", "Remove these rows or fill them in."
         elif stored is None:
@@ -68,7 +85,7 @@ def check_times(
         unit = next(name for name, limit in _UNIT_LIMITS if largest < limit)
         reason = f"chosen by the largest value, {largest}"
     if largest > _LATEST_MS * _PER_MILLISECOND[unit]:
-        position = work.scalar("SELECT min(rowid) FROM loaded WHERE t = (SELECT max(t) FROM loaded)")
+        position = work.scalar(f"SELECT min({place}) FROM loaded WHERE t = (SELECT max(t) FROM loaded)")
         source, row = event_place(sources, rows, position)
         raise DataError(
             f"The time `{largest}` in `{unit}` is after the year 9999.",

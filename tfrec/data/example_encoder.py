@@ -13,6 +13,7 @@ import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,24 @@ class FeatureColumn:
 
     Attributes:
         name: Feature name.
-        values: int64 `[values]`, or uint8 `[bytes]` for strings.
+        values: int64 or float32 `[values]`, or uint8 `[bytes]` for strings.
         offsets: Example n has the values (or, for one string per example, the bytes) `offsets[n]` to `offsets[n + 1]`,
             int64 `[examples + 1]`.
     """
 
     name: str
-    values: Ints | Bytes
+    values: Ints | Floats | Bytes
     offsets: Ints
+
+
+def string_column(name: str, array: pa.Array) -> FeatureColumn:
+    """Returns the feature of one string per example."""
+    array = array.cast(pa.large_binary())
+    _, offset_buffer, data = array.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    values = np.frombuffer(data, np.uint8)[first:last] if data is not None else np.zeros(0, np.uint8)
+    return FeatureColumn(name, values, offsets - first)
 
 
 class ExampleEncoder(Protocol):
@@ -75,7 +86,8 @@ class NumpyEncoder:
     """Vectorised encoder of the tf.Example wire format in numpy, with features in the order given.
 
     An Example is a Features message (field 1) with one map entry (field 1) per feature: key (field 1) and Feature
-    (field 2), which holds an Int64List (field 3) of packed varints or a BytesList (field 1).
+    (field 2), which holds an Int64List (field 3) of packed varints, a FloatList (field 2) of packed little-endian
+    numbers or a BytesList (field 1).
     """
 
     def encode(self, columns: list[FeatureColumn]) -> list[bytes]:
@@ -107,13 +119,17 @@ class _Varints:
 
 
 class _Payload:
-    """The values of a feature as bytes: strings as they are, integers as packed varints."""
+    """The values of a feature as bytes: strings as they are, integers as packed varints, numbers as four bytes."""
 
     def __init__(self, column: FeatureColumn) -> None:
+        self.field = {"u": b"\x0a", "f": b"\x12", "i": b"\x1a"}[column.values.dtype.kind]
+        if self.field == b"\x12":
+            packed = np.ascontiguousarray(column.values, "<f4").view(np.uint8)
+            column = FeatureColumn(column.name, packed, 4 * column.offsets)
         self.column = column
         self.sizes: Ints | None = None
         self.starts = column.offsets  # where each row begins in the payload, [rows + 1]
-        if column.values.dtype != np.uint8:
+        if self.field == b"\x1a":
             self.sizes = _varint_size(column.values)  # [values]
             self.value_starts = np.zeros(len(self.sizes) + 1, np.int64)
             np.cumsum(self.sizes, out=self.value_starts[1:])
@@ -136,7 +152,6 @@ def _entry(column: FeatureColumn) -> list[Any]:
     """The pieces of one map entry: bytes equal in all rows, one varint per row, or a payload."""
     name = column.name.encode()
     payload = _Payload(column)
-    list_field = b"\x1a" if payload.sizes is not None else b"\x0a"
     size = payload.lengths  # [rows]
     list_size = 1 + _varint_size(size) + size
     feature_size = 1 + _varint_size(list_size) + list_size
@@ -147,7 +162,7 @@ def _entry(column: FeatureColumn) -> list[Any]:
         _Varints(entry_size),
         key,
         _Varints(feature_size),
-        list_field,
+        payload.field,
         _Varints(list_size),
         b"\x0a",
         _Varints(size),
@@ -155,7 +170,7 @@ def _entry(column: FeatureColumn) -> list[Any]:
     ]
 
 
-def _varint_size(values: Ints | Bytes) -> Ints:
+def _varint_size(values: npt.NDArray[Any]) -> Ints:
     """Bytes of each varint: one per 7 bits, 10 for negative numbers."""
     unsigned = values.view(np.uint64)
     size = np.ones(len(values), np.int64)
@@ -175,7 +190,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _put_varints(out: Bytes, position: Ints, values: Ints | Bytes, sizes: Ints) -> None:
+def _put_varints(out: Bytes, position: Ints, values: npt.NDArray[Any], sizes: Ints) -> None:
     rest = values.view(np.uint64)
     for byte in range(int(sizes.max()) if len(sizes) else 0):
         more = sizes > byte + 1

@@ -22,6 +22,7 @@ _SUFFIXES = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
+_ITEM_SUFFIXES = {".item": "inter"}  # of files that are named: in a directory of a log they are not part of it
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def _suffix(path: str) -> str:
 
 def _format_of(path: str) -> str:
     suffix = _suffix(path)
+    if suffix in _ITEM_SUFFIXES:
+        return _ITEM_SUFFIXES[suffix]
     if suffix not in _SUFFIXES:
         known = ", ".join(_SUFFIXES)
         raise DataError(

@@ -56,13 +56,14 @@ class ColumnRecord(_Record):
 
 
 class FilterRecord(_Record):
-    """Filters applied before the split, in the order of the fields."""
+    """Filters applied before the split: the conditions `where` first, then in the order of the fields."""
 
     session_gap_seconds: float | None
     drop_consecutive_duplicates: bool
     mode: str
     min_seq_len: int
     min_item_count: int
+    where: list[str] = Field(default_factory=list)
 
 
 class SplitRuleRecord(_Record):
@@ -75,18 +76,22 @@ class SplitRuleRecord(_Record):
     rule: str
     boundaries: dict[str, int] = Field(default_factory=dict)
     parameters: dict[str, float | int | str | None] = Field(default_factory=dict)
-    unknown_items: Literal["drop", "oov"] = "drop"
+    unknown_items: Literal["drop", "oov", "keep"] = "drop"
     note: str = ""
 
 
 class CountRecord(_Record):
-    """Totals over all splits (each event once), and the events dropped for each reason."""
+    """Totals over all splits (each event once), and the events dropped for each reason.
+
+    `items` is what the vocabulary holds, `cold_items` those of them without training events.
+    """
 
     events_read: int
     events: int
     sequences: int
     users: int
     items: int
+    cold_items: int = 0
     dropped_events: dict[str, int] = Field(default_factory=dict)
     dropped_sequences: dict[str, int] = Field(default_factory=dict)
 
@@ -102,10 +107,14 @@ class ShardRecord(_Record):
 
 
 class SplitRecord(_Record):
-    """One split: its size, times in milliseconds since the epoch, sequence lengths and shards in reading order."""
+    """One split: its size, times in milliseconds since the epoch, sequence lengths and shards in reading order.
+
+    `events` are those in its shards, history of earlier splits included; `own_events` those that belong to it.
+    """
 
     sequences: int
     events: int
+    own_events: int | None = None
     targets: int
     unknown_item_events: int
     first_time: int
@@ -124,6 +133,37 @@ class VocabularyRecord(_Record):
     id_type: IdType
     size: int
     content_sha256: str
+    bytes: int
+    sha256: str
+
+
+class ItemFeatureRecord(_Record):
+    """One item feature: its column and kind, and for numbers the statistics over the training items that have one.
+
+    `missing` counts the items of the vocabulary without a value; `std` is that of the population.
+    """
+
+    name: str
+    kind: Literal["category", "list", "number"]
+    missing: int
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class ItemsRecord(_Record):
+    """The file of item features: one example per item index from 2 on; `known` of them have a row in `sources`."""
+
+    path: InnerPath
+    items: int
+    known: int
+    id_column: str
+    title_column: str | None
+    features: list[ItemFeatureRecord]
+    missing_items: Literal["error", "empty"]
+    cold_items: Literal["drop", "keep"]
+    sources: list[SourceRecord]
     bytes: int
     sha256: str
 
@@ -157,6 +197,7 @@ class Manifest(_Record):
     compression: Literal["none", "gzip"]
     sequence_order: Literal["time", "id"] = "time"
     vocabularies: dict[str, VocabularyRecord]
+    items: ItemsRecord | None = None
     splits: dict[str, SplitRecord]
     schema_hash: str
     audit: AuditRecord | None = None

@@ -12,6 +12,7 @@ from tfrec.data.manifest import (
     ColumnRecord,
     CountRecord,
     FilterRecord,
+    ItemsRecord,
     Manifest,
     ShardRecord,
     SourceRecord,
@@ -42,6 +43,7 @@ class ManifestParts:
         shards: Records of the shards, by split.
         schema: The schema.
         audit: The audit, when asked for.
+        items: Record of the item features, with item files.
     """
 
     sources: list[SourceFile]
@@ -54,6 +56,7 @@ class ManifestParts:
     shards: dict[str, list[ShardRecord]]
     schema: DatasetSchema
     audit: AuditRecord | None
+    items: ItemsRecord | None = None
 
 
 def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: ManifestParts) -> Manifest:
@@ -70,21 +73,11 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
     sequences, users = work.row(f"SELECT count(*), count(DISTINCT {letter}) FROM ({used}) JOIN keys USING (q)")
     unknown = sum(parts.facts[split]["unknown_item_events"] for split in ("valid", "test"))
     unknown = unknown if options.unknown_items == "drop" else 0
-    written = sum(parts.facts[split]["written_events"] for split in SPLITS)
-    short = sum(parts.facts[split]["own_events"] for split in SPLITS) - unknown - written
+    written = sum(parts.facts[split]["own_events"] for split in SPLITS)
+    short = sum(parts.facts[split]["fold_events"] for split in SPLITS) - unknown - written
     return Manifest(
         producer=f"tfrec {__version__}",
-        sources=[
-            SourceRecord(
-                path=source.path,
-                format=source.format,
-                split=source.split,
-                bytes=size,
-                sha256=digest,
-                events=events,
-            )
-            for source, (size, digest), events in zip(parts.sources, parts.sizes, loaded.rows, strict=True)
-        ],
+        sources=source_records(parts.sources, parts.sizes, loaded.rows),
         columns=ColumnRecord(
             user=loaded.roles.user,
             session=loaded.roles.session,
@@ -101,6 +94,7 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
             mode=options.filter_mode,
             min_seq_len=options.min_seq_len,
             min_item_count=options.min_item_count,
+            where=list(options.where),
         ),
         split=SplitRuleRecord(
             rule=parts.plan.rule,
@@ -116,7 +110,9 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
             sequences=sequences,
             users=users,
             items=parts.vocabularies["item"].size - 2,
+            cold_items=work.scalar("SELECT count(*) FROM catalogue_i WHERE count = 0"),
             dropped_events={
+                "where": loaded.unselected,
                 "consecutive_duplicates": parts.dropped["consecutive_duplicates"],
                 "rare_items": parts.dropped["rare_items"],
                 "short_sequences": parts.dropped["short_sequences"],
@@ -131,14 +127,27 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
         compression=options.compression,
         sequence_order=options.sequence_order,
         vocabularies=parts.vocabularies,
+        items=parts.items,
         splits=splits,
         schema_hash=parts.schema.hash,
         audit=parts.audit,
     )
 
 
-def dataset_schema(loaded: LoadedEvents, vocabularies: dict[str, Vocabulary]) -> DatasetSchema:
-    """Returns the schema of the examples that a conversion writes."""
+def source_records(sources: list[SourceFile], sizes: list[tuple[int, str]], rows: list[int]) -> list[SourceRecord]:
+    """Returns the records of input files, from their sizes in bytes, checksums and rows."""
+    return [
+        SourceRecord(
+            path=source.path, format=source.format, split=source.split, bytes=size, sha256=digest, events=count
+        )
+        for source, (size, digest), count in zip(sources, sizes, rows, strict=True)
+    ]
+
+
+def dataset_schema(
+    loaded: LoadedEvents, vocabularies: dict[str, Vocabulary], item_features: list[FeatureSpec]
+) -> DatasetSchema:
+    """Returns the schema of the examples that a conversion writes, those of items included."""
 
     def indices(name: str, shape: Any, vocabulary: Vocabulary) -> FeatureSpec:
         return FeatureSpec(
@@ -160,4 +169,4 @@ def dataset_schema(loaded: LoadedEvents, vocabularies: dict[str, Vocabulary]) ->
     if "user" in vocabularies:
         features.append(indices("user", "scalar", vocabularies["user"]))
     features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
-    return DatasetSchema(features=features)
+    return DatasetSchema(features=features, item_features=item_features)

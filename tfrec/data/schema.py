@@ -6,10 +6,12 @@ import hashlib
 from typing import Literal
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfrec.errors import DataError, SchemaMismatchError
+
+_SEQUENCES, _ITEMS = "SEQUENCES", "ITEMS"  # TFMD environments: which examples have a feature
 
 
 class FeatureSpec(BaseModel):
@@ -18,7 +20,7 @@ class FeatureSpec(BaseModel):
     Attributes:
         name: Name in the tf.Example.
         dtype: Type of its values there.
-        shape: `sequence` = one value per event, `scalar` = exactly one value.
+        shape: `sequence` = one value per event, `scalar` = exactly one value, `list` = any number of values.
         vocabulary: Name of the vocabulary whose indices the values are.
         vocabulary_size: Ids + 2, when `vocabulary` is set.
         vocabulary_sha256: Hash over its ids in order, when `vocabulary` is set.
@@ -29,7 +31,7 @@ class FeatureSpec(BaseModel):
 
     name: str
     dtype: Literal["int64", "float32", "string"]
-    shape: Literal["sequence", "scalar"]
+    shape: Literal["sequence", "scalar", "list"]
     vocabulary: str | None = None
     vocabulary_size: int | None = None
     vocabulary_sha256: str | None = None
@@ -47,6 +49,11 @@ class FeatureSpec(BaseModel):
 class DatasetSchema(BaseModel):
     """The features of a dataset; two datasets with equal hashes can feed the same model.
 
+    Attributes:
+        features: Features of the examples of sequences.
+        item_features: Features of the examples of items (`items.tfrecord`); empty without item files. `title` is for
+            people: it counts neither for the hash nor for differences.
+
     Example:
         >>> schema = DatasetSchema(features=[FeatureSpec(name="item", dtype="int64", shape="sequence")])
         >>> schema.diff(schema)
@@ -56,11 +63,15 @@ class DatasetSchema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: list[FeatureSpec]
+    item_features: list[FeatureSpec] = Field(default_factory=list)
 
     @property
     def hash(self) -> str:
         """sha256 (hex) over names, types, shapes and vocabulary contents; independent of the order of features."""
         lines = sorted(feature.model_dump_json() for feature in self.features)
+        lines += sorted(
+            f"item {feature.model_dump_json()}" for feature in self.item_features if feature.name != "title"
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def diff(self, other: DatasetSchema) -> list[str]:
@@ -69,8 +80,7 @@ class DatasetSchema(BaseModel):
         Args:
             other: The received schema; `self` is the expected one.
         """
-        mine = {feature.name: feature for feature in self.features}
-        theirs = {feature.name: feature for feature in other.features}
+        mine, theirs = self._named(), other._named()
         lines = []
         for name in sorted(mine.keys() | theirs.keys()):
             if name not in theirs:
@@ -80,6 +90,10 @@ class DatasetSchema(BaseModel):
             elif mine[name] != theirs[name]:
                 lines.append(f"`{name}`: expected {mine[name].describe()}, received {theirs[name].describe()}")
         return lines
+
+    def _named(self) -> dict[str, FeatureSpec]:
+        named = {feature.name: feature for feature in self.features}
+        return named | {f"item.{feature.name}": feature for feature in self.item_features if feature.name != "title"}
 
     def check(self, received: DatasetSchema, *, file: object = None) -> None:
         """Raises SchemaMismatchError, listing every difference, unless `received` has the same hash as this schema."""
@@ -94,11 +108,13 @@ class DatasetSchema(BaseModel):
         """Returns the schema as TensorFlow Metadata text (`schema.pbtxt`), readable by TFDV and TFT."""
         message = schema_pb2.Schema()
         types = {"int64": schema_pb2.INT, "float32": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
-        for spec in self.features:
+        for spec in [*self.features, *self.item_features]:
             feature = message.feature.add(name=spec.name, type=types[spec.dtype])
             if spec.shape == "scalar":
                 feature.shape.dim.add(size=1)
                 feature.presence.min_fraction = 1.0
+            elif spec.shape == "list":
+                feature.value_count.min = 0
             else:
                 feature.value_count.min = 1
                 feature.presence.min_count = 1
@@ -109,6 +125,11 @@ class DatasetSchema(BaseModel):
                 feature.int_domain.is_categorical = True
                 feature.annotation.comment.append(f"vocabulary_sha256={spec.vocabulary_sha256}")
                 feature.annotation.comment.append(f"id_type={spec.id_type}")
+        if self.item_features:
+            message.default_environment.append(_SEQUENCES)
+            for feature in message.feature[len(self.features) :]:
+                feature.in_environment.append(_ITEMS)
+                feature.not_in_environment.append(_SEQUENCES)
         message.represent_variable_length_as_ragged = True
         text: str = text_format.MessageToString(message)
         return text
@@ -125,12 +146,17 @@ class DatasetSchema(BaseModel):
         except text_format.ParseError as error:
             raise DataError(f"Not a schema ({error}).", file=file, remedy="Convert the data again.") from error
         names = {schema_pb2.INT: "int64", schema_pb2.FLOAT: "float32", schema_pb2.BYTES: "string"}
-        features = []
+        features: list[FeatureSpec] = []
+        item_features: list[FeatureSpec] = []
         for feature in message.feature:
             fields: dict[str, object] = dict(comment.split("=", 1) for comment in feature.annotation.comment)
             if feature.HasField("int_domain"):
                 fields["vocabulary"] = feature.int_domain.name
                 fields["vocabulary_size"] = feature.int_domain.max + 1
             shape = "scalar" if feature.HasField("shape") else "sequence"
-            features.append(FeatureSpec(name=feature.name, dtype=names[feature.type], shape=shape, **fields))
-        return cls(features=features)
+            group = features
+            if _ITEMS in feature.in_environment:
+                group = item_features
+                shape = "list" if shape == "sequence" else shape
+            group.append(FeatureSpec(name=feature.name, dtype=names[feature.type], shape=shape, **fields))
+        return cls(features=features, item_features=item_features)

@@ -8,14 +8,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
-from tfrec.data.example_encoder import ExampleEncoder, FeatureColumn
+from tfrec.data.example_encoder import ExampleEncoder, FeatureColumn, string_column
 from tfrec.data.manifest import ShardRecord
 from tfrec.errors import DataError
 
@@ -142,7 +141,7 @@ class ShardWriter:
             if pa.types.is_int64(array.type):
                 columns.append(FeatureColumn(name, array.to_numpy(zero_copy_only=False), single))
             else:
-                columns.append(FeatureColumn(name, *_string_buffers(array)))
+                columns.append(string_column(name, array))
         return columns
 
     def _finish(self, events: int) -> None:
@@ -200,13 +199,3 @@ def _chunks(contexts: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         for start, stop in itertools.pairwise(cuts):
             if stop > start:
                 yield table.slice(start, stop - start)
-
-
-def _string_buffers(array: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of all strings after each other, and their offsets."""
-    array = array.cast(pa.large_binary())
-    _, offset_buffer, data = array.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    first, last = int(offsets[0]), int(offsets[-1])
-    values = np.frombuffer(data, np.uint8)[first:last] if data is not None else np.zeros(0, np.uint8)
-    return values, offsets - first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfrec.data.catalogue import build_catalogue
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.splits import SPLITS, SplitPlan
@@ -13,21 +14,27 @@ from tfrec.errors import DataError
 
 
 def build_sequences(
-    work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, options: ConversionOptions
+    work: WorkDatabase,
+    loaded: LoadedEvents,
+    plan: SplitPlan,
+    options: ConversionOptions,
+    earlier: Vocabulary | None = None,
 ) -> dict[str, Any]:
-    """Makes one table `sequences_<split>` per split and the vocabulary tables `vocabulary_i` and `vocabulary_u`.
+    """Makes one table `sequences_<split>` per split, `vocabulary_i`, `vocabulary_u` and `catalogue_i`.
 
     A split has one example per sequence with at least one event of its fold, at least two events and at least one
     target; `plan.history` says whether earlier folds belong to it. Columns: `rank` (from 0, by time of the first event,
     then raw id, or by raw id), `q`, `n` (events), `own` (events of the fold), `k` (targets), `first`, `last`
     (milliseconds). Vocabularies (`code`, `index`, `count`) count the events of the training examples; ties go by the
-    id as text, bytes descending, as TensorFlow Transform does it.
+    id as text, bytes descending, as TensorFlow Transform does it. Item indices are those of the catalogue: the
+    vocabulary, and what else has an index (see `build_catalogue`).
 
     Args:
         work: The work database, with `folded` and `keys`.
         loaded: What was loaded.
         plan: How it was split.
         options: What happens to unknown items, and the order of the sequences.
+        earlier: Item vocabulary to continue.
 
     Returns:
         Facts: per split the statistics of `SplitRecord` under its name, and the number of events and sequences dropped.
@@ -48,6 +55,7 @@ def build_sequences(
         )
         if split == "train":
             _build_vocabularies(work, loaded)
+            build_catalogue(work, loaded, options, earlier)
         facts[split] = _statistics(work, split, fold)
     return facts
 
@@ -59,7 +67,7 @@ def split_events(plan: SplitPlan, fold: int, unknown_items: str) -> str:
         own = f"SEMI JOIN (SELECT q FROM folded WHERE fold = {fold}) AS own USING (q) WHERE fold <= {fold}"
     else:
         own = f"WHERE fold = {fold}"
-    known = "SEMI JOIN vocabulary_i AS known ON known.code = i" if fold and unknown_items == "drop" else ""
+    known = "SEMI JOIN catalogue_i AS known ON known.code = i" if fold and unknown_items == "drop" else ""
     return f"SELECT {columns} FROM (SELECT {columns} FROM folded {own}) {known}"
 
 
@@ -70,7 +78,7 @@ def example_events(plan: SplitPlan, fold: int, unknown_items: str, first_rank: i
     return (
         f"SELECT item, timestamp FROM (SELECT CAST(coalesce(v.index, {OOV_INDEX}) AS BIGINT) AS item, ms AS timestamp, "
         f"CAST(rank AS INTEGER) AS rank, t, pos FROM folded JOIN sequences_{SPLITS[fold]} AS s USING (q) "
-        f"{join} vocabulary_i AS v ON v.code = i WHERE {own} AND rank >= {first_rank}) ORDER BY rank, t, pos"
+        f"{join} catalogue_i AS v ON v.code = i WHERE {own} AND rank >= {first_rank}) ORDER BY rank, t, pos"
     )
 
 
@@ -92,11 +100,8 @@ def example_contexts(loaded: LoadedEvents, split: str, first_rank: int) -> str:
 
 def read_vocabulary(work: WorkDatabase, letter: str) -> Vocabulary:
     """Returns the vocabulary of items (`i`) or users (`u`) from its table."""
-    table = (
-        work.connection.execute(f"SELECT id, count FROM vocabulary_{letter} ORDER BY index")
-        .to_arrow_table()
-        .combine_chunks()
-    )
+    name = "catalogue_i" if letter == "i" else f"vocabulary_{letter}"
+    table = work.connection.execute(f"SELECT id, count FROM {name} ORDER BY index").to_arrow_table().combine_chunks()
     ids = table["id"].chunk(0)
     return Vocabulary(ids, table["count"].to_numpy())
 
@@ -129,8 +134,8 @@ def _statistics(work: WorkDatabase, split: str, fold: int) -> dict[str, Any]:
     )
     facts = dict(zip(names.split(", "), values, strict=True))
     own = f"SELECT q, i FROM folded WHERE fold = {fold}"
-    unknown = f"SELECT count(*) FROM ({own}) ANTI JOIN vocabulary_i AS v ON v.code = i"
+    unknown = f"SELECT count(*) FROM ({own}) ANTI JOIN catalogue_i AS v ON v.code = i"
     facts["unknown_item_events"] = work.scalar(unknown) if fold else 0
-    facts["own_events"] = work.scalar(f"SELECT count(*) FROM ({own})")
-    facts["written_events"] = work.scalar(f"SELECT coalesce(sum(own), 0)::BIGINT FROM sequences_{split}")
+    facts["fold_events"] = work.scalar(f"SELECT count(*) FROM ({own})")
+    facts["own_events"] = work.scalar(f"SELECT coalesce(sum(own), 0)::BIGINT FROM sequences_{split}")
     return facts
