@@ -1,0 +1,93 @@
+"""What to know first: alarms, leaks, and the model against the best baseline."""
+
+from __future__ import annotations
+
+from tfrec.evaluation.report.accuracy_section import protocol_caption
+from tfrec.evaluation.report.audit_section import audit_notices
+from tfrec.evaluation.report.blocks import Block, Facts, Notice, Paragraph, Section
+from tfrec.evaluation.report.numbers import interval_text, known, metric_text, seconds_text
+from tfrec.evaluation.report.protocol_view import ProtocolView
+from tfrec.evaluation.report.run_documents import RunDocuments
+
+_ALARMS = {
+    "same_list": "every user gets the same list",
+    "same_state": "every user has the same state",
+    "constant_scores": "scores are constant",
+    "at_chance": "no better than chance",
+    "below_popularity": "below the popularity baseline",
+}
+
+
+def overview_section(run: RunDocuments) -> Section:
+    """Returns notices, the headline figures and the verdict."""
+    view = ProtocolView(run.protocols[0]) if run.protocols else ProtocolView({})
+    blocks: list[Block] = [*_alarms(run)]
+    if view.model is not None:
+        blocks += audit_notices(run)
+    else:
+        remedy = f"`python -m tfrec.evaluate --run {run.name} --report report.html` measures the model."
+        blocks.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
+    facts = _figures(run, view)
+    if facts:
+        blocks.append(Facts(tuple(facts), large=True))
+    verdict = _verdict(run, view)
+    if verdict:
+        blocks.append(Paragraph(verdict))
+    return Section("overview", "At a glance", tuple(blocks))
+
+
+def _alarms(run: RunDocuments) -> list[Notice]:
+    notices = []
+    for alarm in run.evaluation.get("alarms") or []:
+        name = str(alarm.get("name", "alarm"))
+        where = "; ".join(str(alarm[key]) for key in ("model", "protocol") if alarm.get(key))
+        title = f"{_ALARMS.get(name, name)}" + (f" ({where})" if where else "")
+        notices.append(Notice("alarm", "Alarm", title, str(alarm.get("message") or "")))
+    if not notices and run.protocols and "alarms" in run.evaluation:
+        notices.append(Notice("fine", "No alarm", "scores are finite, differ between users and beat chance"))
+    return notices
+
+
+def _figures(run: RunDocuments, view: ProtocolView) -> list[tuple[str, str, str]]:
+    facts = []
+    if view.model is not None:
+        for metric in view.headline:
+            interval = interval_text(metric, (view.own.get("intervals") or {}).get(metric))
+            chance = f"chance {metric_text(metric, view.chance[metric])}" if known(view.chance.get(metric)) else ""
+            note = ", ".join(part for part in (interval, chance) if part)
+            facts.append((metric, metric_text(metric, view.value(view.model, metric)), note))
+        best = view.best_baseline
+        if best is not None:
+            metric = view.headline[0]
+            facts.append((f"best baseline: {best}", metric_text(metric, view.value(best, metric)), metric))
+    if known(run.training.get("seconds")):
+        speed = run.training.get("events_per_second")
+        note = f"{speed:,.0f} events/s" if known(speed) else ""
+        facts.append(("training time", seconds_text(run.training["seconds"]), note))
+    return facts
+
+
+def _verdict(run: RunDocuments, view: ProtocolView) -> str:
+    best = view.best_baseline
+    if view.model is None or best is None:
+        return ""
+    metric = view.headline[0]
+    own, other = view.value(view.model, metric), view.value(best, metric)
+    if not known(own):
+        return ""
+    gap = float(own) - float(other)
+    text = f"Measured on {protocol_caption(run, view)}. "
+    text += (
+        f"{view.model} is {'ahead of' if gap > 0 else 'behind' if gap < 0 else 'level with'} the best baseline, {best}"
+    )
+    text += f", by {abs(gap):.4f} {metric}" if gap else ""
+    text += f" ({100 * gap / float(other):+.1f}\N{NO-BREAK SPACE}%)" if gap and other else ""
+    difference = view.difference(best, metric)
+    interval = interval_text(metric, difference, signed=True)
+    if interval:
+        clear = difference["low"] > 0 or difference["high"] < 0
+        text += f"; the interval of the difference, {interval}, {'excludes' if clear else 'includes'} zero"
+        text += "." if clear else ": this test set cannot tell them apart."
+    else:
+        text += "."
+    return text

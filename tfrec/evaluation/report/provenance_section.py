@@ -1,0 +1,116 @@
+"""What the run was made of: data, configuration, code, machine; enough to repeat it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tfrec.evaluation.report.blocks import Block, Cell, Facts, Fold, Listing, Row, Section, Table
+from tfrec.evaluation.report.numbers import count_text, known, time_text
+from tfrec.evaluation.report.run_documents import RunDocuments
+
+_SPLITS = ("train", "valid", "test")
+
+
+def data_section(run: RunDocuments) -> Section | None:
+    """Returns sizes and times of the data set, or None when the data set is not known."""
+    dataset = run.dataset
+    blocks: list[Block] = []
+    if dataset:
+        counts = dataset.get("counts") or {}
+        facts = [
+            (name, count_text(counts[name]), "") for name in ("events", "sequences", "users", "items") if name in counts
+        ]
+        dropped = counts.get("dropped_events") or {}
+        said = ", ".join(f"{name.replace('_', ' ')} {count_text(value)}" for name, value in dropped.items() if value)
+        if said:
+            facts.append(("events dropped", count_text(sum(dropped.values())), said))
+        filters = dataset.get("filters") or {}
+        if filters:
+            facts.append(("shortest sequence", count_text(filters.get("min_seq_len")), "events, by `--min-seq-len`"))
+            facts.append(("rarest item", count_text(filters.get("min_item_count")), "events, by `--min-item-count`"))
+        sources = ", ".join(str(source.get("path")) for source in dataset.get("sources") or [])
+        if sources:
+            facts.append(("made from", sources, ""))
+        blocks += [Facts(tuple(facts)), _splits(dataset)]
+    else:
+        known_of = run.evaluation.get("dataset") or {}
+        sizes = {key: known_of.get(key) or {} for key in ("sequences", "events")}
+        names = [name for name in _SPLITS if any(name in size for size in sizes.values())]
+        if names:
+            rows = tuple(
+                Row(name, tuple(Cell(count_text(size.get(name))) for size in sizes.values())) for name in names
+            )
+            blocks.append(Table(f"Splits of {run.evaluation.get('data', 'the data set')}", "split", tuple(sizes), rows))
+    return Section("data", "Data", tuple(blocks)) if blocks else None
+
+
+def provenance_section(run: RunDocuments) -> Section:
+    """Returns code, machine and seed, and the folded configuration and manifest."""
+    manifest = run.manifest
+    machine = manifest.get("machine") or {}
+    versions = manifest.get("versions") or {}
+    facts = [
+        ("trained", _moment(manifest.get("created")), ""),
+        ("evaluated", _moment(run.evaluation.get("created")), ""),
+        ("commit of the training", str(manifest.get("commit") or ""), ""),
+        ("commit of the evaluation", _other(run.evaluation.get("commit"), manifest.get("commit")), ""),
+        ("seed", str(manifest["seed"]) if "seed" in manifest else "", ""),
+        ("processor", str(machine.get("processor") or ""), _cores(machine)),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items()), ""),
+        ("command", shlex.join(str(word) for word in manifest.get("command") or []), ""),
+    ]
+    blocks: list[Block] = []
+    present = tuple(fact for fact in facts if fact[1])
+    if present:
+        blocks.append(Facts(present))
+    blocks.append(Fold("Configuration (config.yaml)", Listing(run.config)))
+    if manifest:
+        blocks.append(Fold("Manifest of the run (manifest.json)", Listing(_json(manifest))))
+    if run.dataset:
+        blocks.append(Fold("Manifest of the data set", Listing(_json(run.dataset))))
+    return Section("provenance", "Configuration and provenance", tuple(blocks))
+
+
+def _splits(dataset: Mapping[str, Any]) -> Table:
+    splits = dataset.get("splits") or {}
+    rows = []
+    for name in [name for name in _SPLITS if name in splits]:
+        split = splits[name]
+        cells = [Cell(count_text(split.get(key))) for key in ("sequences", "events", "targets", "unknown_item_events")]
+        cells.append(
+            Cell(count_text(split.get("median_length")), f"{split.get('min_length')} to {split.get('max_length')}")
+        )
+        cells += [Cell(time_text(split.get("first_time"))), Cell(time_text(split.get("last_time")))]
+        rows.append(Row(name, tuple(cells)))
+    rule = dataset.get("split") or {}
+    parameters = ", ".join(f"{key} {value}" for key, value in (rule.get("parameters") or {}).items())
+    caption = f"Split rule: {rule.get('rule', 'unknown')}" + (f" ({parameters})" if parameters else "")
+    columns = (
+        "sequences",
+        "events",
+        "targets",
+        "unknown items",
+        "median length",
+        "first event (UTC)",
+        "last event (UTC)",
+    )
+    return Table(caption, "split", columns, tuple(rows))
+
+
+def _moment(created: object) -> str:
+    return str(created or "").replace("T", " ").replace("+00:00", " UTC")
+
+
+def _other(commit: object, first: object) -> str:
+    return str(commit) if commit and commit != first else ""
+
+
+def _cores(machine: Mapping[str, Any]) -> str:
+    return f"{machine['cores']} cores" if known(machine.get("cores")) else ""
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)
