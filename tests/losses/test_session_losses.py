@@ -154,3 +154,18 @@ def test_inactive_rows_neither_lose_nor_compete(loss: str) -> None:
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[1], 0.0)
     assert gradient[0, 1] == 0.0
+
+
+@pytest.mark.parametrize("settings", [{"logq_strength": 1.0}, {"logq_strength": 0.0}, {"label_smoothing": 0.1}])
+@pytest.mark.parametrize("loss", ["cross-entropy", "xe_logit", "bpr-max"])
+def test_a_bias_equals_scores_that_hold_it(loss: str, settings: dict[str, float]) -> None:
+    objective, candidates = spec_objective(loss=loss, **settings)
+    scores, bias = tf.Variable(tf.constant(SCORES, tf.float32)), tf.Variable([0.3, -0.7, 1.1])
+    active = tf.constant([True, True])
+    with tf.GradientTape(persistent=True) as tape:
+        given = objective(scores, candidates, active, bias=bias)
+        added = objective(scores + bias, candidates, active)
+    assert float(given) == pytest.approx(float(added), rel=1e-6)
+    for variable in (scores, bias):
+        gradients = [tf.convert_to_tensor(tape.gradient(loss, variable)) for loss in (given, added)]
+        np.testing.assert_allclose(*gradients, atol=1e-6)

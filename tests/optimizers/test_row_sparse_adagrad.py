@@ -76,3 +76,17 @@ def test_distinct_slices_are_taken_at_their_word() -> None:
 def test_survives_a_round_trip_through_its_config() -> None:
     restored = RowSparseAdagrad.from_config(RowSparseAdagrad(0.3, momentum=0.2, epsilon=1e-5).get_config())
     assert (float(restored.learning_rate), restored.momentum, restored.epsilon) == (pytest.approx(0.3), 0.2, 1e-5)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.5])
+def test_rows_that_come_with_the_gradient_are_not_read_again(l2: float) -> None:
+    """Two equal tables, one updated with the rows handed over; with L2 the shrunk rows count, not those handed over."""
+    table = np.arange(12, dtype="f4").reshape(4, 3)
+    rows, values = tf.constant([2, 0]), tf.constant([[1.0, -1.0, 2.0], [0.5, 0.25, 0.0]])
+    updated = []
+    for looked_up in (None, tf.gather(table, rows)):
+        variable = keras.Variable(table)
+        apply(RowSparseAdagrad(0.1, momentum=0.3, l2=l2), variable, [DistinctSlices(values, rows, looked_up=looked_up)])
+        updated.append(variable.numpy())
+    np.testing.assert_array_equal(*updated)
+    assert (updated[0][[0, 2]] != table[[0, 2]]).any(axis=1).all()

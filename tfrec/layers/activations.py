@@ -32,6 +32,7 @@ def activation(name: str) -> Activation:
         ConfigError: The name is unknown or has the wrong number of parameters.
 
     Reference: GRU4Rec, parameters `final_act` and `hidden_act`.
+    Differences: the slope at exactly 0 is the one from the left (`A`) in `leaky`, `elu` and `selu`.
     """
     if name in _PLAIN:
         return _PLAIN[name]
@@ -51,7 +52,8 @@ def activation(name: str) -> Activation:
         )
     if kind == "leaky":
         slope = numbers[0]
-        return lambda x: tf.where(x >= 0, x, slope * x)
+        return lambda x: tf.nn.leaky_relu(x, slope)
+    # elu-A is elu-1 with what is below 0 times A: two kernels with fused gradients, no masks.
     if kind == "elu":
-        return lambda x: tf.where(x >= 0, x, numbers[0] * tf.nn.elu(x))
-    return lambda x: numbers[0] * tf.where(x >= 0, x, numbers[1] * tf.nn.elu(x))
+        return lambda x: tf.nn.leaky_relu(tf.nn.elu(x), numbers[0])
+    return lambda x: numbers[0] * tf.nn.leaky_relu(tf.nn.elu(x), numbers[1])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfrec.layers.in_place import add_to_columns, put_in_columns
 from tfrec.losses.weighting import log_weights, score_of_target, target_index
 
 _EPSILON = 1e-24
@@ -57,30 +58,41 @@ def _bpr_max(
     log_target_weight: tf.Tensor,
     score_regularization: float,
 ) -> tf.Tensor:
-    index = target_index(target_columns)  # [rows, 2]
+    """BPR-max from the logarithms of the column weights, and of the weight that is left to each row's own target.
+
+    The scores are passed over as rarely as possible: passes, not arithmetic, take the time.
+    """
 
     @tf.custom_gradient
     def loss_of(scores: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        target = tf.gather_nd(scores, index)  # [rows]
-        logits = tf.tensor_scatter_nd_update(scores + logarithms, index, target + log_target_weight)
+        target = tf.gather_nd(scores, target_index(target_columns))  # [rows]
+        logits = put_in_columns(scores + logarithms, target_columns, target + log_target_weight)
         softmax = tf.nn.softmax(logits)  # [rows, candidates]
         better = tf.sigmoid(target[:, tf.newaxis] - scores)  # [rows, candidates]
-        chance = tf.reduce_sum(softmax * better, axis=-1)  # [rows]
-        penalty = tf.reduce_sum(softmax * tf.square(scores), axis=-1)  # [rows]
-        loss = score_regularization * penalty - tf.math.log(chance + _EPSILON)
+        by_better = softmax * better  # [rows, candidates]
+        chance = tf.reduce_sum(by_better, axis=-1)  # [rows]
+        loss = -tf.math.log(chance + _EPSILON)  # [rows]
+        if score_regularization:
+            by_score = softmax * scores  # [rows, candidates]
+            by_square = by_score * scores  # [rows, candidates]
+            penalty = tf.reduce_sum(by_square, axis=-1)  # [rows]
+            loss += score_regularization * penalty
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             # With s the softmax and b = better: d chance / d r_j = s_j (b_j - chance) - s_j b_j (1 - b_j)
-            #                                                     = s_j (b_j^2 - chance),
-            # d chance / d target = sum_j s_j b_j (1 - b_j), d penalty / d r_j = s_j (r_j^2 - penalty + 2 r_j).
-            squared = tf.square(better)
+            #                                                     = s_j b_j^2 - s_j chance,
+            # d chance / d target = sum_j s_j b_j (1 - b_j), d penalty / d r_j = s_j r_j^2 + 2 s_j r_j - s_j penalty.
+            by_squared = by_better * better  # [rows, candidates]
             outer = -upstream / (chance + _EPSILON)  # [rows]
-            by_target = outer * (chance - tf.reduce_sum(softmax * squared, axis=-1))  # [rows]
-            inner = outer[:, tf.newaxis] * (squared - chance[:, tf.newaxis])  # [rows, candidates]
+            share = outer * chance  # [rows]
+            terms = [outer[:, tf.newaxis] * by_squared]
             if score_regularization:
-                factor = (score_regularization * upstream)[:, tf.newaxis]  # [rows, 1]
-                inner += factor * (scores * (scores + 2.0) - penalty[:, tf.newaxis])
-            return tf.tensor_scatter_nd_add(softmax * inner, index, by_target)
+                factor = score_regularization * upstream  # [rows]
+                share += factor * penalty
+                terms += [factor[:, tf.newaxis] * by_square, (2.0 * factor)[:, tf.newaxis] * by_score]
+            terms.append(-share[:, tf.newaxis] * softmax)
+            by_target = outer * (chance - tf.reduce_sum(by_squared, axis=-1))  # [rows]
+            return add_to_columns(tf.add_n(terms), target_columns, by_target)
 
         return loss, gradient
 

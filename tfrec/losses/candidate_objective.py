@@ -49,13 +49,16 @@ class CandidateObjective:
         self._activate = activation(config.final_activation)
         self._log_counts = tf.constant(np.log(np.maximum(item_counts, 1)), tf.float32)
 
-    def __call__(self, scores: tf.Tensor, candidates: Candidates, active: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, scores: tf.Tensor, candidates: Candidates, active: tf.Tensor, *, bias: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Returns the summed loss of the active rows, scalar float.
 
         Args:
-            scores: float32 `[rows, candidates]`, before activation and correction.
+            scores: float32 `[rows, candidates]`, before bias, activation and correction.
             candidates: What the columns are.
             active: bool `[rows]`; an inactive row has no loss and its target is no candidate.
+            bias: Added to the scores of every row, float32 `[candidates]`.
         """
         in_batch = tf.math.unsorted_segment_sum(
             tf.cast(active, tf.float32), candidates.target_columns, tf.size(candidates.ids)
@@ -64,14 +67,16 @@ class CandidateObjective:
             tf.ones_like(candidates.negative_columns, tf.float32), candidates.negative_columns, tf.size(candidates.ids)
         )  # [candidates]
         strength = self.config.logq_strength
+        if bias is not None and not self._is_plain_cross_entropy:
+            scores, bias = tf.nn.bias_add(scores, bias), None
         if not strength:
-            losses = self._loss(self._activate(scores), candidates.target_columns, in_batch + sampled)
+            losses = self._loss(self._activate(scores), candidates.target_columns, in_batch + sampled, bias)
         elif self._is_plain_cross_entropy:
             # exp(s - logq log q) summed over the occurrences of a candidate is exp(s) times a weight of its own.
             log_in_batch = strength * tf.gather(self._log_counts, candidates.ids)  # [candidates]
             log_sampled = strength * self.sampler.log_weight(candidates.ids)
             weights = in_batch * tf.exp(-log_in_batch) + sampled * tf.exp(-log_sampled)
-            losses = cross_entropy(scores, candidates.target_columns, weights)
+            losses = cross_entropy(scores, candidates.target_columns, weights, bias=bias)
             losses = limited(losses + tf.gather(log_in_batch, candidates.target_columns))
         else:
             losses = self._loss_per_occurrence(scores, candidates, active)
@@ -98,11 +103,20 @@ class CandidateObjective:
         )
         return self._loss(self._activate(corrected), tf.range(tf.size(candidates.target_columns)), weights)
 
-    def _loss(self, scores: tf.Tensor, target_columns: tf.Tensor, column_weights: tf.Tensor) -> tf.Tensor:
+    def _loss(
+        self,
+        scores: tf.Tensor,
+        target_columns: tf.Tensor,
+        column_weights: tf.Tensor,
+        bias: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the loss per row; `bias` is for cross-entropy only, other losses get scores that hold it."""
         config = self.config
         match config.loss:
             case "cross-entropy":
-                losses = cross_entropy(scores, target_columns, column_weights, label_smoothing=config.label_smoothing)
+                losses = cross_entropy(
+                    scores, target_columns, column_weights, label_smoothing=config.label_smoothing, bias=bias
+                )
                 return losses if config.label_smoothing else limited(losses)
             case "xe_logit":
                 return cross_entropy(scores, target_columns, column_weights, label_smoothing=config.label_smoothing)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec.config.gru4rec_config import GRU4RecConfig
 from tfrec.errors import ConfigError
 from tfrec.layers.gru_stack import GRUStack
+from tfrec.layers.in_place import add_to_rows
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
 from tfrec.losses.candidate_objective import CandidateObjective, Candidates
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
@@ -229,16 +230,16 @@ class GRU4Rec(FactorisedRecommender):
                 step_inputs = self._inputs(inputs, dropout_seed=dropout_seed)
             state = self.stack.step(step_inputs, state, dropout_seed=dropout_seed)
             bias = tf.pad(looked_up[1], [[0, tf.size(rows) - tf.size(candidate_rows)]])  # [rows]
-            scores = tf.cast(tf.matmul(state[-1], looked_up[0], transpose_b=True), tf.float32) + bias  # [lanes, rows]
-            loss = objective(scores, candidates, active)
+            products = tf.matmul(state[-1], looked_up[0], transpose_b=True)  # [lanes, rows]
+            loss = objective(products, candidates, active, bias=bias)
             cost = scale * loss
         by_lookup, by_variable = tape.gradient(cost, [looked_up, [variable.value for variable in others]])
         by_row = by_lookup[0]  # [rows, dim]
         if shared:
-            by_row = tf.tensor_scatter_nd_add(by_row, position[count:, tf.newaxis], by_lookup[2])
+            by_row = add_to_rows(by_row, position[count:], by_lookup[2])
         gradients = dict(zip(map(id, others), by_variable, strict=True))
-        gradients[id(self.items.vectors)] = DistinctSlices(by_row, rows)
-        gradients[id(self.items.bias)] = DistinctSlices(by_lookup[1], candidate_rows)
+        gradients[id(self.items.vectors)] = DistinctSlices(by_row, rows, looked_up=looked_up[0])
+        gradients[id(self.items.bias)] = DistinctSlices(by_lookup[1], candidate_rows, looked_up=looked_up[1])
         return loss, state, [gradients[id(variable)] for variable in self.trainable_variables]
 
     def _inputs(self, items: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:

@@ -6,7 +6,18 @@ import tensorflow as tf
 
 
 class DistinctSlices(tf.IndexedSlices):
-    """Sparse gradient of a model that looked up every row once, so that there is nothing to sum."""
+    """Sparse gradient of a model that looked up every row once, so that there is nothing to sum.
+
+    Args:
+        values: Gradient of every row, float `[unique, ...]`.
+        indices: Distinct rows, int `[unique]`.
+        looked_up: The rows as they were looked up, float `[unique, ...]`, if the variable has not changed since:
+            saves the optimiser reading them again.
+    """
+
+    def __init__(self, values: tf.Tensor, indices: tf.Tensor, *, looked_up: tf.Tensor | None = None) -> None:
+        super().__init__(values, indices)
+        self.looked_up = looked_up
 
 
 def deduplicate(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:

@@ -97,9 +97,11 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         rate = tf.cast(learning_rate, weight.dtype)
         if isinstance(gradient, tf.IndexedSlices):
             rows, values = deduplicate(gradient)
+            current = gradient.looked_up if isinstance(gradient, DistinctSlices) else None
             if self.l2:
+                current = None  # the rows shrink before the step
                 tf.raw_ops.ResourceScatterMul(resource=weight.handle, indices=rows, updates=1.0 - rate * self.l2)
-            self.update_rows(weight, slots, velocity, rows, tf.cast(values, weight.dtype), rate)
+            self.update_rows(weight, slots, velocity, rows, tf.cast(values, weight.dtype), rate, current)
         else:
             if self.l2:
                 weight.assign(weight * (1.0 - rate * self.l2))
@@ -113,8 +115,9 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         rows: tf.Tensor,
         values: tf.Tensor,
         rate: tf.Tensor,
+        current: tf.Tensor | None = None,
     ) -> None:
-        """Updates distinct rows: rows int `[unique]`, values float `[unique, ...]`."""
+        """Updates distinct rows: rows int `[unique]`, values float `[unique, ...]`, current weights or None."""
         direction, updated = self.direction(values, [tf.gather(slot, rows) for slot in slots], self._number(weight))
         for slot, value in zip(slots, updated, strict=True):
             slot.scatter_update(tf.IndexedSlices(value, rows))
@@ -122,8 +125,10 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         if velocity is not None:
             step += self.momentum * tf.gather(velocity, rows)
             velocity.scatter_update(tf.IndexedSlices(step, rows))
-        # Gather, add and write: TensorFlow's scatter-add and sparse-apply kernels are several times slower from 2.2x on.
-        weight.scatter_update(tf.IndexedSlices(tf.gather(weight, rows) + step, rows))
+        # Gather, add and write: TensorFlow's scatter-add and sparse-apply kernels are several times slower in 2.21.
+        if current is None:
+            current = tf.gather(weight, rows)  # [unique, ...]
+        weight.scatter_update(tf.IndexedSlices(current + step, rows))
 
     def update_all(
         self,
