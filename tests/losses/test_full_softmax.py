@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tfrec.losses.full_softmax as module
+import tfrec.losses.log_normalizer as module
 from tfrec.losses.full_softmax import full_softmax
 
 TARGETS, ITEMS, DIM = 13, 48, 8

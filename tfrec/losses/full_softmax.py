@@ -2,90 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
-CHUNK_BYTES = 64 << 20
-"""Largest `[targets, items]` matrix that is held at once."""
-
-
-def log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """`log sum_j exp(state . vector_j + bias_j)` per state.
-
-    The exponentials of the first `CHUNK_BYTES` of scores are kept for the gradient, those of further targets computed
-    again. The gradient never normalises them: it divides the narrow factors of its two products instead.
-
-    Args:
-        states: float `[targets, dim]`; products and sums are taken in float32.
-        vectors: float `[items, dim]`.
-        bias: float `[items]` or None.
-
-    Returns:
-        float32 `[targets]`.
-    """
-    states, vectors = tf.cast(states, tf.float32), tf.cast(vectors, tf.float32)
-    if bias is not None:  # as one more dimension, the bias needs no pass over the scores
-        states = tf.concat([states, tf.ones([tf.shape(states)[0], 1])], axis=1)  # [targets, dim + 1]
-        vectors = tf.concat([vectors, tf.cast(bias, tf.float32)[:, tf.newaxis]], axis=1)  # [items, dim + 1]
-    return _log_normalizer(states, vectors)
-
-
-@tf.custom_gradient
-def _log_normalizer(
-    states: tf.Tensor, vectors: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
-    count = tf.shape(states)[0]
-    rows = tf.maximum(CHUNK_BYTES // (4 * tf.maximum(tf.shape(vectors)[0], 1)), 1)
-    exponentials, highest, total = _exponentials(states[:rows], vectors)  # [rows, items], [rows, 1], [rows, 1]
-    first = tf.math.log(total) + highest  # [rows, 1]
-
-    def forward(start: tf.Tensor, result: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        _, further_highest, further_total = _exponentials(states[start : start + rows], vectors)
-        return start + rows, tf.concat([result, tf.math.log(further_total) + further_highest], axis=0)
-
-    _, result = tf.while_loop(
-        lambda start, _: start < count,
-        forward,
-        (rows, first),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, 1])),
-    )
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        by_vectors, by_states = _products(exponentials, total, upstream[:rows], states[:rows], vectors)
-
-        def backward(start: tf.Tensor, by_states: tf.Tensor, by_vectors: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            chunk = states[start : start + rows]
-            again, _, further_total = _exponentials(chunk, vectors)
-            more_vectors, more_states = _products(again, further_total, upstream[start : start + rows], chunk, vectors)
-            return start + rows, tf.concat([by_states, more_states], axis=0), by_vectors + more_vectors
-
-        _, by_states, by_vectors = tf.while_loop(
-            lambda start, *_: start < count,
-            backward,
-            (rows, by_states, by_vectors),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, states.shape[1]]), by_vectors.shape),
-        )
-        return by_states, by_vectors
-
-    return result[:, 0], gradient
-
-
-def _exponentials(states: tf.Tensor, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns `exp(scores - highest)` `[rows, items]`, the highest score and the sum, both `[rows, 1]`."""
-    scores = tf.matmul(states, vectors, transpose_b=True)  # [rows, items]
-    highest = tf.reduce_max(scores, axis=1, keepdims=True)  # [rows, 1]
-    exponentials = tf.exp(scores - highest)  # [rows, items]
-    return exponentials, highest, tf.reduce_sum(exponentials, axis=1, keepdims=True)
-
-
-def _products(
-    exponentials: tf.Tensor, total: tf.Tensor, upstream: tf.Tensor, states: tf.Tensor, vectors: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the gradients by vectors `[items, dim]` and by states `[rows, dim]`: softmax = exponentials / total."""
-    scale = upstream[:, tf.newaxis] / total  # [rows, 1]
-    by_vectors = tf.matmul(exponentials, states * scale, transpose_a=True)  # [items, dim]
-    return by_vectors, tf.matmul(exponentials, vectors) * scale
+from tfrec.losses.log_normalizer import log_normalizer
 
 
 def full_softmax(
