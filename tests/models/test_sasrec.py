@@ -123,5 +123,5 @@ def test_cosine_scores_are_cosines() -> None:
 
 @pytest.mark.parametrize("wrong", [{"heads": 3}, {"norm": "post", "gated": True}], ids=str)
 def test_an_impossible_architecture_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="`heads`|`gated`"):
+    with pytest.raises(ValueError, match=r"`heads`|`gated`"):
         SASRecConfig(**{"dim": 8, **wrong})

@@ -49,4 +49,5 @@ def test_the_schedule_drives_the_optimizer() -> None:
         optimizer.apply([tf.ones([1])], [variable])
         positions.append(float(variable.numpy()[0]))
     # Adam's direction for a constant gradient is 1: steps 0.1, 0.1 / 2, 0.
-    np.testing.assert_allclose(positions, [-0.1, -0.15, -0.15], atol=1e-6)
+    # 1 - 0.999 has five digits in float32.
+    np.testing.assert_allclose(positions, [-0.1, -0.15, -0.15], rtol=1e-4)

@@ -51,3 +51,6 @@ class SequenceTrainingConfig(TrainingConfig):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="Arithmetic of the encoder; weights, losses and scores stay float32."
     )
+    strategy: Literal["single", "mirrored"] = Field(
+        "single", description="One device, or every batch divided among all GPUs (MirroredStrategy)."
+    )

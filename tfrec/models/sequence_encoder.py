@@ -128,7 +128,6 @@ class SequenceEncoder(FactorisedRecommender):
         objective = self._objective
         if objective is None:
             raise RuntimeError("`prepare_training` must be called before `fit`.")
-        step = tf.cast(self.optimizer.iterations.value, tf.int32)
         length = tf.cast(batch["length"], tf.int32)
         everything = {"item": batch["item"], "length": length, "num_targets": length - 1}
         query_index, targets = target_positions(everything)  # [targets, 2], [targets]
@@ -139,7 +138,7 @@ class SequenceEncoder(FactorisedRecommender):
             states = self._states(
                 inputs,
                 tf.maximum(length - 1, 0),
-                dropout_seed=tf.stack([derive_seed(self.seed, "dropout"), step]),
+                dropout_seed=self._step_seed("dropout"),
             )  # [batch, seq - 1, dim]
             losses = objective(
                 tf.gather_nd(states, query_index),
@@ -147,14 +146,21 @@ class SequenceEncoder(FactorisedRecommender):
                 self.candidate_table(),
                 history=batch["item"],
                 sequence_of_target=query_index[:, 0],
-                seed=tf.stack([derive_seed(self.seed, "negatives"), step]),
+                seed=self._step_seed("negatives"),
             )  # [targets]
             events = tf.cast(tf.size(targets), tf.float32)
-            loss = tf.reduce_sum(losses) / tf.maximum(events, 1.0)
-            cost = self.optimizer.scale_loss(loss)
+            # Gradients are summed over replicas: each divides by the targets of all.
+            everywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, events)
+            cost = self.optimizer.scale_loss(tf.reduce_sum(losses) / tf.maximum(everywhere, 1.0))
         gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
         self.optimizer.apply(gradients, self.trainable_variables)
-        self.loss_tracker.update_state(loss, sample_weight=events)
+        self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(events, 1.0), sample_weight=events)
         self.event_counter.update_state(events)
-        self.step_counter.update_state(1.0)
+        self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         return self.get_metrics_result()
+
+    def _step_seed(self, purpose: str) -> tf.Tensor:
+        """Returns the seed of one purpose in this step, int32 `[2]`; replicas draw differently."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        return tf.stack([derive_seed(self.seed, purpose) + replica, step])

@@ -15,6 +15,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
 from tfrec.training.determinism import set_determinism
+from tfrec.training.device_strategy import device_strategy
 from tfrec.training.fit_counts import fit_counts
 from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
@@ -86,13 +87,16 @@ def run_experiment(
     (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
 
     set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
-    model = build_model(config, dataset.item_vocabulary.size)
+    strategy = device_strategy(config)
+    with strategy.scope():
+        model = build_model(config, dataset.item_vocabulary.size)
     console.print(
         f"{config.model.name}: {model.count_params():,} parameters, {dataset.item_vocabulary.size - 2:,} items, "
         f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",
         markup=False,
     )
-    training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
+    with strategy.scope():
+        training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
     scorers[config.model.name] = model
     if config.data.path is None:

@@ -71,16 +71,15 @@ def fit_epochs(
         validation=validation,
     )
     start = writer.restore(model) if resume else writer.position
-    epochs = iter(
-        [EpochStart(start.epoch, start.block), *(EpochStart(e, 0) for e in range(start.epoch + 1, training.epochs))]
-    )
-    data = batches(lambda: next(epochs))
+    pointer = _EpochPointer(EpochStart(start.epoch, start.block))
+    data = batches(pointer.next_epoch)
     progress = TrainingProgress(console, events_per_epoch, training.epochs)
     if start.block:
         done = {metric.name: float(metric.result()) for metric in model.metrics}
         progress.resume_within_epoch(done["events"], done["mini_batches"])
     history = HistoryLog(run.history, progress, first_epoch=start.epoch)
     callbacks: list[keras.callbacks.Callback] = [
+        pointer,
         progress,
         NanGuard(),
         *([validation] if validation is not None else []),
@@ -112,6 +111,22 @@ def fit_epochs(
         summary["loss_trace"] = compare_loss_trace([float(row["loss"]) for row in history.rows], training.loss_trace)
         console.print(f"Largest relative difference to the loss trace: {summary['loss_trace']['largest']:.2%}")
     return summary
+
+
+class _EpochPointer(keras.callbacks.Callback):
+    """Tells the data where an epoch begins, however often that is iterated over."""
+
+    def __init__(self, start: EpochStart) -> None:
+        super().__init__()
+        self._resumed = start
+        self._current = start
+
+    def next_epoch(self) -> EpochStart:
+        """Returns the start of the epoch that is under way."""
+        return self._current
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._current = self._resumed if epoch == self._resumed.epoch else EpochStart(epoch, 0)
 
 
 def _validation(
