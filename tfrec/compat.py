@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import warnings
+from types import ModuleType
 
 from tfrec.errors import ConfigError
 
@@ -59,3 +60,8 @@ def load_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(silent)
+
+
+def legacy_keras() -> ModuleType:
+    """Returns Keras 2, of which the layers, losses and metrics inside TFRS are made; nothing else may use it."""
+    return importlib.import_module("tf_keras")
