@@ -1,3 +1,5 @@
+"""SASRec and the GRU encoder: causal, indifferent to padding, the same in a batch as alone."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,11 +8,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfrec.config.gru_encoder_config import GRUEncoderConfig
 from tfrec.config.sasrec_config import SASRecConfig
+from tfrec.models.gru_encoder import GRUEncoder
 from tfrec.models.sasrec import SASRec
+from tfrec.models.sequence_encoder import SequenceEncoder
 
 VOCAB = 15
 VARIANTS = [
+    {"layers": 2},
     {"norm": "pre"},
     {"norm": "post", "feed_forward": "gelu", "positions": "from_start"},
     {"norm": "reference", "attention_projection": False},
@@ -19,7 +25,9 @@ VARIANTS = [
 ]
 
 
-def new_model(*, max_length: int = 6, **settings: object) -> SASRec:
+def new_model(*, max_length: int = 6, **settings: object) -> SequenceEncoder:
+    if "layers" in settings:
+        return GRUEncoder(GRUEncoderConfig(dim=8, max_length=max_length, init_stddev=0.5, **settings), VOCAB, seed=3)
     config = SASRecConfig(dim=8, heads=2, max_length=max_length, dropout=0.3, init_stddev=0.5, **settings)
     return SASRec(config, VOCAB, seed=3)
 
