@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -31,9 +30,17 @@ def main(
     name: Annotated[str | None, typer.Argument(help="Name of the data set, for get.", show_default=False)] = None,
     directory: Annotated[
         str | None,
-        typer.Option("--from", help="Directory with the files. Default: TFREC_DATA/NAME.", show_default=False),
+        typer.Option(
+            "--from",
+            help="Directory (or zip file) with the files. Default: TFREC_DATA/NAME, else the owner's address.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[str | None, typer.Option(help="Parquet file to write.", show_default=False)] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(help="Parquet file to write what is known about items to, where there is something."),
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Dataset directory to write, split by the recipe.", show_default=False)
     ] = None,
@@ -51,7 +58,8 @@ def main(
 ) -> None:
     """List the public data sets that tfrec knows, or turn the files of one into Parquet or a split dataset.
 
-    Nothing is downloaded: `list` says where a person gets the files and under which terms.
+    Without --from, those whose owner offers them to everybody (MovieLens) are downloaded, checked and kept in
+    `~/.cache/tfrec`. `list` says where a person gets the others. Terms and citation are printed.
 
     Example: `python -m tfrec.datasets get retailrocket --from DIR --output events.parquet`
     """
@@ -76,48 +84,59 @@ def main(
             f"`--dataset`: there is no recipe for `{name}`.",
             remedy="Pass --output and split it with python -m tfrec.convert.",
         )
-    folder = _directory(source, directory)
+    if items is not None and not source.item_sets:
+        raise ConfigError(f"`--items`: `{name}` has no file about items.", remedy="Leave it out.")
+    from tfrec.data.partial_output import check_output
+    from tfrec.data.sources.locate import locate
+    from tfrec.data.sources.prepare import prepare
+
+    if dataset is not None and not dry_run:
+        check_output(Path(dataset), overwrite)
+    talk = console(json_output=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=_parent(dataset, output, dry_run)) as scratch:
+        unpacked = Path(scratch) / "files"
+        unpacked.mkdir()
+        folder = locate(
+            source,
+            directory,
+            unpacked,
+            download=not dry_run,
+            announce=lambda text: talk.print(text, markup=False, soft_wrap=True),
+        )
         parquet = Path(output) if output is not None else Path(scratch) / f"{name}.parquet"
-        from tfrec.data.sources.prepare import prepare
-
-        if dataset is not None and not dry_run:
-            from tfrec.data.partial_output import check_output
-
-            check_output(Path(dataset), overwrite)
-        with console(json_output=True).status(f"reading {name}"):
-            events = prepare(
-                source,
-                folder,
-                parquet,
-                follow_scripts=follow_scripts,
-                overwrite=overwrite,
-                dry_run=dry_run,
-                memory_limit=memory_limit,
-            )
-        document: dict[str, Any] = {"name": name, "output": output, "dry_run": dry_run, "events": vars(events)}
+        settings: dict[str, Any] = {"overwrite": overwrite, "dry_run": dry_run, "memory_limit": memory_limit}
+        table = source.items()
+        item_file = Path(items) if items is not None else Path(scratch) / f"{name}-items.parquet"
+        with_items = items is not None or (dataset is not None and table.has_files(folder))
+        with talk.status(f"reading {name}"):
+            events = prepare(source, folder, parquet, follow_scripts=follow_scripts, **settings)
+            described = prepare(table, folder, item_file, **settings) if with_items else None
+        document: dict[str, Any] = {
+            "name": name,
+            "output": output,
+            "items_output": items,
+            "dry_run": dry_run,
+            "terms": source.terms,
+            "citation": source.citation,
+            "events": vars(events),
+            "items": None if described is None else vars(described),
+        }
         if recipe is not None:
             target = dataset or "DATASET"
-            document["convert"] = recipe.command(output or f"{name}.parquet", target, validation=validation)
+            document["convert"] = recipe.command(
+                output or f"{name}.parquet", target, validation=validation, items=items
+            )
         if not json:
             _print_events(source, events, output, document.get("convert"), dataset, dry_run=dry_run)
+            if described is not None and items is not None:
+                columns = ", ".join(described.columns)
+                text = f"Items: {described.rows:,} with {columns}: {items}"
+                console().print(text, markup=False, soft_wrap=True)
         if dataset is not None and recipe is not None and not dry_run:
-            options = recipe.options(validation=validation)
+            options = recipe.options(validation=validation, items=str(item_file) if with_items else None)
             document |= _convert(parquet, dataset, options, overwrite, memory_limit, json=json)
     if json:
         print_json(document)
-
-
-def _directory(source: PublicDataset, given: str | None) -> Path:
-    if given is not None:
-        return Path(given)
-    root = os.environ.get("TFREC_DATA")
-    if root is None:
-        raise ConfigError(
-            "`--from` is missing.",
-            remedy=f"Pass the directory with {' or '.join(source.file_names)}. {source.where}",
-        )
-    return Path(root) / source.name
 
 
 def _parent(dataset: str | None, output: str | None, dry_run: bool) -> Path | None:
@@ -160,8 +179,11 @@ def _list(json: bool) -> None:
                 "name": source.name,
                 "title": source.title,
                 "terms": source.terms,
+                "citation": source.citation,
                 "where": source.where,
+                "download": None if source.archive is None else source.archive.url,
                 "files": [[file.name for file in file_set.files] for file_set in source.file_sets],
+                "item_files": [[file.name for file in file_set.files] for file_set in source.item_sets],
                 "recipe": source.recipe_note,
                 "settings": None if source.recipe is None else source.recipe.options(),
                 "scripts_differ": source.script_note or None,
@@ -171,7 +193,7 @@ def _list(json: bool) -> None:
         print_json({"datasets": documents})
         return
     out = console()
-    out.print("Known public data sets. Get the files from their owners; nothing is downloaded here.\n")
+    out.print("Known public data sets. `get` downloads those that say so; get the others from their owners.\n")
     for source in PUBLIC_DATASETS.values():
         out.print(source.name, style="bold", markup=False)
         rows = [
@@ -179,12 +201,17 @@ def _list(json: bool) -> None:
             ("files", ", or ".join(source.file_names)),
             ("where", source.where),
             ("terms", source.terms),
+            ("cite", source.citation),
             ("recipe", source.recipe_note),
         ]
+        if source.item_sets:
+            rows.insert(2, ("items", ", or ".join(source.items().file_names)))
+        if source.archive is not None:
+            rows.insert(2, ("download", source.archive.url))
         if source.script_note:
             rows.append(("scripts", f"--follow-scripts: {source.script_note}"))
         for label, text in rows:
-            out.print(f"  {label:<8}{text}", markup=False, soft_wrap=True)
+            out.print(f"  {label:<10}{text}", markup=False, soft_wrap=True)
     out.print("\npython -m tfrec.datasets get NAME --from DIR --output X.parquet", markup=False)
 
 
@@ -205,6 +232,7 @@ def _print_events(
     rows.append(("columns", ", ".join(events.columns) if len(events.columns) < 20 else f"{len(events.columns)}"))
     out.print(make_table(source.name, ["", ""], rows))
     out.print(f"{source.title}. Terms: {source.terms}.", markup=False, soft_wrap=True)
+    out.print(f"Cite: {source.citation}.", markup=False, soft_wrap=True)
     if dry_run:
         out.print("Nothing was written (--dry-run).")
     elif output is not None:

@@ -25,6 +25,7 @@ class ConversionRecipe:
         filter_mode: `fixpoint` or `single_pass`.
         split_time: The instant from which D counts backwards (ms since 1970, UTC); None = the last event.
         unknown_items: What happens to test events of items that training does not know.
+        item_features: Features to read from the item file, where there is one.
     """
 
     split: SplitRule
@@ -37,15 +38,21 @@ class ConversionRecipe:
     min_seq_len: int = 2
     filter_mode: Literal["fixpoint", "single_pass"] = "fixpoint"
     split_time: int | None = None
-    unknown_items: Literal["drop", "oov"] = "drop"
+    unknown_items: Literal["drop", "oov", "keep"] = "drop"
+    item_features: tuple[str, ...] | None = None
 
-    def options(self, *, validation: bool = False) -> dict[str, Any]:
+    def options(self, *, validation: bool = False, items: str | None = None) -> dict[str, Any]:
         """Returns the fields of `ConversionOptions`, without input and output, that differ from their defaults.
 
         Args:
             validation: Cut a validation part of D days from the end of training, by the same rule.
+            items: Item file to read features from.
         """
         values = {name: value for name, value in vars(self).items() if name != "days"}
+        if items is None:
+            del values["item_features"]
+        else:
+            values["items"] = (items,)
         values["time_unit"] = "ms"
         if self.days is not None:
             values["test_days"] = self.days
@@ -54,11 +61,13 @@ class ConversionRecipe:
         fields = ConversionOptions.model_fields
         return {name: value for name, value in values.items() if name == "split" or value != fields[name].default}
 
-    def command(self, source: str, output: str, *, validation: bool = False) -> str:
+    def command(self, source: str, output: str, *, validation: bool = False, items: str | None = None) -> str:
         """Returns the shell command that converts the Parquet file `source` to the data set directory `output`."""
         words = ["python", "-m", "tfrec.convert", "--input", source]
-        for name, value in self.options(validation=validation).items():
+        for name, value in self.options(validation=validation, items=items).items():
             words.append(f"--{name.replace('_', '-')}")
-            if value is not True:
+            if isinstance(value, tuple):
+                words.append(",".join(value))
+            elif value is not True:
                 words.append(f"{value:g}" if isinstance(value, float) else str(value))
         return shlex.join([*words, "--output", output])

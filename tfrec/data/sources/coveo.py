@@ -42,6 +42,11 @@ COVEO = PublicDataset(
         "https://github.com/coveooss/SIGIR-ecom-data-challenge (browsing_train.csv) or, as the published GRU4Rec "
         "results, https://github.com/coveooss/shopper-intent-prediction-nature-2020 (release_10_23_2020.csv)"
     ),
+    citation=(
+        "Tagliabue et al., SIGIR 2021 E-Commerce Workshop Data Challenge, arXiv 2104.09423; Requena et al., Shopper "
+        "intent prediction from clickstream e-commerce data with minimal browsing information, Scientific Reports 10, "
+        "2020"
+    ),
     file_sets=(
         _file_set("browsing_train.csv", "product_sku_hash"),
         _file_set("release_10_23_2020.csv", "product_skus_hash"),

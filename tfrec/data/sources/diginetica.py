@@ -11,6 +11,7 @@ DIGINETICA = PublicDataset(
     title="Item views of CIKM Cup 2016, by session",
     terms="CIKM Cup 2016 terms, Diginetica",
     where="https://competitions.codalab.org/competitions/11161 (archive dataset-train-diginetica.zip)",
+    citation="CIKM Cup 2016 Track 2: Personalized E-Commerce Search Challenge, Diginetica",
     file_sets=(
         FileSet(
             files=(

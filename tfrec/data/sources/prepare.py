@@ -144,6 +144,12 @@ def _summary(
     rows, present = found[0], found[1 : 1 + len(dataset.keys)]
     if not rows:
         raise DataError("No rows are left.", file=paths[0], remedy="Check that these are the published files.")
+    if dataset.most_rows is not None and rows > dataset.most_rows:
+        raise DataError(
+            f"{rows:,} rows; the data set `{dataset.name}` has at most {dataset.most_rows:,}.",
+            file=paths[0],
+            remedy="It is another data set in the same format: `python -m tfrec.datasets list` shows them.",
+        )
     for name, count in zip(dataset.keys, present, strict=True):
         if count < rows:
             raise _missing_value(database, file_set, paths, name, rows - count)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tfrec.data.sources.archive import Archive
 from tfrec.data.sources.conversion_recipe import ConversionRecipe
 from tfrec.data.sources.raw_file import RawFile
 from tfrec.errors import DataError
@@ -38,9 +39,13 @@ class PublicDataset:
         title: What it is, in one line.
         terms: Licence or terms of use, as far as we know them; the owner's page decides.
         where: Where a person gets the files.
+        citation: What a publication that uses it cites.
         file_sets: Alternatives, the most complete first; the first that is whole is read.
         keys: Columns of the Parquet file that are never null: ids and time.
         order: Columns by which rows are sorted; empty = order of the files.
+        item_sets: Alternatives for the files about items; their queries give `item_id` and side features.
+        archive: Where the owner offers the files for download; None = not without asking.
+        most_rows: More rows than this are another data set in the same format; None = any number.
         has_times: Whether `timestamp` is a time; false when it is only the position of the event.
         recipe: How it is split; None when it is not a log of sequences.
         recipe_note: The recipe in words.
@@ -52,9 +57,13 @@ class PublicDataset:
     title: str
     terms: str
     where: str
+    citation: str
     file_sets: tuple[FileSet, ...]
     keys: tuple[str, ...]
     order: tuple[str, ...] = ()
+    item_sets: tuple[FileSet, ...] = ()
+    archive: Archive | None = None
+    most_rows: int | None = None
     has_times: bool = True
     recipe: ConversionRecipe | None = None
     recipe_note: str = ""
@@ -65,6 +74,18 @@ class PublicDataset:
     def file_names(self) -> list[str]:
         """Names of the files, one text per alternative."""
         return [" + ".join(file.name for file in file_set.files) for file_set in self.file_sets]
+
+    def items(self) -> PublicDataset:
+        """Returns the files about items as a data set of its own, with one row per item."""
+        return replace(
+            self,
+            file_sets=self.item_sets,
+            item_sets=(),
+            keys=("item_id",),
+            order=("item_id",),
+            most_rows=None,
+            has_times=False,
+        )
 
     def find(self, directory: Path) -> tuple[FileSet, list[Path]]:
         """Returns the first alternative whose files are all in `directory`, and their paths.
@@ -88,6 +109,10 @@ class PublicDataset:
         below = next(iter(sorted(directory.glob(f"*/{name}"))), None)
         hint = f"It is in `{below.parent}`: pass that with --from." if below else f"Get it from its owner: {self.where}"
         raise DataError(f"The file `{name}` of the data set `{self.name}` is missing.", file=directory, remedy=hint)
+
+    def has_files(self, directory: Path) -> bool:
+        """Whether all files of an alternative are in a directory."""
+        return any(all(file.find(directory) for file in file_set.files) for file_set in self.file_sets)
 
     def recipe_for(self, *, follow_scripts: bool) -> ConversionRecipe | None:
         """Returns the recipe, or that of the authors' scripts."""

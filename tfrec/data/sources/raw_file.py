@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tfrec.data.sql import identifier, literal
 from tfrec.errors import DataError, did_you_mean
@@ -28,6 +29,7 @@ class RawFile:
         header: Whether the first line names the columns. Then their order is free and further columns are ignored.
         nulls: Texts that stand for a missing value.
         time_format: Format of TIMESTAMP columns; None = ISO 8601.
+        encoding: `utf-8` or `latin-1`; a header is always read as UTF-8.
     """
 
     name: str
@@ -36,6 +38,7 @@ class RawFile:
     header: bool = True
     nulls: tuple[str, ...] = ("",)
     time_format: str | None = None
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
 
     @property
     def is_parquet(self) -> bool:
@@ -68,8 +71,8 @@ class RawFile:
         used = ", ".join(identifier(name) for name in self.columns)
         return (
             f"(SELECT {used} FROM read_csv({literal(str(path))}, auto_detect=false, header={self.header}, "
-            f"delim={literal(self.delimiter or '')}, quote={literal(quote)}, escape={literal(quote)}, {nulls}{times}"
-            f"columns={{{types}}}))"
+            f"delim={literal(self.delimiter or '')}, encoding={literal(self.encoding)}, quote={literal(quote)}, "
+            f"escape={literal(quote)}, {nulls}{times}columns={{{types}}}))"
         )
 
     def _header(self, path: Path) -> list[str]:

@@ -23,6 +23,7 @@ REES46 = PublicDataset(
     title="Views in a multi-category store, October and November 2019, by user",
     terms="free with reference to REES46 Marketing Platform",
     where="https://www.kaggle.com/datasets/mkechinov/ecommerce-behavior-data-from-multi-category-store",
+    citation="eCommerce behavior data from multi category store, REES46 Marketing Platform (rees46.com), 2019",
     file_sets=(
         FileSet(
             files=(RawFile("2019-Oct.csv", _COLUMNS), RawFile("2019-Nov.csv", _COLUMNS)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfrec.data.sources.beauty import BEAUTY
 from tfrec.data.sources.coveo import COVEO
 from tfrec.data.sources.diginetica import DIGINETICA
+from tfrec.data.sources.movielens_1m import MOVIELENS_1M
 from tfrec.data.sources.movielens_100k import MOVIELENS_100K
 from tfrec.data.sources.public_dataset import PublicDataset
 from tfrec.data.sources.rees46 import REES46
@@ -27,6 +28,7 @@ PUBLIC_DATASETS = {
         DIGINETICA,
         YOOCHOOSE_100K,
         MOVIELENS_100K,
+        MOVIELENS_1M,
         BEAUTY,
         TOSS,
         TIANCHI,

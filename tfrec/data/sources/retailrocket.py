@@ -26,6 +26,7 @@ RETAILROCKET = PublicDataset(
     title="Views in a shop, May to September 2015, by visitor",
     terms="CC BY-NC-SA 4.0, Retail Rocket",
     where="https://www.kaggle.com/datasets/retailrocket/ecommerce-dataset",
+    citation="Zykov, Noskov, Anokhin, Retailrocket recommender system dataset, 2022, doi 10.34740/kaggle/dsv/4471234",
     file_sets=(
         FileSet(
             files=(

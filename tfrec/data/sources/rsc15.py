@@ -7,6 +7,7 @@ from tfrec.data.sources.public_dataset import FileSet, PublicDataset
 from tfrec.data.sources.raw_file import RawFile
 
 TERMS = "CC BY-NC-ND 4.0, YOOCHOOSE GmbH"
+CITATION = "Ben-Shimon et al., RecSys Challenge 2015 and the YOOCHOOSE Dataset, RecSys 2015"
 WHERE = "RecSys Challenge 2015, https://recsys.acm.org/recsys15/challenge/ (archive yoochoose-data.7z)."
 CLICK_COLUMNS = {"session": "BIGINT", "time": "TIMESTAMP", "item": "BIGINT", "category": "VARCHAR"}
 CLICK_QUERY = (
@@ -18,6 +19,7 @@ RSC15 = PublicDataset(
     title="RecSys Challenge 2015 clicks, legacy preprocessing (repetitions stay, one filter pass)",
     terms=TERMS,
     where=WHERE,
+    citation=CITATION,
     file_sets=(
         FileSet(
             files=(RawFile("yoochoose-clicks.dat", CLICK_COLUMNS, header=False),),

@@ -25,6 +25,7 @@ TIANCHI = PublicDataset(
     title="Behaviour in a mobile shop: 1 view, 2 collect, 3 cart, 4 buy; by user, in hours",
     terms="Tianchi dataset 46 terms, Alibaba",
     where="https://tianchi.aliyun.com/dataset/46",
+    citation="User Behavior Data for Mobile Recommendation, Alibaba Tianchi, data set 46",
     file_sets=tuple(
         FileSet(files=(RawFile(name, _COLUMNS, time_format="%Y-%m-%d %H"),), query=_QUERY, required=_REQUIRED)
         for name in ("tianchi_mobile_recommend_train_user.csv", "sample_user_behavior.csv")

@@ -25,6 +25,7 @@ TOSS = PublicDataset(
     title="Toss advertisement impressions with clicks (click-through rate, no sequences to split)",
     terms="competition data, not to be passed on",
     where="Dacon, Toss NEXT ML Challenge (train.parquet); the samples are shared by participants",
+    citation="Toss NEXT ML Challenge, Dacon 2025",
     file_sets=(
         FileSet(
             files=(RawFile("train.parquet", {}, delimiter=None),),

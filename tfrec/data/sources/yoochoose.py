@@ -5,13 +5,14 @@ from __future__ import annotations
 from tfrec.data.sources.conversion_recipe import ConversionRecipe
 from tfrec.data.sources.public_dataset import FileSet, PublicDataset
 from tfrec.data.sources.raw_file import RawFile
-from tfrec.data.sources.rsc15 import CLICK_COLUMNS, CLICK_QUERY, TERMS, WHERE
+from tfrec.data.sources.rsc15 import CITATION, CLICK_COLUMNS, CLICK_QUERY, TERMS, WHERE
 
 YOOCHOOSE = PublicDataset(
     name="yoochoose",
     title="RecSys Challenge 2015, clicks and test clicks together",
     terms=TERMS,
     where=WHERE,
+    citation=CITATION,
     file_sets=(
         FileSet(
             files=(

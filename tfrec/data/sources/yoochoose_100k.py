@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfrec.data.sources.conversion_recipe import ConversionRecipe
 from tfrec.data.sources.public_dataset import FileSet, PublicDataset
 from tfrec.data.sources.raw_file import RawFile
-from tfrec.data.sources.rsc15 import TERMS
+from tfrec.data.sources.rsc15 import CITATION, TERMS
 
 _COLUMNS = {"SessionId": "BIGINT", "ItemId": "BIGINT", "Time": "DOUBLE"}
 
@@ -14,6 +14,7 @@ YOOCHOOSE_100K = PublicDataset(
     title="100,000 clicks of RSC15, filtered and split",
     terms=TERMS,
     where="Distributed with session-rec, https://github.com/rn5l/session-rec",
+    citation=CITATION,
     file_sets=(
         FileSet(
             files=(
