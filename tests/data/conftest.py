@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import http.server
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tests.data.http_hosts import Ranges
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 
 DAY = 86_400
 Example = tuple[Any, list[Any], int]
+Server = Callable[..., str]
 
 
 @pytest.fixture
@@ -48,3 +55,54 @@ def examples() -> Callable[[InteractionDataset, str], list[Example]]:
         ]
 
     return read
+
+
+@pytest.fixture
+def no_proxy(monkeypatch):
+    """Lets clients reach 127.0.0.1 also where a proxy is set."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def forty_sessions(tmp_path) -> Path:
+    """A Parquet log of 40 sessions of three events, in row groups of 50."""
+    path = tmp_path / "log.parquet"
+    rows = [(n, item, n * 20_000 + item) for n in range(40) for item in (5, 6, 7)]
+    session, item, when = zip(*rows, strict=True)
+    pq.write_table(pa.table({"session_id": session, "item_id": item, "timestamp": when}), path, row_group_size=50)
+    return path
+
+
+@pytest.fixture
+def serve(no_proxy) -> Iterator[Server]:
+    """Serves a directory on a free port of 127.0.0.1 and returns the URL."""
+    servers = []
+
+    def start(directory: Path, handler: type = Ranges) -> str:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(directory)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def closed_port(no_proxy) -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def silent_host(no_proxy) -> Iterator[str]:
+    """A host that accepts connections and never answers."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen(16)
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
