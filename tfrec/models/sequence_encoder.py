@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrec.data.targets import target_positions
-from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
-from tfrec.losses.sequence_objective import SequenceObjective
+from tfrec.layers.item_table import RESERVED_ROWS
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
 from tfrec.seeds import derive_seed
 
@@ -19,10 +18,10 @@ class UnitTable:
     """View of an item table whose vectors have length 1 and whose items have no bias.
 
     Args:
-        table: The table.
+        table: The table: an `ItemTable`, or what is called like one.
     """
 
-    def __init__(self, table: ItemTable) -> None:
+    def __init__(self, table: Any) -> None:
         self.table = table
 
     def lookup(self, ids: tf.Tensor) -> tuple[tf.Tensor, None]:
@@ -42,21 +41,21 @@ def unit(vectors: tf.Tensor) -> tf.Tensor:
 class SequenceEncoder(FactorisedRecommender):
     """Recommender that reads a window of at most `config.max_length` events and is trained at all their positions.
 
-    Subclasses make `self.items` (an `ItemTable`) and define `encode_window`. One training step is one batch of
-    sequences: every event but the first is a target of the state before it, and the objective decides which items it
-    is compared with.
+    Subclasses make `self.items` (an `ItemTable`, or what is used like one) and define `encode_window`. One training
+    step is one batch of sequences: every event but the first is a target of the state before it, and the objective
+    decides which items it is compared with.
     """
 
     training_scheme = "sequences"
     config: Any
-    items: ItemTable
+    items: Any
 
     def __init__(self, config: Any, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.event_counter = keras.metrics.Sum(name="events", dtype="float64")
         self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
-        self._objective: SequenceObjective | None = None
+        self._objective: Callable[..., tf.Tensor] | None = None
 
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the state after every event of a window.
@@ -78,13 +77,17 @@ class SequenceEncoder(FactorisedRecommender):
         zero = tf.zeros([self.vocab_size]) if bias is None else bias
         return tf.cast(vectors, tf.float32), zero
 
-    def candidate_table(self) -> ItemTable | UnitTable:
-        """Returns the table that states are compared with."""
+    def candidate_table(self, dropout_seed: tf.Tensor | None = None) -> Any:
+        """Returns the `CandidateTable` that states are compared with.
+
+        Args:
+            dropout_seed: int32 `[2]`, for subclasses whose candidates have drop-out; None means inference.
+        """
         return UnitTable(self.items) if self.config.similarity == "cosine" else self.items
 
     def encode(self, batch: Batch) -> tf.Tensor:
         """Returns the state after every event of sequences of at most `config.max_length` events."""
-        return tf.cast(self._states(batch["item"], batch["length"]), tf.float32)
+        return tf.cast(self._states(batch["item"], batch["length"], users=batch.get("user")), tf.float32)
 
     def encode_targets(self, batch: Batch) -> tf.Tensor:
         """Returns the state before every target: each is the last state of a window of its own, as when serving."""
@@ -97,21 +100,29 @@ class SequenceEncoder(FactorisedRecommender):
         window = tf.gather(items, tf.minimum(column, tf.shape(items)[1] - 1), batch_dims=1)  # [targets, window]
         window = tf.where(column <= last[:, tf.newaxis], window, 0)
         length = last - first + 1  # [targets]
-        states = self._states(window, length)  # [targets, window, dim]
+        users = tf.gather(batch["user"], query_index[:, 0]) if "user" in batch else None  # [targets]
+        states = self._states(window, length, users=users)  # [targets, window, dim]
         return tf.cast(tf.gather(states, length - 1, batch_dims=1), tf.float32)
 
     def call(self, batch: Batch) -> tf.Tensor:
         """Returns scores of all items for every target of the batch, float32 `[targets, vocab_size]`."""
         return self.score_targets(batch)
 
-    def _states(self, items: tf.Tensor, length: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+    def _states(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        dropout_seed: tf.Tensor | None = None,
+        users: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the states of windows; `users` int32 `[batch]` is for subclasses that know their users."""
         states = self.encode_window(items, length, dropout_seed=dropout_seed)
         return unit(states) if self.config.similarity == "cosine" else states
 
     # ---- training -------------------------------------------------------------------------------------------------
 
-    def prepare_training(self, objective: SequenceObjective) -> None:
-        """Sets what is minimised; must precede `fit`."""
+    def prepare_training(self, objective: Callable[..., tf.Tensor]) -> None:
+        """Sets what is minimised, a `SequenceObjective` or what is called like one; must precede `fit`."""
         self._objective = objective
 
     @property
@@ -139,11 +150,12 @@ class SequenceEncoder(FactorisedRecommender):
                 inputs,
                 tf.maximum(length - 1, 0),
                 dropout_seed=self._step_seed("dropout"),
+                users=batch.get("user"),
             )  # [batch, seq - 1, dim]
             losses = objective(
                 tf.gather_nd(states, query_index),
                 targets,
-                self.candidate_table(),
+                self.candidate_table(self._step_seed("candidates")),
                 history=batch["item"],
                 sequence_of_target=query_index[:, 0],
                 seed=self._step_seed("negatives"),

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from pydantic import BaseModel
 
+from tfrec.data.dataset import InteractionDataset
 from tfrec.data.targets import target_positions
 
 Batch = Mapping[str, tf.Tensor]
@@ -37,6 +38,17 @@ class SequenceRecommender(keras.Model):
         self.config = config
         self.vocab_size = vocab_size
         self.seed = seed
+
+    @classmethod
+    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> SequenceRecommender:
+        """Returns a new model for the items (and, where it uses them, the users and item features) of a data set.
+
+        Args:
+            config: Architecture.
+            dataset: An open data set.
+            **kwargs: `seed` and what Keras models take.
+        """
+        return cls(config, dataset.item_vocabulary.size, **kwargs)
 
     def score_targets(self, batch: Batch) -> tf.Tensor:
         """Scores all items for every target of the batch from the events before it.

@@ -89,7 +89,7 @@ def run_experiment(
     set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
     strategy = device_strategy(config)
     with strategy.scope():
-        model = build_model(config, dataset.item_vocabulary.size)
+        model = build_model(config, dataset)
     console.print(
         f"{config.model.name}: {model.count_params():,} parameters, {dataset.item_vocabulary.size - 2:,} items, "
         f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",

@@ -96,7 +96,7 @@ def fit_baselines(
     with console.status("") as status:
         for name in names:
             status.update(f"Counting {name}")
-            model = build_model(run_config(name, assignments=[f"seed={config.seed}"]), dataset.item_vocabulary.size)
+            model = build_model(run_config(name, assignments=[f"seed={config.seed}"]), dataset)
             cast(CountingRecommender, model).fit_counts(dataset)
             baselines[name] = cast(CountingRecommender, model)
     return baselines

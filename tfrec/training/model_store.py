@@ -62,17 +62,17 @@ def run_config(name: str, **sources: Any) -> RunConfig:
     return load_run_config(name, cls.config_class, training_scheme=cls.training_scheme, **sources)
 
 
-def build_model(config: RunConfig, vocab_size: int) -> SequenceRecommender:
+def build_model(config: RunConfig, dataset: InteractionDataset) -> SequenceRecommender:
     """Returns a new, untrained model.
 
     Args:
         config: Effective configuration; `training.precision` is the model's precision.
-        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+        dataset: What it will be trained on.
     """
     cls = model_class(config.model.name)
     architecture = cls.config_class.model_validate(config.model.model_dump(exclude={"name"}))
     precision = config.training.precision if isinstance(config, SequenceRunConfig) else "float32"
-    model: SequenceRecommender = cls(architecture, vocab_size, seed=config.seed, dtype=precision)
+    model: SequenceRecommender = cls.for_dataset(architecture, dataset, seed=config.seed, dtype=precision)
     return model
 
 
