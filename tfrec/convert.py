@@ -135,6 +135,7 @@ def main(
     """
     del debug
     from tfrec.data.conversion import convert
+    from tfrec.data.conversion_notes import time_warnings
     from tfrec.data.conversion_options import parse_options
 
     options = parse_options(
@@ -182,8 +183,12 @@ def main(
     )
     with _progress_bars() as report:
         manifest = convert(options, progress=report)
+    warnings = time_warnings(manifest)
+    for text in warnings:
+        console(json_output=True).print(f"Warning: {text}", style="yellow", markup=False, soft_wrap=True)
     if json:
-        print_json({"output": output, "dry_run": dry_run, "manifest": manifest.model_dump(mode="json")})
+        document = {"output": output, "dry_run": dry_run, "warnings": warnings}
+        print_json({**document, "manifest": manifest.model_dump(mode="json")})
     else:
         _print_report(console(), manifest, output, dry_run=dry_run)
 
@@ -226,6 +231,7 @@ class _progress_bars:
 
 
 def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: bool) -> None:
+    from tfrec.data.conversion_notes import dropped_events
     from tfrec.data.splits import DAY_MS
 
     counts = manifest.counts
@@ -235,11 +241,16 @@ def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: boo
     def add(name: str, total: str, values: list[str]) -> None:
         rows.append([name, total, *values])
 
-    add("events", f"{counts.events:,}", [f"{split.events:,}" for split in splits])
+    own = [split.events if split.own_events is None else split.own_events for split in splits]
+    add("events", f"{counts.events:,}", [f"{events:,}" for events in own])
+    if own != [split.events for split in splits]:
+        add("with history", "", [f"{split.events:,}" for split in splits])
     add("sequences", f"{counts.sequences:,}", [f"{split.sequences:,}" for split in splits])
     add("targets", "", [f"{split.targets:,}" for split in splits])
     add("users" if manifest.columns.user else "sessions", f"{counts.users:,}", ["" for _ in splits])
     add("items", f"{counts.items:,}", ["" for _ in splits])
+    if counts.cold_items:
+        add("untrained items", f"{counts.cold_items:,}", ["" for _ in splits])
     days = (manifest.last_time - manifest.first_time) / DAY_MS
     add("days", f"{days:.1f}", [f"{(split.last_time - split.first_time) / DAY_MS:.1f}" for split in splits])
     add("mean length", "", [f"{split.mean_length:.2f}" for split in splits])
@@ -247,10 +258,14 @@ def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: boo
     add("max length", "", [f"{split.max_length:,}" for split in splits])
     add("first event (UTC)", _utc(manifest.first_time), [_utc(split.first_time) for split in splits])
     add("last event (UTC)", _utc(manifest.last_time), [_utc(split.last_time) for split in splits])
-    out.print(make_table(f"{counts.events_read:,} events read", ["", "all", *manifest.splits], rows))
-    dropped = [(reason.replace("_", " "), f"{count:,}") for reason, count in counts.dropped_events.items() if count]
+    title = f"{counts.events_read:,} events read, {counts.events:,} of them in the dataset"
+    out.print(make_table(title, ["", "in all", *manifest.splits], rows))
+    dropped = [(reason, f"{count:,}") for reason, count in dropped_events(manifest)]
     if dropped:
-        out.print(make_table("Events dropped", ["reason", "events"], dropped))
+        out.print(make_table(f"{counts.events_read - counts.events:,} events dropped", ["reason", "events"], dropped))
+    if manifest.items is not None:
+        features = ", ".join(f"{feature.name} ({feature.kind})" for feature in manifest.items.features)
+        out.print(f"Item features: {features or 'none'}.", markup=False)
     out.print(f"Split: {manifest.split.rule} ({manifest.split.note}).", markup=False)
     for name, boundary in manifest.split.boundaries.items():
         out.print(f"{name} begins at {_utc(boundary)} UTC ({boundary} ms since 1970).")

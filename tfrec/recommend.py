@@ -38,7 +38,7 @@ def main(
 ) -> None:
     """Prints the k best next items for a user or after some items, with their scores and, where known, titles.
 
-    Finding a user takes one pass over the ids of a split: well under a second for 100,000 users.
+    Finding a user takes one pass over the ids of a split: about half a second per 100,000 users.
 
     Example: `python -m tfrec.recommend --run RUN --user 42 -k 10`
     """

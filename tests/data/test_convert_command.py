@@ -43,11 +43,52 @@ def test_convert_prints_statistics(log, tmp_path, capsys):
     assert InteractionDataset.open(tmp_path / "DS").splits == ["train", "test"]
 
 
+def test_history_is_not_counted_twice(tmp_path, capsys, monkeypatch):
+    """Two users with four events each: 8 events, of which 2 are valid and 2 test, stored with 3 and 4 per user."""
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [(user, item, user * 1000 + item) for user in (1, 2) for item in (1, 2, 3, 4)]
+    user, item, time = zip(*rows, strict=True)
+    pq.write_table(pa.table({"user_id": user, "item_id": item, "timestamp": time}), tmp_path / "log.parquet")
+    options = ["--split", "leave_one_out", "--unknown-items", "keep", "--output", tmp_path / "DS"]
+    assert run("--input", tmp_path / "log.parquet", *options) == 0
+    out, err = capsys.readouterr()
+    cells = {line.split("  ")[0].strip(): line.split()[-4:] for line in out.splitlines() if "  " in line}
+    assert "8 events read, 8 of them in the dataset" in out
+    assert cells["events"] == ["8", "4", "2", "2"]
+    assert cells["with history"][-3:] == ["4", "6", "8"]
+    assert cells["untrained items"][-1] == "2"
+    assert "Warning: The times in column `timestamp`, read in s, begin on 1970-01-01" in err
+
+
+def test_a_dataset_is_no_input(log, tmp_path, capsys):
+    assert run("--input", log, "--output", tmp_path / "DS") == 0
+    capsys.readouterr()
+    assert run("--input", tmp_path / "DS", "--output", tmp_path / "again") == 3
+    assert "This is a dataset that `tfrec.convert` wrote, not a log" in capsys.readouterr().err
+
+
+def test_items_from_the_command_line(log, tmp_path, capsys):
+    (tmp_path / "items.csv").write_text(
+        "id;colour;tags;price;name\n5;red;a,b;1.5;Five\n6;blue;;;Six\n7;red;b;2;Seven\n"
+    )
+    code = run(
+        *("--input", log, "--output", tmp_path / "DS", "--items", tmp_path / "items.csv", "--items-id-col", "id"),
+        *("--item-features", "colour,tags:list,price:number", "--item-list-separator", ","),
+        *("--item-title-col", "name"),
+    )
+    assert code == 0
+    assert "Item features: colour (category), tags (list), price (number)." in capsys.readouterr().out
+    features = InteractionDataset.open(tmp_path / "DS").item_features()
+    assert set(features.titles[2:]) == {"Five", "Six", "Seven"}
+    assert features.vocabulary_sizes == {"colour": 4, "tags": 4}
+
+
 def test_json_is_one_document_with_the_manifest(log, tmp_path, capsys):
     assert run("--input", log, "--output", tmp_path / "DS", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["manifest"] == json.loads((tmp_path / "DS" / "manifest.json").read_text())
     assert document["dry_run"] is False
+    assert "1970" in document["warnings"][0]
 
 
 def test_dry_run(log, tmp_path, capsys):

@@ -50,6 +50,10 @@ def written(tmp_path: Path, kind: str) -> Path:
         pq.write_table(pa.table({"session": session, "item": item, "time": time, "extra": [0, 0, 0, 0]}), path)
     elif kind == "csv":
         path.write_text(lines(",", header, quote=True))
+    elif kind == "semicolon.csv":
+        path.write_text(lines(";", header, quote=True))
+    elif kind == "tab.csv":
+        path.write_text(lines("\t", header, quote=True))
     elif kind == "csv.gz":
         path.write_bytes(gzip.compress(lines(",", header, quote=True).encode()))
     elif kind == "inter":
@@ -63,7 +67,10 @@ def written(tmp_path: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz", "tsv", "txt", "crlf.txt", "inter", "jsonl"])
+@pytest.mark.parametrize(
+    "kind",
+    ["parquet", "csv", "csv.gz", "semicolon.csv", "tab.csv", "tsv", "txt", "crlf.txt", "inter", "jsonl"],
+)
 def test_formats(tmp_path, examples, kind):
     dataset = run(tmp_path, written(tmp_path, kind))
     assert examples(dataset) == EXAMPLES

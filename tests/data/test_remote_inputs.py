@@ -108,6 +108,13 @@ def test_remote_directory_and_glob_stand_for_sorted_files(log, tmp_path, memory)
     assert [path.rsplit("/", 1)[1] for path in source_paths(tmp_path / "glob")] == ["a.parquet", "b.parquet"]
 
 
+def test_remote_dataset_is_no_input(tmp_path, memory, capsys):
+    for name in ("manifest.json", "schema.pbtxt", "vocab/item.parquet"):
+        memory.pipe(f"/DS/{name}", b"x")
+    assert run("--input", "memory://DS", "--output", tmp_path / "X") == 3
+    assert "`memory://DS`: This is a dataset that `tfrec.convert` wrote" in only_line(capsys)
+
+
 def test_file_url_is_a_local_file(log, tmp_path):
     spaced = tmp_path / "my log.parquet"
     spaced.write_bytes(log.read_bytes())

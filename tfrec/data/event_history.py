@@ -71,7 +71,7 @@ def user_history(dataset: InteractionDataset, user: str) -> EventHistory:
     Splits are searched from test to train, and the first in which the user has a sequence is taken: there it holds the
     latest events and, where the split rule gives history, all earlier ones. Of several sequences in a split, as
     sessions of a user are, the latest counts. The cost is one pass over the `user_id` of the splits searched, batched,
-    some 500,000 sequences per second on two cores; other features are parsed for the user's own sequences only.
+    some 200,000 sequences per second on two cores; other features are parsed for the user's own sequences only.
 
     Args:
         dataset: An open dataset.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME
 from tfrec.data.remote_inputs import RemoteFile, list_remote, public_url
 from tfrec.data.remote_paths import scheme_of
 from tfrec.errors import DataError
@@ -83,6 +84,8 @@ def _expand(pattern: str, file_format: str | None) -> list[_Found]:
     path = Path(pattern)
     named = False
     if path.is_dir():
+        if (path / MANIFEST_NAME).exists() and (path / SCHEMA_NAME).exists():
+            raise _no_log(pattern)
         found = [str(name) for name in sorted(path.rglob("*")) if name.is_file() and _wanted(name.name, file_format)]
         if not found:
             raise _nothing_in(pattern)
@@ -102,10 +105,20 @@ def _expand_remote(url: str, file_format: str | None) -> list[_Found]:
     files, named = list_remote(url)
     found = [(public_url(file.url), file) for file in files]
     if not named and not glob.has_magic(url):
+        if {MANIFEST_NAME, SCHEMA_NAME} <= {path.rsplit("/", 1)[-1] for path, _ in found}:
+            raise _no_log(public_url(url))
         found = [(path, file) for path, file in found if _wanted(path.rsplit("/", 1)[-1], file_format)]
         if not found:
             raise _nothing_in(public_url(url))
     return [(path, named, file.size, file.stamp, file) for path, file in found]
+
+
+def _no_log(directory: str) -> DataError:
+    return DataError(
+        "This is a dataset that `tfrec.convert` wrote, not a log.",
+        file=directory,
+        remedy="Pass the log it was made of (`sources` in its manifest.json), or train on it with tfrec.train --data.",
+    )
 
 
 def _nothing_in(directory: str) -> DataError:

@@ -36,6 +36,7 @@ class SourceFile:
         named: Named by the user, not found by a glob or in a directory.
         columns: Column name (without RecBole's `:type`) to duckdb type; text formats have only VARCHAR.
         headers: Column names as they stand in the file, in order.
+        delimiter: Between columns of a text file.
     """
 
     path: str
@@ -45,6 +46,7 @@ class SourceFile:
     named: bool
     columns: dict[str, str]
     headers: tuple[str, ...]
+    delimiter: str = ","
 
     @property
     def is_text(self) -> bool:
@@ -58,9 +60,9 @@ class SourceFile:
         types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.columns)
         if self.format == "jsonl":
             return f"read_json({literal(self.location)}, format='newline_delimited', columns={{{types}}})"
-        delimiter, quote = (",", '"') if self.format == "csv" else ("\t", "")
+        quote = '"' if self.format == "csv" else ""
         return (
-            f"read_csv({literal(self.location)}, auto_detect=false, header=true, delim={literal(delimiter)}, "
+            f"read_csv({literal(self.location)}, auto_detect=false, header=true, delim={literal(self.delimiter)}, "
             f"quote={literal(quote)}, escape={literal(quote)}, nullstr='', columns={{{types}}})"
         )
 
@@ -96,13 +98,13 @@ def open_source(database: duckdb.DuckDBPyConnection, file: InputFile, location: 
         DataError: An unreadable file or a damaged header.
     """
     try:
-        headers, columns = _columns(database, location, file.format)
+        headers, columns, delimiter = _columns(database, location, file.format)
     except DataError as error:
         if location == file.path:
             raise
         problem = error.problem.replace(location, file.path)
         raise DataError(problem, file=file.path, row=error.row, remedy=error.remedy) from error
-    return SourceFile(file.path, location, file.format, file.split, file.named, columns, headers)
+    return SourceFile(file.path, location, file.format, file.split, file.named, columns, headers, delimiter)
 
 
 def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection, directory: Path) -> SourceFile:
@@ -119,7 +121,8 @@ def table_source(table: pa.Table, database: duckdb.DuckDBPyConnection, directory
     return SourceFile(TABLE_NAME, location, "table", None, True, columns, tuple(columns))
 
 
-def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple[tuple[str, ...], dict[str, str], str]:
+    delimiter = "," if kind == "csv" else "\t"
     if kind == "parquet":
         try:
             columns = _described(database, f"read_parquet({literal(path)})")
@@ -127,14 +130,17 @@ def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple
             raise DataError(
                 f"Not a readable Parquet file ({first_line(error)}).", file=path, remedy="Write the file again."
             ) from error
-        return tuple(columns), columns
+        return tuple(columns), columns, delimiter
     try:
         if kind == "jsonl":
             headers = _json_keys(path)
         else:
             with _open_text(path) as file:
                 line = file.readline()
-            headers = next(csv.reader([line])) if kind == "csv" else line.rstrip("\r\n").split("\t")
+            line = line.rstrip("\r\n")
+            if kind == "csv":
+                delimiter = _csv_delimiter(line)
+            headers = next(csv.reader([line], delimiter=delimiter)) if kind == "csv" else line.split(delimiter)
     except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
         raise DataError(
             f"Not a readable text file ({error}).", file=path, remedy="Write it again as UTF-8, or give --format."
@@ -143,7 +149,13 @@ def _columns(database: duckdb.DuckDBPyConnection, path: str, kind: str) -> tuple
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"The header names the column `{repeated[0]}` twice.", file=path, remedy="Rename one of them.")
-    return tuple(headers), dict.fromkeys(names, "VARCHAR")
+    return tuple(headers), dict.fromkeys(names, "VARCHAR"), delimiter
+
+
+def _csv_delimiter(header: str) -> str:
+    """A comma, unless the header has none and is cut by semicolons or tabs, as some spreadsheets write it."""
+    outside = "".join(header.split('"')[::2])
+    return next((mark for mark in (",", ";", "\t") if mark in outside), ",")
 
 
 def _described(database: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
