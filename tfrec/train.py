@@ -36,6 +36,9 @@ def main(
 
     Without `--data` it uses a built-in synthetic clickstream, whose best attainable recall is known.
 
+    On processors it sets how the process reuses memory and, for gru4rec on at most four of them, one thread per
+    operation; TF_NUM_INTRAOP_THREADS, MALLOC_*_ and GLIBC_TUNABLES have precedence, TFREC_TUNING=0 turns it off.
+
     Example: `python -m tfrec.train --model gru4rec --data DS --output RUN --set training.epochs=5`
     """
     import datetime
@@ -43,6 +46,7 @@ def main(
     from tfrec.config.gru4rec_config import parse_official_params
     from tfrec.config.load import Overlay, dump_yaml, model_name_of, read_yaml
     from tfrec.data.dataset import InteractionDataset
+    from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
     from tfrec.training.experiment import check_dataset, run_experiment
     from tfrec.training.model_store import run_config
     from tfrec.training.run_directory import RunDirectory
@@ -82,6 +86,9 @@ def main(
         if json_output:
             print_json({"output": str(output), "config": effective.model_dump(mode="json")})
         return
+    keep_freed_memory()
+    if name == "gru4rec":
+        use_threads_for_small_operations()
     human.print(f"Run directory: {output}", markup=False)
     metrics = run_experiment(effective, output, human, overwrite=overwrite, resume=resume, replayed=replayed)
     if json_output:

@@ -7,22 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.benchmarks.block_clock import BlockClock
-from tfrec.benchmarks.gru4rec_training import LANES, PARAMS, own_model, stock_loss, stock_model, timed_fit
+from tfrec.benchmarks.gru4rec_cases import LANES, PARAMS, SAME_ALGORITHM, keras_system, own_model, setting, timed_fit
+from tfrec.benchmarks.own_process import OwnProcess, TimedCase
 from tfrec.benchmarks.repetition import take_turns
 from tfrec.benchmarks.report import BenchmarkReport
 from tfrec.benchmarks.zipf_log import session_lengths, zipf_items
-from tfrec.config.gru4rec_config import GRU4RecConfig, parse_official_params
-from tfrec.config.objective_config import ObjectiveConfig
-from tfrec.config.optimizer_config import OptimizerConfig
 from tfrec.data.pipeline_options import with_pipeline_options
 from tfrec.data.session_blocks import SessionBlock, session_blocks
-from tfrec.losses.candidate_objective import CandidateObjective
 
 _FIRST_INDEX = 2
 
@@ -63,10 +59,16 @@ def run(settings: Settings, scratch: Path) -> BenchmarkReport:
     )
     report.notes.append(
         "Median block (ours) or mini-batch (Keras); below 1.3 x at ten times the vocabulary is the aim. Three million "
-        "items of width 100 take 4 GB with their accumulators and velocities."
+        "items of width 100 take 4 GB with their accumulators and velocities. Each of our models has a process of its "
+        "own, with the settings of `tfrec.train`."
     )
     cases = [case for items in settings.items for case in _cases(items, settings)]
-    rates = take_turns({case.name: case.measure for case in cases}, settings.repetitions)
+    try:
+        rates = take_turns({case.name: case.measure for case in cases}, settings.repetitions)
+    finally:
+        for case in cases:
+            if isinstance(case.measure, OwnProcess):
+                case.measure.close()
     for system in dict.fromkeys(case.system for case in cases):
         of_system = [case for case in cases if case.system == system]
         first = of_system[0]
@@ -75,7 +77,7 @@ def run(settings: Settings, scratch: Path) -> BenchmarkReport:
             relative = "" if case is first else first.size
             report.add(system, case.size, "ms per mini-batch", times, relative_to=relative)
     for case in cases:
-        losses = case.clock.losses
+        losses = case.losses()
         report.check(
             bool(np.isfinite(losses).all()) and losses[-1] < losses[0],
             f"{case.name}: loss is finite and falls ({losses[0]:.3f} to {losses[-1]:.3f})",
@@ -87,7 +89,7 @@ class _Case(NamedTuple):
     system: str
     items: int
     measure: Callable[[], float]
-    clock: BlockClock
+    losses: Callable[[], list[float]]
 
     @property
     def size(self) -> str:
@@ -98,21 +100,25 @@ class _Case(NamedTuple):
         return f"{self.system}: {self.size}"
 
 
+def own_case(items: int, settings: Settings) -> TimedCase:
+    """Returns a function that fits our model with a catalogue of `items`, for a process of its own."""
+    blocks, counts = _blocks(items, settings)
+    model, _ = own_model(setting("cross-entropy"), counts)
+    clock = BlockClock()
+    measure = timed_fit(model, _block_batches(blocks), clock, settings.blocks + 1, settings.block_steps)
+    return lambda: (measure(), clock.losses)
+
+
 def _cases(items: int, settings: Settings) -> list[_Case]:
     """Our model and, for the smaller catalogues, the Keras model, over the same blocks."""
-    blocks, counts = _blocks(items, settings)
-    sections = parse_official_params(PARAMS["cross-entropy"])
-    config, optimizer = GRU4RecConfig(**sections["model"]), OptimizerConfig(**sections["optimizer"])
-    objective = CandidateObjective(ObjectiveConfig(**sections["objective"]), counts)
-    clock = BlockClock()
-    ours = own_model(config, objective, optimizer, len(counts))
-    fit = timed_fit(ours, _block_batches(blocks), clock, settings.blocks + 1, settings.block_steps)
-    cases = [_Case("tfrec", items, fit, clock)]
+    ours = OwnProcess(own_case, items, settings)
+    cases = [_Case("tfrec", items, ours, lambda: ours.losses)]
     if items in settings.keras_items:
+        blocks, counts = _blocks(items, settings)
         clock = BlockClock()
-        theirs, batches = stock_model(config, objective, counts, blocks)
-        theirs.compile(optimizer=keras.optimizers.Adagrad(optimizer.learning_rate), loss=stock_loss(objective))
-        cases.append(_Case("Keras fit", items, timed_fit(theirs, batches, clock, settings.keras_steps + 1, 1), clock))
+        theirs, batches = keras_system(SAME_ALGORITHM, setting("cross-entropy"), counts, blocks)
+        fit = timed_fit(theirs, batches, clock, settings.keras_steps + 1, 1)
+        cases.append(_Case(SAME_ALGORITHM, items, fit, lambda: clock.losses))
     return cases
 
 
