@@ -14,7 +14,7 @@ COMMANDS = {
     "convert": "Event logs (Parquet, CSV, TSV, RecBole, JSON lines) to a dataset directory of TFRecords",
     "train": "Train a model, measure it beside its baselines, write a run directory",
     "evaluate": "Measure a trained model on a split with exact full ranking",
-    "recommend": "Print the next items for a session",
+    "recommend": "Print the next items for a user or a session",
     "benchmark": "Time training, conversion, reading and evaluation beside the obvious alternatives",
 }
 

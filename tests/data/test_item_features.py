@@ -16,6 +16,7 @@ from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_features import RaggedRows
 from tfrec.data.manifest import Manifest
+from tfrec.data.shard_writer import ShardWriter
 from tfrec.errors import ConfigError, DataError, SchemaMismatchError
 
 NAN = float("nan")
@@ -164,6 +165,39 @@ def test_csv_with_lists_and_another_separator(run, tmp_path):
     assert dataset.vocabulary("tags").ids.tolist() == ["b", "a"]
     assert [features.lists["tags"].row(n).tolist() for n in (2, 3, 4)] == [[3, 2], [], [2]]
     assert features.titles.tolist() == ["", "", "Café", "", "Ł"]
+
+
+def test_json_lines_hold_arrays(run, tmp_path):
+    path = tmp_path / "x.jsonl"
+    lines = ['{"item_id": 10, "tags": ["a", "b, c"], "price": 1.5}', '{"item_id": 11, "tags": [], "price": null}']
+    path.write_text("\n".join([*lines, '{"item_id": 12, "tags": "b, c|a"}']) + "\n")
+    dataset = run(items=(str(path),), item_features=("tags:list", "price:number"))
+    assert dataset.vocabulary("tags").ids.tolist() == ["b, c", "a"]
+    rows = dataset.item_features().lists["tags"]
+    assert [rows.row(n).tolist() for n in (2, 3, 4)] == [[3, 2], [2, 3], []]
+
+
+def test_resumed_conversion_ends_with_the_same_bytes(run, tmp_path, monkeypatch):
+    whole = run(cold_items="keep", output=str(tmp_path / "A"), shards=2)
+    finish = ShardWriter._finish
+
+    def interrupted(self: ShardWriter, events: int) -> None:
+        finish(self, events)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ShardWriter, "_finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(cold_items="keep", output=str(tmp_path / "B"), shards=2)
+    monkeypatch.undo()
+    again = run(cold_items="keep", output=str(tmp_path / "B"), shards=2, resume=True)
+    for name in ("manifest.json", "items.tfrecord", "vocab/item.parquet", "vocab/brand.parquet"):
+        assert (Path(again.path) / name).read_bytes() == (Path(whole.path) / name).read_bytes()
+
+
+@pytest.mark.parametrize("unknown_items", ["drop", "oov", "keep"])
+def test_the_audit_counts_items_without_training_events_as_unseen(run, unknown_items):
+    dataset = run(items=(), unknown_items=unknown_items, audit=True)
+    assert dataset.manifest.audit.unseen_items["test"] == 2  # 13 and 14
 
 
 def test_missing_rows_may_be_empty(run, item_file):

@@ -84,6 +84,14 @@ def _value(source: SourceFile, feature: ItemFeatureColumn, separator: str | None
     if declared.endswith("[]"):
         present = "x IS NOT NULL" if element == "BIGINT" else "nullif(x, '') IS NOT NULL"
         return f"list_filter(CAST({name} AS {element}[]), lambda x: {present})"
+    if source.format == "jsonl" and element == "VARCHAR":
+        # Arrays of JSON lines arrive as text.
+        array = f"CAST(CASE WHEN {name} LIKE '[%' THEN TRY_CAST({name} AS JSON) END AS VARCHAR[])"
+        return f"coalesce(list_filter({array}, lambda x: nullif(x, '') IS NOT NULL), {_cut(source, name, separator)})"
+    return _cut(source, name, separator)
+
+
+def _cut(source: SourceFile, name: str, separator: str | None) -> str:
     cut = separator or (" " if source.format == "inter" else DEFAULT_SEPARATOR)
     return f"list_filter(list_transform(string_split({name}, {literal(cut)}), lambda x: trim(x)), lambda x: x != '')"
 
