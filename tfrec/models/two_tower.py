@@ -1,0 +1,158 @@
+"""Two towers: one for what a user did, one for what an item is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.config.two_tower_config import TwoTowerConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.item_features import ItemFeatures
+from tfrec.layers.history_pooling import HistoryPooling
+from tfrec.layers.item_table import ItemTable
+from tfrec.layers.item_tower import FeatureShape, ItemTower, TowerInTraining
+from tfrec.layers.seeded_dropout import seeded_dropout
+from tfrec.models.sequence_encoder import SequenceEncoder, UnitTable, unit
+from tfrec.registry import register_model
+from tfrec.seeds import derive_seed
+
+
+@register_model("two_tower")
+class TwoTower(SequenceEncoder):
+    """Retrieval by the product (or cosine) of a history vector and an item vector.
+
+    The history tower takes the item vectors of past events, forms weighted means of them (`HistoryPooling`) and passes
+    these through dense layers; optionally each known user has a vector of his own that is added. The item tower
+    (`ItemTower`) adds a vector of the item's own and one made of its side features. Items without training events get
+    their vectors from features alone. Its preset trains by `tfrs.tasks.Retrieval`; any other objective will do.
+
+    Args:
+        config: Architecture.
+        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+        seed: Seed of initial weights, drop-out and negatives.
+        features: Shape of every item feature.
+        num_users: Number of user indices, including 0 and 1; needed with `config.user_vectors`.
+
+    Reference: Covington et al., "Deep neural networks for YouTube recommendations", RecSys 2016; Yi et al.,
+        "Sampling-bias-corrected neural modeling", RecSys 2019; Volkovs et al., "DropoutNet", NeurIPS 2017.
+    Differences: one table serves history and candidates; every event of a sequence is a target.
+    """
+
+    config_class = TwoTowerConfig
+    config: TwoTowerConfig
+    items: ItemTower
+
+    def __init__(
+        self,
+        config: TwoTowerConfig,
+        vocab_size: int,
+        *,
+        seed: int = 0,
+        features: Mapping[str, FeatureShape] | None = None,
+        num_users: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
+        self.num_users = num_users
+        self.items = ItemTower(
+            vocab_size,
+            config.dim,
+            features=features or {},
+            feature_dim=config.feature_dim,
+            hidden=config.feature_hidden,
+            use_ids=config.use_ids,
+            id_dropout=config.id_dropout,
+            init_stddev=config.init_stddev,
+            seed=derive_seed(seed, "items"),
+            name="items",
+            dtype=self.dtype_policy,
+        )
+        self.users: ItemTable | None = None
+        if config.user_vectors and num_users:
+            self.users = ItemTable(
+                num_users,
+                config.dim,
+                use_bias=False,
+                bound=config.init_stddev,
+                normal=True,
+                seed=derive_seed(seed, "users"),
+                name="users",
+                dtype=self.dtype_policy,
+            )
+            self.users.build()
+        self.pooling = HistoryPooling(config.decays, name="pooling", dtype=self.dtype_policy)
+        self.dense: list[keras.layers.Dense] = []
+        width = len(config.decays) * config.dim
+        for number, units in enumerate([*config.hidden, config.dim]):
+            layer = keras.layers.Dense(
+                units,
+                activation="relu" if number < len(config.hidden) else None,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=derive_seed(seed, "history", number)),
+                name=f"history_{number}",
+                dtype=self.dtype_policy,
+            )
+            layer.build((None, None, width))
+            self.dense.append(layer)
+            width = units
+        self.built = True
+
+    @classmethod
+    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> TwoTower:
+        vocabulary = dataset.item_vocabulary
+        features = dataset.item_features() if config.item_features and dataset.has_item_features else None
+        users = dataset.vocabulary("user").size if "user" in dataset.manifest.vocabularies else 0
+        model = cls(
+            config,
+            vocabulary.size,
+            features={} if features is None else feature_shapes(features),
+            num_users=users if config.user_vectors else 0,
+            **kwargs,
+        )
+        model.items.set_items(vocabulary.counts, {} if features is None else features.as_tensors())
+        return model
+
+    def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        rate = self.config.dropout
+        real = tf.range(tf.shape(items)[1]) < length[:, tf.newaxis]  # [batch, window]
+        mask = tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
+        vectors = seeded_dropout(self.items(items, dropout_seed), rate, dropout_seed, "history") * mask
+        states = self.pooling(vectors)  # [batch, window, decays * dim]
+        for number, layer in enumerate(self.dense):
+            states = layer(seeded_dropout(states, rate if number else 0.0, dropout_seed, f"hidden {number}"))
+        return states * mask
+
+    def candidate_table(self, dropout_seed: tf.Tensor | None = None) -> Any:
+        tower = self.items if dropout_seed is None else TowerInTraining(self.items, dropout_seed)
+        return UnitTable(tower) if self.config.similarity == "cosine" else tower
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "features": self.items.features, "num_users": self.num_users}
+
+    def _states(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        dropout_seed: tf.Tensor | None = None,
+        users: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        states = self.encode_window(items, length, dropout_seed=dropout_seed)  # [batch, window, dim]
+        if self.users is not None and users is not None:
+            own = seeded_dropout(self.users(users), self.config.dropout, dropout_seed, "users")  # [batch, dim]
+            states += own[:, tf.newaxis]
+        return unit(states) if self.config.similarity == "cosine" else states
+
+
+def feature_shapes(features: ItemFeatures) -> dict[str, FeatureShape]:
+    """Returns the shape of every feature."""
+    sizes = features.vocabulary_sizes
+    return {
+        **{name: FeatureShape(kind="category", values=sizes[name], width=1) for name in features.categories},
+        **{
+            name: FeatureShape(kind="list", values=sizes[name], width=rows.padded().shape[1])
+            for name, rows in features.lists.items()
+        },
+        **{name: FeatureShape(kind="number", values=0, width=1) for name in features.numbers},
+    }
