@@ -260,6 +260,7 @@ def dataset_manifest() -> dict[str, Any]:
             "dropped_events": {"rare_items": 1200, "unknown_items": 0},
         },
         "splits": {"train": split(1, 7500, 6500), "valid": split(2, 8500, 1000), "test": split(3, 9500, 1000)},
+        "last_time": 19_303 * MILLISECONDS_PER_DAY,
         "schema_hash": "abc",
     }
 

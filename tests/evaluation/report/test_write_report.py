@@ -153,6 +153,7 @@ def test_protocols_are_labelled(page: PageParser) -> None:
 
 def test_alarms_and_leaks_come_before_the_numbers(page: PageParser) -> None:
     text = page.sections["overview"]
+    assert page.tables["data"][0].cell("test", "last event (UTC)") == "2022-11-07 00:00"  # 19,303 days after 1970
     alarm = text.index("Alarm: every user gets the same list")
     leak = text.index("Leak: 1 kind of leak between the splits")
     split = text.index("Split: leave_one_out: leaks across users in time")
@@ -224,6 +225,7 @@ def test_absent_parts_are_left_out(part: tuple[str, ...], tmp_path: Path) -> Non
 def test_clean_run_says_so(tmp_path: Path) -> None:
     evaluation = one_protocol()
     evaluation["alarms"] = []
+    evaluation["dataset"]["rule"] = "global_time"
     for finding in evaluation["audit"]["findings"]:
         finding["level"] = "ok"
     evaluation["audit"] |= {"clean": True, "rule": "global_time", "note": "nobody sees the future"}
@@ -295,6 +297,19 @@ def test_other_data_set_is_not_described(tmp_path: Path) -> None:
     (run / "dataset" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     write_report(run, tmp_path / "report.html")
     assert "reviews.parquet" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_positions_are_not_shown_as_dates(tmp_path: Path) -> None:
+    run = sample_run.write_run(tmp_path / "RUN")
+    manifest = sample_run.dataset_manifest() | {"last_time": 204}
+    for split in manifest["splits"].values():
+        split |= {"first_time": 0, "last_time": 204}
+    (run / "dataset" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    write_report(run, tmp_path / "report.html")
+    page = PageParser((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.figures["audit"] == []
+    assert page.tables["data"][0].cell("test", "last position") == "204"
+    assert "1970" not in page.text
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

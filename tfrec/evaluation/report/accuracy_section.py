@@ -159,9 +159,7 @@ def _ties(view: ProtocolView) -> Block | None:
     names = {"standard": "optimistic", "median": "mid-rank", "conservative": "pessimistic"}
     metrics = [metric for metric in view.shown if any(metric in (ties.get(rule) or {}) for rule in names)]
     rows = tuple(
-        Row(
-            f"{rule} ties", tuple(Cell(metric_text(metric, ties[rule].get(metric))) for metric in metrics), note=meaning
-        )
+        Row(rule, tuple(Cell(metric_text(metric, ties[rule].get(metric))) for metric in metrics), note=meaning)
         for rule, meaning in names.items()
         if ties.get(rule)
     )

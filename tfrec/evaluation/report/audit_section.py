@@ -81,7 +81,7 @@ def _table(findings: list[Mapping[str, Any]]) -> Table:
 
 
 def _spans(run: RunDocuments) -> list[Span]:
-    splits = run.dataset.get("splits") or {}
+    splits = run.dataset.get("splits") or {} if run.has_dates else {}
     spans = []
     for name in _SPLITS:
         first, last = (splits.get(name, {}).get(key) for key in ("first_time", "last_time"))

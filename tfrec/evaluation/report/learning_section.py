@@ -24,6 +24,8 @@ def learning_section(run: RunDocuments) -> Section | None:
     loss = [name for name in history if name == "loss" or name.endswith("_loss")]
     validated = [name for name in history if "@" in name]
     best = _best_epoch(history, validated[0]) if validated else None
+    if known(run.training.get("best_epoch")):
+        best = float(run.training["best_epoch"])
     charts = []
     if loss:
         charts.append(_chart(history, "Loss", loss, "training loss"))

@@ -13,6 +13,7 @@ _ALARMS = {
     "same_list": "every user gets the same list",
     "same_state": "every user has the same state",
     "constant_scores": "scores are constant",
+    "tied_scores": "the tie rule makes the numbers",
     "at_chance": "no better than chance",
     "below_popularity": "below the popularity baseline",
 }
@@ -21,12 +22,13 @@ _ALARMS = {
 def overview_section(run: RunDocuments) -> Section:
     """Returns notices, the headline figures and the verdict."""
     view = ProtocolView(run.protocols[0]) if run.protocols else ProtocolView({})
-    blocks: list[Block] = [*_alarms(run)]
+    notices = _alarms(run)
     if view.model is not None:
-        blocks += audit_notices(run)
+        notices += audit_notices(run)
     else:
         remedy = f"`python -m tfrec.evaluate --run {run.name} --report report.html` measures the model."
-        blocks.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
+        notices.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
+    blocks: list[Block] = [*sorted(notices, key=lambda notice: ("alarm", "warning", "fine").index(notice.level))]
     facts = _figures(run, view)
     if facts:
         blocks.append(Facts(tuple(facts), large=True))
@@ -41,10 +43,10 @@ def _alarms(run: RunDocuments) -> list[Notice]:
     for alarm in run.evaluation.get("alarms") or []:
         name = str(alarm.get("name", "alarm"))
         where = "; ".join(str(alarm[key]) for key in ("model", "protocol") if alarm.get(key))
-        title = f"{_ALARMS.get(name, name)}" + (f" ({where})" if where else "")
+        title = _ALARMS.get(name, name.replace("_", " ")) + (f" ({where})" if where else "")
         notices.append(Notice("alarm", "Alarm", title, str(alarm.get("message") or "")))
     if not notices and run.protocols and "alarms" in run.evaluation:
-        notices.append(Notice("fine", "No alarm", "scores are finite, differ between users and beat chance"))
+        notices.append(Notice("fine", "No alarm", "the model has not collapsed and is better than chance"))
     return notices
 
 

@@ -34,7 +34,7 @@ def data_section(run: RunDocuments) -> Section | None:
         sources = ", ".join(str(source.get("path")) for source in dataset.get("sources") or [])
         if sources:
             facts.append(("made from", sources, ""))
-        blocks += [Facts(tuple(facts)), _splits(dataset)]
+        blocks += [Facts(tuple(facts)), _splits(dataset, dates=run.has_dates)]
     else:
         known_of = run.evaluation.get("dataset") or {}
         sizes = {key: known_of.get(key) or {} for key in ("sequences", "events")}
@@ -55,10 +55,10 @@ def provenance_section(run: RunDocuments) -> Section:
     facts = [
         ("trained", _moment(manifest.get("created")), ""),
         ("evaluated", _moment(run.evaluation.get("created")), ""),
-        ("commit of the training", str(manifest.get("commit") or ""), ""),
-        ("commit of the evaluation", _other(run.evaluation.get("commit"), manifest.get("commit")), ""),
         ("seed", str(manifest["seed"]) if "seed" in manifest else "", ""),
         ("processor", str(machine.get("processor") or ""), _cores(machine)),
+        ("commit of the training", str(manifest.get("commit") or ""), ""),
+        ("commit of the evaluation", _other(run.evaluation.get("commit"), manifest.get("commit")), ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items()), ""),
         ("command", shlex.join(str(word) for word in manifest.get("command") or []), ""),
     ]
@@ -74,7 +74,7 @@ def provenance_section(run: RunDocuments) -> Section:
     return Section("provenance", "Configuration and provenance", tuple(blocks))
 
 
-def _splits(dataset: Mapping[str, Any]) -> Table:
+def _splits(dataset: Mapping[str, Any], *, dates: bool) -> Table:
     splits = dataset.get("splits") or {}
     rows = []
     for name in [name for name in _SPLITS if name in splits]:
@@ -83,20 +83,15 @@ def _splits(dataset: Mapping[str, Any]) -> Table:
         cells.append(
             Cell(count_text(split.get("median_length")), f"{split.get('min_length')} to {split.get('max_length')}")
         )
-        cells += [Cell(time_text(split.get("first_time"))), Cell(time_text(split.get("last_time")))]
+        cells += [Cell((time_text if dates else count_text)(split.get(key))) for key in ("first_time", "last_time")]
         rows.append(Row(name, tuple(cells)))
     rule = dataset.get("split") or {}
     parameters = ", ".join(f"{key} {value}" for key, value in (rule.get("parameters") or {}).items())
     caption = f"Split rule: {rule.get('rule', 'unknown')}" + (f" ({parameters})" if parameters else "")
-    columns = (
-        "sequences",
-        "events",
-        "targets",
-        "unknown items",
-        "median length",
-        "first event (UTC)",
-        "last event (UTC)",
-    )
+    times = ("first event (UTC)", "last event (UTC)") if dates else ("first position", "last position")
+    columns = ("sequences", "events", "targets", "unknown items", "median length", *times)
+    if not dates:
+        caption += "; the data have no dates, their times are positions"
     return Table(caption, "split", columns, tuple(rows))
 
 

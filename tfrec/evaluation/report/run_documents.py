@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.errors import DataError
+from tfrec.evaluation.report.numbers import known
 
+_FIRST_YEAR = 365 * 86_400_000
 _UNCUT = ("mrr", "avg_rank")
 _NOT_A_RUN = "Pass the `--output` of a training run."
 
@@ -38,6 +40,12 @@ class RunDocuments:
     config: str
     manifest: Mapping[str, Any]
     dataset: Mapping[str, Any]
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether the times of the data set are dates; data without dates count the events of a sequence instead."""
+        latest = self.dataset.get("last_time")
+        return known(latest) and latest > _FIRST_YEAR
 
     @property
     def protocols(self) -> list[Mapping[str, Any]]:
