@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from rich.console import Console
 
 from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError
+from tfrec.training import fit_epochs
 from tfrec.training.checkpoint_writer import CheckpointWriter
+from tfrec.training.checkpoints import list_checkpoints
 from tfrec.training.experiment import run_experiment
 from tfrec.training.model_store import load_run, run_config
+from tfrec.training.weight_average import WeightAverage
 
 QUIET = Console(quiet=True)
 
@@ -42,6 +46,13 @@ def test_it_learns_and_counts_every_target_once(small_dataset: Path, tmp_path: P
     row = next(csv.DictReader((tmp_path / "run" / "history.csv").open()))
     assert float(row["events"]) == dataset.num_events("train") - dataset.num_sequences("train")
     assert float(row["mini_batches"]) == -(-dataset.num_sequences("train") // 32)
+    [checkpoint] = list_checkpoints(tmp_path / "run" / "checkpoints")[-1:]
+    steps = [
+        int(tf.train.load_variable(str(checkpoint / "state"), name))
+        for name, shape in tf.train.list_variables(str(checkpoint / "state"))
+        if name.startswith("training_state/0/")
+    ]
+    assert steps == [3 * float(row["mini_batches"])]  # the end of the data is no step
     # An untrained model of 60 items has a loss near log 60 = 4.09; training must bring it well below.
     trace = losses(tmp_path / "run")
     assert trace[0] > trace[1] > trace[2]
@@ -58,6 +69,10 @@ def test_a_killed_run_resumes_to_the_same_weights(
         "objective.loss=sampled-softmax",
         "optimizer.schedule=cosine",
         "optimizer.warmup_steps=5",
+        "training.weight_average=0.5",
+        "training.patience=9",
+        "training.augmentation.mask_probability=0.5",
+        "training.augmentation.crop_probability=0.2",
     )
     run_experiment(config, tmp_path / "whole", QUIET)
     save, saved = CheckpointWriter._save, []
@@ -84,10 +99,34 @@ def test_a_killed_run_resumes_to_the_same_weights(
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_about_as_well(precision: str, small_dataset: Path, tmp_path: Path) -> None:
     for name, value in (("full", "float32"), ("mixed", precision)):
-        run_experiment(sasrec(small_dataset, f"training.precision={value}"), tmp_path / name, QUIET)
+        config = sasrec(small_dataset, f"training.precision={value}", "model.dropout=0.0")
+        run_experiment(config, tmp_path / name, QUIET)
     full, mixed = losses(tmp_path / "full"), losses(tmp_path / "mixed")
     np.testing.assert_allclose(mixed, full, rtol=0.03)
     assert {variable.dtype for variable in load_run(tmp_path / "mixed").model.trainable_variables} == {"float32"}
+
+
+def test_what_is_kept_is_the_average_of_the_epochs(small_dataset: Path, tmp_path: Path) -> None:
+    ends: list[list[np.ndarray]] = []
+
+    class Recorder(WeightAverage):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            ends.append([weight.numpy() for weight in self.weights])
+            super().on_epoch_end(epoch, logs)
+
+    config = sasrec(small_dataset, "training.weight_average=0.75", "training.patience=9", "training.epochs=2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_epochs, "WeightAverage", Recorder)
+        metrics = run_experiment(config, tmp_path / "run", QUIET)
+    assert metrics["train"]["best_epoch"] == 2  # so early, every epoch is better than the one before
+    for kept, first, second in zip(weights(tmp_path / "run"), *ends, strict=True):
+        np.testing.assert_allclose(kept, 0.75 * first + 0.25 * second, atol=1e-6)
+        assert not np.array_equal(first, second)
+
+
+def test_an_average_without_validation_is_refused(small_dataset: Path) -> None:
+    with pytest.raises(ConfigError, match="patience"):
+        sasrec(small_dataset, "training.weight_average=0.5")
 
 
 def test_a_cosine_objective_needs_a_model_that_ranks_by_cosines(small_dataset: Path, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tfrec.config.augmentation_config import AugmentationConfig
 from tfrec.config.strict_model import StrictModel, aliased
 
 
@@ -24,6 +25,19 @@ class TrainingConfig(StrictModel):
     checkpoint_minutes: float = Field(10.0, ge=0, description="Time between checkpoints within an epoch.")
     deterministic: bool = Field(False, description="Deterministic kernels; CPU runs are repeatable without it.")
     checkpoints_to_keep: int = Field(2, ge=1, description="Number of latest checkpoints that are kept.")
+    weight_average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the old average in a running average of the weights over epochs, which is what is "
+        "validated and kept; 0: none. Needs `patience`.",
+    )
+
+    @model_validator(mode="after")
+    def _average_is_validated(self) -> TrainingConfig:
+        if self.weight_average and not self.patience:
+            raise ValueError("`weight_average` needs `patience`: the average of the best epoch is what is kept")
+        return self
 
 
 class SessionTrainingConfig(TrainingConfig):
@@ -48,6 +62,7 @@ class SequenceTrainingConfig(TrainingConfig):
     bucket_by_length: bool = Field(
         True, description="Batches hold sequences of similar length: little padding, the same targets per epoch."
     )
+    augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="Arithmetic of the encoder; weights, losses and scores stay float32."
     )

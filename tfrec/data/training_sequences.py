@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfrec.config.augmentation_config import AugmentationConfig
+from tfrec.data.augmentation import augmented_batches
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.epoch_start import EpochStart
 from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
@@ -27,6 +29,7 @@ def training_sequences(
     seed: int,
     bucket_by_length: bool,
     next_epoch: Callable[[], EpochStart],
+    augmentation: AugmentationConfig | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of one epoch, shuffled by the seed and the number of the epoch.
 
@@ -54,7 +57,10 @@ def training_sequences(
             max_length=max_length,
             bucket_by_length=bucket_by_length,
         )
-        return batches.map(lambda batch: {name: batch[name] for name in _COLUMNS if name in batch})
+        batches = batches.map(lambda batch: {name: batch[name] for name in _COLUMNS if name in batch})
+        if augmentation is None:
+            return batches
+        return augmented_batches(batches, augmentation, split=split, seed=derive_seed(seed, "variation", epoch))
 
     def generate() -> Iterator[dict[str, NDArray[Any]]]:
         epoch, skip = next_epoch()

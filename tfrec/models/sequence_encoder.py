@@ -165,10 +165,12 @@ class SequenceEncoder(FactorisedRecommender):
             everywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, events)
             cost = self.optimizer.scale_loss(tf.reduce_sum(losses) / tf.maximum(everywhere, 1.0))
         gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
-        self.optimizer.apply(gradients, self.trainable_variables)
-        self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(events, 1.0), sample_weight=events)
-        self.event_counter.update_state(events)
-        self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
+        # Counters must wait for the batch: else they would also run when the data end, which raises in this graph.
+        with tf.control_dependencies([cost]):
+            self.optimizer.apply(gradients, self.trainable_variables)
+            self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(events, 1.0), sample_weight=events)
+            self.event_counter.update_state(events)
+            self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         return self.get_metrics_result()
 
     def _step_seed(self, purpose: str) -> tf.Tensor:

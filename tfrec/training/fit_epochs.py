@@ -24,6 +24,7 @@ from tfrec.training.nan_guard import NanGuard
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.validation import Validation
+from tfrec.training.weight_average import WeightAverage
 
 
 def fit_epochs(
@@ -62,10 +63,11 @@ def fit_epochs(
     """
     describe_model(model, run)
     training = config.training
-    validation = _validation(dataset, config, run, console)
+    average = WeightAverage(model, training.weight_average) if training.weight_average else None
+    validation = _validation(dataset, config, run, console, average)
     writer = CheckpointWriter(
         run.checkpoints,
-        training_state,
+        [*training_state, *(average.state if average is not None else [])],
         keep=training.checkpoints_to_keep,
         minutes=training.checkpoint_minutes,
         validation=validation,
@@ -82,6 +84,7 @@ def fit_epochs(
         pointer,
         progress,
         NanGuard(),
+        *([average] if average is not None else []),
         *([validation] if validation is not None else []),
         history,
         keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False, update_freq="epoch"),
@@ -130,7 +133,11 @@ class _EpochPointer(keras.callbacks.Callback):
 
 
 def _validation(
-    dataset: InteractionDataset, config: GradientRunConfig, run: RunDirectory, console: Console
+    dataset: InteractionDataset,
+    config: GradientRunConfig,
+    run: RunDirectory,
+    console: Console,
+    average: WeightAverage | None,
 ) -> Validation | None:
     if not config.training.patience:
         return None
@@ -142,7 +149,13 @@ def _validation(
         )
     training = config.training
     return Validation(
-        dataset, config.evaluation, run.best, console, monitor=training.monitor, patience=training.patience
+        dataset,
+        config.evaluation,
+        run.best,
+        console,
+        monitor=training.monitor,
+        patience=training.patience,
+        average=average,
     )
 
 

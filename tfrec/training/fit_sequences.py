@@ -63,6 +63,7 @@ def fit_sequences(
             seed=config.seed,
             bucket_by_length=training.bucket_by_length,
             next_epoch=next_epoch,
+            augmentation=training.augmentation,
         ),
         dataset,
         config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
+from tfrec.training.weight_average import WeightAverage
 
 SPLIT = "valid"
 
@@ -27,6 +29,7 @@ class Validation(keras.callbacks.Callback):
         console: For one line per epoch.
         monitor: Metric to maximise, for example `mrr@20`.
         patience: Epochs without improvement after which training stops.
+        average: Average of the weights that is measured and kept in their place.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Validation(keras.callbacks.Callback):
         *,
         monitor: str,
         patience: int,
+        average: WeightAverage | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -46,6 +50,7 @@ class Validation(keras.callbacks.Callback):
         self.console = console
         self.monitor = monitor
         self.patience = patience
+        self.average = average
         self.best = float("-inf")
         self.best_epoch = 0
         self.waited = 0
@@ -68,6 +73,10 @@ class Validation(keras.callbacks.Callback):
         restore_checkpoint(list_checkpoints(self.folder)[-1], weights=model.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with self.average.in_place() if self.average is not None else nullcontext():
+            self._measure(epoch, logs)
+
+    def _measure(self, epoch: int, logs: dict[str, Any] | None) -> None:
         result = evaluate_ranking(
             self.model,
             sequence_dataset(self.dataset, SPLIT, self.settings.batch_size, bucket_by_length=True),
