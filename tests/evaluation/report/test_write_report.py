@@ -14,7 +14,7 @@ import pytest
 
 from tests.evaluation.report import sample_run
 from tests.evaluation.report.page_parser import PageParser
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.report.write_report import write_report
 
 SECTIONS = [
@@ -284,8 +284,8 @@ def test_run_before_its_evaluation(tmp_path: Path) -> None:
     run = sample_run.write_run(tmp_path / "RUN")
     (run / "evaluation.json").unlink()
     (run / "metrics.json").unlink()
-    write_report(run, tmp_path / "report.html")
-    page = PageParser((tmp_path / "report.html").read_text(encoding="utf-8"))
+    write_report(run, tmp_path / "new" / "report.html")
+    page = PageParser((tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
     assert list(page.sections) == ["overview", "learning", "audit", "data", "provenance"]
     assert "The run has not been evaluated" in page.text
 
@@ -354,7 +354,9 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 def test_damaged_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Not a run directory.*config\.yaml"):
         write_report(tmp_path, tmp_path / "report.html")
-    run = sample_run.write_run(tmp_path / "RUN")
+    run = sample_run.write_run(tmp_path / "RUN", evaluation=one_protocol())
+    with pytest.raises(ConfigError, match=r"config\.yaml/report\.html` cannot be written.*Name another file"):
+        write_report(run, run / "config.yaml" / "report.html")
     (run / "metrics.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"metrics\.json.*not JSON"):
         write_report(run, tmp_path / "report.html")

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from tfrec.errors import ConfigError
 from tfrec.evaluation.report.accuracy_section import accuracy_section
 from tfrec.evaluation.report.audit_section import audit_section
 from tfrec.evaluation.report.blocks import Section
@@ -60,18 +61,23 @@ def write_report(
 
     Args:
         run: Run directory of `tfrec.train`.
-        path: The file; its directory must exist.
+        path: The file; its directory is made when it is missing.
         evaluation: Document of `tfrec.evaluate` to report instead of the evaluation in the run directory.
 
     Raises:
         DataError: It is no run directory, or a file of it is damaged.
+        ConfigError: The file cannot be written.
 
     Example:
         >>> write_report("RUN", "RUN/report.html")  # doctest: +SKIP
     """
     html = render_report(read_run(Path(run), evaluation))
-    with atomic_write(path) as file:
-        file.write(html)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(html)
+    except OSError as error:
+        raise ConfigError(f"The report `{path}` cannot be written: {error}", remedy="Name another file.") from error
 
 
 def render_report(run: RunDocuments) -> str:
