@@ -27,8 +27,8 @@ def cross_entropy(
         target_columns: int `[rows]`.
         column_weights: float `[candidates]`, how often each candidate occurs; 0 masks it.
         label_smoothing: Smoothing `e` in [0, 1).
-        bias: Added to the scores of every row, float `[candidates]`; together with the logarithms of the weights this
-            is one pass less over the scores, and none where the scores come out of a matrix product.
+        bias: Added to the scores of every row, float `[candidates]`; given here, it is added together with the
+            logarithms of the weights, which is one pass less over the scores.
 
     Returns:
         Loss per row, float `[rows]`. Finite where the target's own column is masked.
@@ -37,14 +37,13 @@ def cross_entropy(
     """
     logarithms = log_weights(column_weights)  # [candidates]
     offsets = logarithms if bias is None else bias + logarithms  # [candidates]
-    weighted = tf.nn.bias_add(scores, offsets)  # [rows, candidates]
-    loss = _log_normaliser_minus_target(weighted, target_columns)  # [rows]
+    loss = _log_normaliser_minus_target(scores, offsets, target_columns)  # [rows]
     loss += tf.gather(logarithms, target_columns)
     if label_smoothing == 0.0:
         return loss
     candidates = tf.reduce_sum(column_weights)
     biased = scores if bias is None else scores + bias  # [rows, candidates]
-    log_normaliser = tf.reduce_logsumexp(weighted, axis=-1)  # [rows]
+    log_normaliser = tf.reduce_logsumexp(scores + offsets, axis=-1)  # [rows]
     all_columns = candidates * log_normaliser - tf.linalg.matvec(biased, column_weights)  # [rows]
     share = label_smoothing / tf.maximum(candidates - 1.0, 1.0)
     return (1.0 - share * candidates) * loss + share * all_columns
@@ -66,24 +65,27 @@ def limited(loss: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def _log_normaliser_minus_target(
-    weighted: tf.Tensor, target_columns: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
-    """`logsumexp(weighted) - weighted[target]` per row, with few passes over the scores.
+    scores: tf.Tensor, offsets: tf.Tensor, target_columns: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, None]]]:
+    """`logsumexp(scores + offsets) - (scores + offsets)[target]` per row, with few passes over the scores.
 
     Args:
-        weighted: Scores plus logarithms of the column weights, float `[rows, candidates]`.
+        scores: float `[rows, candidates]`.
+        offsets: Added to every row, float `[candidates]`.
         target_columns: int `[rows]`.
 
     Returns:
         float `[rows]`; the gradient is softmax minus one-hot.
     """
+    weighted = scores + offsets  # [rows, candidates]
     highest = tf.reduce_max(weighted, axis=-1, keepdims=True)  # [rows, 1]
     exponentials = tf.exp(weighted - highest)  # [rows, candidates]
     total = tf.reduce_sum(exponentials, axis=-1, keepdims=True)  # [rows, 1]
     loss = (tf.math.log(total) + highest)[:, 0] - tf.gather_nd(weighted, target_index(target_columns))  # [rows]
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
         softmax = exponentials * (upstream[:, tf.newaxis] / total)  # [rows, candidates]
-        return add_to_columns(softmax, target_columns, -upstream), None
+        by_score = add_to_columns(softmax, target_columns, -upstream)  # [rows, candidates]
+        return by_score, tf.reduce_sum(by_score, axis=0), None
 
     return loss, gradient
