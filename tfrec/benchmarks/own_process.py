@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -23,13 +24,15 @@ class OwnProcess:
 
     Args:
         factory: Function of a module that makes the case; called in the process.
-        arguments: Its arguments; must be picklable.
+        arguments: Its arguments, of Python's own types.
     """
 
     def __init__(self, factory: Callable[..., TimedCase], *arguments: Any) -> None:
+        # By name: otherwise the process would import TensorFlow, noisily, before `_serve` can quieten it.
+        name = factory.__module__, factory.__qualname__
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, factory, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, name, arguments), daemon=True)
         self._process.start()
         theirs.close()
         self.losses: list[float] = []
@@ -53,11 +56,12 @@ class OwnProcess:
         self._process.join()
 
 
-def _serve(connection: Connection, factory: Callable[..., TimedCase], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, name: tuple[str, str], arguments: tuple[Any, ...]) -> None:
     load_tensorflow()
     keep_freed_memory()
     use_threads_for_small_operations()
-    case = factory(*arguments)
+    module, function = name
+    case: TimedCase = getattr(importlib.import_module(module), function)(*arguments)
     try:
         while connection.recv():
             connection.send(case())

@@ -100,21 +100,22 @@ class _Case(NamedTuple):
         return f"{self.system}: {self.size}"
 
 
-def own_case(items: int, settings: Settings) -> TimedCase:
+def own_case(items: int, num_blocks: int, block_steps: int) -> TimedCase:
     """Returns a function that fits our model with a catalogue of `items`, for a process of its own."""
-    blocks, counts = _blocks(items, settings)
+    blocks, counts = _blocks(items, num_blocks, block_steps)
     model, _ = own_model(setting("cross-entropy"), counts)
     clock = BlockClock()
-    measure = timed_fit(model, _block_batches(blocks), clock, settings.blocks + 1, settings.block_steps)
+    measure = timed_fit(model, _block_batches(blocks), clock, num_blocks, block_steps)
     return lambda: (measure(), clock.losses)
 
 
 def _cases(items: int, settings: Settings) -> list[_Case]:
     """Our model and, for the smaller catalogues, the Keras model, over the same blocks."""
-    ours = OwnProcess(own_case, items, settings)
+    sizes = settings.blocks + 1, settings.block_steps
+    ours = OwnProcess(own_case, items, *sizes)
     cases = [_Case("tfrec", items, ours, lambda: ours.losses)]
     if items in settings.keras_items:
-        blocks, counts = _blocks(items, settings)
+        blocks, counts = _blocks(items, *sizes)
         clock = BlockClock()
         theirs, batches = keras_system(SAME_ALGORITHM, setting("cross-entropy"), counts, blocks)
         fit = timed_fit(theirs, batches, clock, settings.keras_steps + 1, 1)
@@ -122,14 +123,13 @@ def _cases(items: int, settings: Settings) -> list[_Case]:
     return cases
 
 
-def _blocks(items: int, settings: Settings) -> tuple[list[SessionBlock], NDArray[np.int64]]:
+def _blocks(items: int, wanted: int, block_steps: int) -> tuple[list[SessionBlock], NDArray[np.int64]]:
     """Full blocks of Zipf sessions, and the counts of the log that they stand for: more events than items."""
-    wanted = settings.blocks + 1
-    events = 2 * wanted * settings.block_steps * LANES
+    events = 2 * wanted * block_steps * LANES
     lengths = session_lengths(events // 5, 5.0, seed=0)
     ids = zipf_items(int(lengths.sum()), items, seed=1) + _FIRST_INDEX
     blocks = []
-    for block in session_blocks([(ids, lengths)], LANES, settings.block_steps):
+    for block in session_blocks([(ids, lengths)], LANES, block_steps):
         blocks.append(block)
         if len(blocks) == wanted:
             break
