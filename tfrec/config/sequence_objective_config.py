@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tfrec.config.retrieval_config import RetrievalConfig
 from tfrec.config.strict_model import StrictModel, aliased
 
-SequenceLossName = Literal["softmax", "sampled-softmax", "bce", "gbce", "bpr", "bpr-max", "infonce"]
+SequenceLossName = Literal["softmax", "sampled-softmax", "bce", "gbce", "bpr", "bpr-max", "infonce", "tfrs-retrieval"]
 SamplerName = Literal["none", "uniform", "popularity", "in-batch", "mixed"]
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -31,7 +32,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 class SequenceObjectiveConfig(StrictModel):
     """Loss and negatives of a sequence encoder; defaults follow the loss."""
 
-    loss: SequenceLossName = Field("softmax", description="Loss of a target; `softmax` is over the whole catalogue.")
+    loss: SequenceLossName = Field(
+        "softmax",
+        description="Loss of a target; softmax is over the whole catalogue, tfrs-retrieval the task of TensorFlow "
+        "Recommenders, which takes its settings from the section `retrieval` and from nowhere else.",
+    )
     sampler: SamplerName = Field(
         "none",
         description="Where negatives come from: uniform, popularity (~ count^negative_alpha), in-batch (the other "
@@ -57,6 +62,7 @@ class SequenceObjectiveConfig(StrictModel):
     label_smoothing: float = aliased(0.0, "smoothing", "Share of the other candidates in the target.", ge=0, lt=1)
     gbce_t: float = Field(0.75, ge=0, le=1, description="Calibration of gbce: 0 is plain bce, 1 undoes the sampling.")
     score_regularization: float = aliased(1.0, "bpreg", "Score regularisation of bpr-max.", ge=0)
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +80,8 @@ class SequenceObjectiveConfig(StrictModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SequenceObjectiveConfig:
+        if self.loss == "tfrs-retrieval":
+            return self._has_retrieval_settings_only()
         softmax = self.loss in ("softmax", "sampled-softmax", "infonce")
         sampled = self.loss != "softmax"
         drawn = self.sampler in ("uniform", "popularity", "mixed")
@@ -100,4 +108,11 @@ class SequenceObjectiveConfig(StrictModel):
         for broken, rule in rules:
             if broken:
                 raise ValueError(rule)
+        return self
+
+    def _has_retrieval_settings_only(self) -> SequenceObjectiveConfig:
+        fields = type(self).model_fields
+        for name in fields:
+            if name not in ("loss", "retrieval") and getattr(self, name) != fields[name].default:
+                raise ValueError(f"tfrs-retrieval takes its settings from the section `retrieval`, not from `{name}`")
         return self

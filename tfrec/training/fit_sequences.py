@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tfrec.config.run_config import SequenceRunConfig
+from tfrec.config.sequence_objective_config import SequenceObjectiveConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch, training_sequences
 from tfrec.errors import ConfigError
@@ -50,7 +54,7 @@ def fit_sequences(
         )
     num_sequences = dataset.num_sequences("train")
     steps = batches_per_epoch(num_sequences, training.batch_size) * training.epochs
-    model.prepare_training(SequenceObjective(config.objective, dataset.item_vocabulary.counts))
+    model.prepare_training(state_objective(config.objective, dataset.item_vocabulary.counts))
     optimizer = build_sequence_optimizer(config.optimizer, model.trainable_variables, steps)
     model.compile(optimizer=optimizer, jit_compile=False)
     return fit_epochs(
@@ -72,3 +76,17 @@ def fit_sequences(
         events_per_epoch=dataset.num_events("train") - num_sequences,
         resume=resume,
     )
+
+
+def state_objective(config: SequenceObjectiveConfig, item_counts: NDArray[Any]) -> Callable[..., tf.Tensor]:
+    """Returns what is minimised over the states of an encoder.
+
+    Args:
+        config: Loss and negatives; with `tfrs-retrieval`, the encoder becomes the query tower of TFRS.
+        item_counts: Training events per index, `[vocab]`.
+    """
+    if config.loss == "tfrs-retrieval":
+        from tfrec.tasks.retrieval_objective import RetrievalObjective  # brings Keras 2 with it
+
+        return RetrievalObjective(config.retrieval, item_counts)
+    return SequenceObjective(config, item_counts)
