@@ -81,8 +81,10 @@ def copy_weights(ours: SASRec, theirs: KerasSASRec) -> None:
         for layer in (attention.query, attention.key, attention.value):
             kernel, bias = layer.get_weights()
             joined += [kernel.reshape(dim, heads, dim // heads), bias.reshape(heads, dim // heads)]
-        kernel, bias = attention.output_projection.get_weights()
-        layers["attention"].set_weights([*joined, kernel.reshape(heads, dim // heads, dim), bias])
+        if attention.output_projection is not None:
+            kernel, bias = attention.output_projection.get_weights()
+            joined += [kernel.reshape(heads, dim // heads, dim), bias]
+        layers["attention"].set_weights(joined)
         layers["first_norm"].set_weights(block.first_norm.get_weights())
         layers["second_norm"].set_weights(block.second_norm.get_weights())
         layers["inner"].set_weights(block.feed_forward.inner.get_weights())

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.benchmarks.keras_sasrec import KerasSASRec, copy_weights, left_padded
 from tfrec.benchmarks.repetition import seconds, take_turns
@@ -160,7 +161,7 @@ def _compare_catalogues(report: BenchmarkReport, settings: Settings) -> None:
         report.add(group, case, "ms/step", times[case], relative_to=first)
 
 
-def own_model(settings: Settings, vocab_size: int, counts: np.ndarray, loss: str, **objective: object) -> SASRec:
+def own_model(settings: Settings, vocab_size: int, counts: NDArray[np.int64], loss: str, **objective: object) -> SASRec:
     """Returns our model, ready for `fit`."""
     config = SASRecConfig(
         dim=settings.dim,
