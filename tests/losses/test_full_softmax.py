@@ -38,7 +38,7 @@ def test_loss_and_gradients(
     monkeypatch.setattr(module, "CHUNK_BYTES", 4 * ITEMS * chunk_rows)
     variables = [tf.Variable(array, dtype=tf.float32) for array in (STATES, VECTORS, BIAS)]
 
-    @tf.function
+    @tf.function(autograph=False)
     def compute() -> tuple[tf.Tensor, list[tf.Tensor]]:
         states, vectors, bias = variables
         with tf.GradientTape() as tape:

@@ -73,7 +73,9 @@ class SequenceObjectiveConfig(StrictModel):
         if values.get("sampler") == "in-batch":
             defaults.update(num_negatives=0, negatives="shared")
         elif values.get("sampler") == "mixed":
-            defaults.update(negatives="shared")
+            defaults.update(num_negatives=2048, negatives="shared")
+        elif "sampler" in values and defaults.get("sampler") == "in-batch":
+            defaults.update(num_negatives=2048)
         if "n_sample" in values:
             defaults.pop("num_negatives", None)
         return {**defaults, **values}
@@ -103,6 +105,10 @@ class SequenceObjectiveConfig(StrictModel):
                 f"label_smoothing goes with softmax, sampled-softmax and infonce, not {self.loss}",
             ),
             (not sampled and self.exclude_history, "softmax is over all items and takes exclude_history: false"),
+            (
+                self.loss == "gbce" and self.sampler != "uniform",
+                f"the calibration of gbce is that of uniform negatives, not {self.sampler}",
+            ),
             (self.loss == "infonce" and self.similarity != "cosine", "infonce compares by cosine; use sampled-softmax"),
         ]
         for broken, rule in rules:

@@ -50,17 +50,18 @@ def _elements(matrix: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     return tf.reshape(matrix, [-1, 1]), tf.range(shape[0]) * shape[1] + tf.cast(columns, tf.int32)
 
 
-def zero_in_columns(matrix: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Returns the matrix with some elements of every row set to zero; otherwise as `add_to_columns`.
+def fill_in_columns(matrix: tf.Tensor, columns: tf.Tensor, value: float) -> tf.Tensor:
+    """Returns the matrix with some elements of every row set to one value; otherwise as `add_to_columns`.
 
     Args:
         matrix: float `[rows, width]`, the fresh result of an operation that nobody else reads.
         columns: Which elements, int32 `[rows, any]`; may repeat.
+        value: The value.
 
     Returns:
         float `[rows, width]`, in the memory of `matrix`. There is no gradient.
     """
     shape = tf.shape(matrix)
     places = tf.reshape(tf.range(shape[0])[:, tf.newaxis] * shape[1] + columns, [-1])  # [rows * any]
-    zeros = tf.zeros([tf.size(places), 1], matrix.dtype)
-    return tf.reshape(tf.raw_ops.InplaceUpdate(x=tf.reshape(matrix, [-1, 1]), i=places, v=zeros), shape)
+    values = tf.fill([tf.size(places), 1], tf.cast(value, matrix.dtype))
+    return tf.reshape(tf.raw_ops.InplaceUpdate(x=tf.reshape(matrix, [-1, 1]), i=places, v=values), shape)

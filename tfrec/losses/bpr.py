@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfrec.layers.in_place import add_to_columns, put_in_columns
+from tfrec.losses.sampled_scores import SampledScores
 from tfrec.losses.weighting import log_weights, score_of_target, target_index
 
 _EPSILON = 1e-24
@@ -29,6 +30,20 @@ def bpr(scores: tf.Tensor, target_columns: tf.Tensor, column_weights: tf.Tensor)
     return tf.linalg.matvec(tf.nn.softplus(-margins), column_weights)
 
 
+def mean_bpr(scores: SampledScores) -> tf.Tensor:
+    """Mean over the negatives of a target of `-log sigmoid(target - negative)`.
+
+    Args:
+        scores: Scores of targets and negatives.
+
+    Returns:
+        Loss per target, float `[targets]`.
+
+    Reference: Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+    """
+    return scores.mean_over_negatives(tf.nn.softplus(scores.negatives - scores.targets[:, tf.newaxis]))
+
+
 def bpr_max(
     scores: tf.Tensor, target_columns: tf.Tensor, column_weights: tf.Tensor, *, score_regularization: float = 1.0
 ) -> tf.Tensor:
@@ -37,7 +52,7 @@ def bpr_max(
     Args:
         scores: float `[rows, candidates]` after the final activation.
         target_columns: int `[rows]`.
-        column_weights: float `[candidates]`, how often each candidate occurs; 0 masks it.
+        column_weights: float `[candidates]` or `[rows, candidates]`, how often each candidate occurs; 0 masks it.
         score_regularization: The factor `c` (`bpreg` in GRU4Rec).
 
     Returns:
@@ -45,8 +60,11 @@ def bpr_max(
 
     Reference: arXiv 1706.03847, section 3.3; the softmax weights carry gradient as in the official code.
     """
-    logarithms = log_weights(column_weights)  # [candidates]
-    column_weight = tf.gather(column_weights, target_columns)  # [rows]
+    logarithms = log_weights(column_weights)  # [candidates] or [rows, candidates]
+    if column_weights.shape.rank == 2:
+        column_weight = tf.gather_nd(column_weights, target_index(target_columns))  # [rows]
+    else:
+        column_weight = tf.gather(column_weights, target_columns)  # [rows]
     log_target_weight = log_weights(tf.maximum(column_weight - 1.0, 0.0))  # a target may also be a negative
     return _bpr_max(scores, target_columns, logarithms, log_target_weight, score_regularization)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfrec.layers.in_place import zero_in_columns
+from tfrec.layers.in_place import fill_in_columns
 from tfrec.losses.weighting import MASKED_LOGIT
 
 CHUNK_BYTES = 64 << 20
@@ -18,8 +18,8 @@ _PIECES = 2
 _SAFE_EXPONENT = 60.0
 """Scores up to this size can be exponentiated as they are: float32 holds e^60 times any number of items, and e^-60."""
 
-_SMALLEST = 1e-37
-"""Stands for an empty sum, whose logarithm and reciprocal must be finite."""
+_SMALLEST = 1e-30
+"""Stands for an empty sum, whose logarithm and reciprocal must be finite; any other sum is larger."""
 
 
 def log_normalizer(
@@ -40,7 +40,7 @@ def log_normalizer(
             number of items stands for none.
 
     Returns:
-        float32 `[targets]`; about -85 where every item is excluded, with a gradient of 0.
+        float32 `[targets]`; -69 or less where every item is excluded, with a gradient of 0.
     """
     states, vectors = tf.cast(states, tf.float32), tf.cast(vectors, tf.float32)
     bound = _longest(states) * _longest(vectors)  # of all scores, scalar
@@ -85,13 +85,13 @@ def _log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bound: tf.Tensor, exc
             values, shift = tf.cond(
                 bound <= _SAFE_EXPONENT,
                 lambda: (tf.exp(scores), tf.zeros([tf.shape(scores)[0], 1])),
-                lambda: _shifted_exponentials(scores),
+                lambda: _shifted_exponentials(without_excluded(scores, start, MASKED_LOGIT)),
             )
-            values = without_excluded(values, start)
+            values = without_excluded(values, start, 0.0)
             return values, shift, tf.matmul(values, extended)
 
-        def without_excluded(values: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-            return values if excluded is None else zero_in_columns(values, excluded[start : start + rows])
+        def without_excluded(matrix: tf.Tensor, start: tf.Tensor, value: float) -> tf.Tensor:
+            return matrix if excluded is None else fill_in_columns(matrix, excluded[start : start + rows], value)
 
         kept, shifts, sums = zip(*(exponentials(piece * rows) for piece in range(_PIECES)), strict=True)
 
@@ -122,7 +122,7 @@ def _log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bound: tf.Tensor, exc
 
             def backward(start: tf.Tensor, by_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 softmax = tf.exp(tf.matmul(normalized[start : start + rows], extended, transpose_b=True))
-                softmax = without_excluded(softmax, start)  # [rows, items]
+                softmax = without_excluded(softmax, start, 0.0)  # [rows, items]
                 return start + rows, by_vectors + tf.matmul(softmax, by_softmax[start : start + rows], transpose_a=True)
 
             _, by_vectors = tf.while_loop(lambda start, _: start < count, backward, (_PIECES * rows, by_vectors))

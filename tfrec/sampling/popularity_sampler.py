@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tfrec.errors import DataError
 from tfrec.sampling.alias_table import alias_table
+from tfrec.sampling.negative_sampler import Draw, log_shares
 
 
 class PopularitySampler:
@@ -40,6 +41,8 @@ class PopularitySampler:
         self._keep = tf.constant(keep, tf.float32)  # [items]
         self._choices = tf.constant(np.stack([items, items[alias]], axis=1), tf.int32)  # [items, 2]: kept, alias
         self._log_weights = tf.constant(np.where(counts > 0, alpha * np.log(np.maximum(counts, 1.0)), 0.0), tf.float32)
+        weights = np.where(counts > 0, np.power(counts, alpha), 0.0)
+        self._log_probabilities = tf.constant(log_shares(weights), tf.float32)  # [vocab]
 
     def sample(self, shape: tf.Tensor | tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
         """Draws ids.
@@ -55,6 +58,16 @@ class PopularitySampler:
         kept = tf.random.stateless_uniform(shape, seed + tf.constant([0, 1 << 30], seed.dtype))
         replaced = tf.cast(kept >= tf.gather(self._keep, element), tf.int32)
         return tf.gather_nd(self._choices, tf.stack([element, replaced], axis=-1))
+
+    def draw(self, shape: tf.Tensor | tuple[int, ...], seed: tf.Tensor, targets: tf.Tensor) -> Draw:
+        """See `NegativeSampler.draw`; the targets have no influence."""
+        ids = self.sample(shape, seed)
+        return ids, self.log_probability(ids, targets)
+
+    def log_probability(self, ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """See `NegativeSampler.log_probability`."""
+        del targets
+        return tf.gather(self._log_probabilities, ids)
 
     def log_weight(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns `alpha log(count)`, the log sampling weight up to a constant: int `[...]` -> float `[...]`."""
