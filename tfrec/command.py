@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tfrec.compat import load_tensorflow
 from tfrec.errors import TfrecError
+from tfrec.tables import make_table
+
+__all__ = ["DebugFlag", "DryRunFlag", "JsonFlag", "console", "make_table", "print_json", "run_command"]
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, for machines.")]
 DebugFlag = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
@@ -39,16 +40,6 @@ def console(*, json_output: bool = False) -> Console:
 def print_json(document: Mapping[str, Any]) -> None:
     """Writes one JSON document to standard output."""
     sys.stdout.write(json.dumps(document, indent=2, sort_keys=False, default=str) + "\n")
-
-
-def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Returns a table with the first column left-aligned and the others right-aligned; floats with 4 decimals."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    for row in rows:
-        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row))
-    return table
 
 
 def run_command(function: Callable[..., None], argv: Sequence[str] | None = None, *, prog: str | None = None) -> int:

@@ -1,8 +1,7 @@
-"""`python -m tfrec.evaluate`: measure a trained model on a split."""
+"""`python -m tfrec.evaluate`: measure a trained model on a split, or compare two of them."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +13,33 @@ from tfrec.errors import ConfigError
 
 
 def main(
-    run: Annotated[Path, typer.Option(help="Run directory of `tfrec.train`.")],
+    run: Annotated[Path | None, typer.Option(help="Run directory of `tfrec.train`.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Two run directories on the same data: differences with intervals, instead of --run."),
+    ] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="Other dataset directories with the same schema; repeat for several.")
     ] = None,
     split: Annotated[str, typer.Option(help="valid or test. Default: the split of the run.")] = "",
+    protocol: Annotated[
+        str, typer.Option(help="full: among all items; sampled: among sampled negatives; both. Default: as the run.")
+    ] = "",
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Negatives per target of sampled ranking. Default: as the run, else 99.")
+    ] = None,
     cutoffs: Annotated[str, typer.Option(help="Cut-offs, e.g. 1,5,10,20. Default: those of the run.")] = "",
     tie_rule: Annotated[str, typer.Option(help="standard, conservative or median. Default: that of the run.")] = "",
     candidates: Annotated[
         Path | None, typer.Option(help="Text file with one raw item id per line: only these items compete.")
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Compare with counting models in the same table.")] = True,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(help="Other settings of the evaluation, e.g. evaluation.exclude_history=true; repeat for more."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write a self-contained HTML report to this file.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Take over the models that an interrupted call with --output finished.")
     ] = False,
@@ -36,58 +50,59 @@ def main(
 
     Example: `python -m tfrec.evaluate --run RUN --split test --cutoffs 1,5,10,20`
     """
-    from tfrec.data.candidate_list import read_candidates
-    from tfrec.evaluation.scorer import Scorer
-    from tfrec.files import write_json
-    from tfrec.training.experiment import check_dataset
-    from tfrec.training.measure import fit_baselines, measure, print_results, results_document
-    from tfrec.training.model_store import load_run, run_config
-    from tfrec.training.result_store import ResultStore
-
-    if resume and output is None:
-        raise ConfigError("`--resume` needs `--output`: only a call with an output file keeps intermediate results.")
-    loaded = load_run(run)
+    del debug
     changes = [
         f"evaluation.{key}={value}"
-        for key, value in (("split", split), ("cutoffs", f"[{cutoffs}]" if cutoffs else ""), ("tie_rule", tie_rule))
+        for key, value in (
+            ("split", split),
+            ("protocol", protocol),
+            ("sampled.num_negatives", negatives or ""),
+            ("cutoffs", f"[{cutoffs}]" if cutoffs else ""),
+            ("tie_rule", tie_rule),
+        )
         if value
     ]
-    config = run_config(loaded.config.model.name, file=loaded.directory.config, assignments=changes)
+    for assignment in set or []:
+        if not assignment.startswith("evaluation."):
+            raise ConfigError(
+                f"`--set {assignment}` is not a setting of the evaluation.",
+                remedy="Keys begin with `evaluation.`; the model and its training are what the run made them.",
+            )
+        changes.append(assignment)
+    from tfrec.files import write_json
+
     human = console(json_output=json_output)
-    documents = []
-    stores = []
-    for number, path in enumerate(data or [loaded.dataset_path]):
-        dataset = loaded.open_dataset(path)
-        check_dataset(dataset, config)
-        for name in {"train", config.evaluation.split} if baselines else {config.evaluation.split}:
-            dataset.verify(name)
-        subset = read_candidates(candidates, dataset.item_vocabulary) if candidates is not None else None
-        names = config.evaluation.baselines if baselines else []
-        scorers: dict[str, Scorer] = dict(fit_baselines(names, dataset, config, human))
-        scorers[config.model.name] = loaded.model
-        store = None
+    if (run is None) == (compare is None):
+        raise ConfigError("What is to be evaluated?", remedy="Pass either `--run RUN` or `--compare RUN_A RUN_B`.")
+    if compare is not None:
+        from tfrec.training.compare_runs import compare_runs, print_comparison
+
+        unused = {"--candidates": candidates, "--report": report, "--resume": resume or None}
+        for flag, value in unused.items():
+            if value is not None:
+                raise ConfigError(f"`{flag}` does not go with `--compare`.", remedy="Leave it out.")
+        if data is not None and len(data) > 1:
+            raise ConfigError("Two runs are compared on one data set.", remedy="Call once for each `--data`.")
+        document = compare_runs(*compare, human, data=data[0] if data else None, assignments=changes)
+        print_comparison(document, human)
         if output is not None:
-            made_from = {
-                "config": config.model_dump(mode="json"),
-                "data": dataset.manifest.model_dump(mode="json"),
-                "checkpoint": loaded.checkpoint,
-                "candidates": subset,
-            }
-            folder = output.with_name(f"{output.name}.partial") / str(number)
-            store = ResultStore(folder, made_from, resume=resume)
-            stores.append(store)
-        results = measure(scorers, dataset, config.evaluation, human, store=store, candidates=subset)
-        print_results(results, config.evaluation, human)
-        document = results_document(results, config.model.name)
-        documents.append({"run": str(run), "data": path, "split": config.evaluation.split, **document})
-    result = documents[0] if len(documents) == 1 else {"evaluations": documents}
-    if output is not None:
-        write_json(output, result)
-        for store in stores:
-            store.clear()
-        shutil.rmtree(output.with_name(f"{output.name}.partial"), ignore_errors=True)
+            write_json(output, document)
+    elif run is not None:
+        from tfrec.training.evaluate_run import evaluate_run
+
+        document = evaluate_run(
+            run,
+            human,
+            data=data or (),
+            assignments=changes,
+            candidates=candidates,
+            baselines=baselines,
+            output=output,
+            report=report,
+            resume=resume,
+        )
     if json_output:
-        print_json(result)
+        print_json(document)
 
 
 if __name__ == "__main__":

@@ -47,11 +47,43 @@ def test_planted_leaks_are_counted(tmp_path):
     assert found.unseen_items == {"test": 1}
     assert found.unseen_item_events == {"test": 2}
     assert found.identical_sequences == {"train+test": 1}
+    # Targets are the test events with one before them, without the dropped item 88: s3 6 at 51, s4 5 at 201 (s2 has
+    # one event left). Item 6 was last consumed in training at 20 by u2 and at 11 by u1; item 5 at 10.
+    assert found.targets == {"test": 2}
+    assert found.targets_before_history == found.targets_at_history_time == {"test": 0}
+    assert found.cross_user_future_targets == found.targets_unseen_at_their_time == {"test": 0}
+
+
+def test_training_events_that_give_targets_away_are_counted(tmp_path):
+    train = [
+        *[("s1", "u1", 5, 10), ("s1", "u1", 6, 500)],  # u1 itself consumes 6 later
+        *[("s2", "u2", 7, 20), ("s2", "u2", 7, 600)],
+        *[("s5", "u5", 8, 700), ("s5", "u5", 8, 800)],  # nobody knows 8 before 700
+        *[("s6", "u6", 5, 100), ("s6", "u6", 9, 100)],
+    ]
+    test = [
+        *[("s3", "u1", 5, 50), ("s3", "u1", 6, 50), ("s3", "u1", 7, 55)],
+        *[("s4", "u4", 9, 60), ("s4", "u4", 8, 650), ("s4", "u4", 5, 99), ("s4", "u4", 5, 100), ("s4", "u4", 6, 499)],
+    ]
+    found = audit(tmp_path, train, test)
+    # Sorted by time, s4 is 9 at 60, 5 at 99, 5 at 100, 6 at 499, 8 at 650.
+    # Target       known later by others in training?        first seen in training
+    # u1 6 at 50   no: only u1 itself, at 500                later: at 500
+    # u1 7 at 55   yes: u2 at 600                            at 20
+    # u4 5 at 99   yes: u6 at 100                            at 10
+    # u4 5 at 100  no: u6 at 100 is not later                at 10
+    # u4 6 at 499  yes: u1 at 500                            later: at 500
+    # u4 8 at 650  yes: u5 at 800                            later: at 700
+    assert found.targets == {"test": 6}
+    assert found.targets_at_history_time == {"test": 1}  # u1 6 at 50, as the event before
+    assert found.cross_user_future_targets == {"test": 4}
+    assert found.targets_unseen_at_their_time == {"test": 3}
 
 
 def test_a_clean_split_reports_zeros(tmp_path):
     found = audit(tmp_path, TRAIN, [("s9", "u9", 7, 300), ("s9", "u9", 5, 301)])
-    assert [set(values.values()) for values in found.model_dump().values()] == [{0}] * 7
+    assert found.targets == {"test": 1}
+    assert [set(values.values()) for values in found.model_dump(exclude={"targets"}).values()] == [{0}] * 11
 
 
 def test_order_and_length_matter_for_identical_sequences(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation import bootstrap
-from tfrec.evaluation.bootstrap import bootstrap_metric, paired_bootstrap
+from tfrec.evaluation.bootstrap import bootstrap_metric, paired_bootstrap, percentile_interval, resampled_means
 
 RANKS = np.where(np.arange(1_000) < 400, 1.0, np.inf)  # recall@5 = 0.4
 
@@ -48,10 +48,37 @@ def test_seed_fixes_the_interval_and_blocks_do_not_change_it(monkeypatch: pytest
     assert bootstrap_metric(RANKS, "ndcg@5", samples=50, seed=3) == first
 
 
+def test_targets_outside_a_slice_take_no_part() -> None:
+    # Groups 0, 1, 2 with gains 1, 0 and (outside) nothing: every resample averages what it drew of the first two.
+    gains = {"all": np.array([1.0, 0.0, 0.5]), "slice": np.array([1.0, 0.0, np.nan])}
+    means = resampled_means(gains, np.array([0, 1, 2]), samples=400, seed=0)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 3, (400, 3))
+    np.testing.assert_allclose(means["all"], np.array([1.0, 0.0, 0.5])[drawn].mean(axis=1))
+    inside = (drawn < 2).sum(axis=1)
+    expected = np.divide((drawn == 0).sum(axis=1), inside, out=np.full(400, np.nan), where=inside > 0)
+    np.testing.assert_allclose(means["slice"], expected)
+    assert np.isnan(means["slice"]).any()  # (1/3)^3: some resamples draw nothing of the slice
+    interval = percentile_interval("slice", 0.5, means["slice"], 0.95)
+    assert (interval.low, interval.high) == (0.0, 1.0)
+
+
+def test_p_value_and_share_by_hand() -> None:
+    estimates = np.array([-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+    interval = percentile_interval("recall@5", 3.5, estimates, 0.8)
+    assert interval.share_positive == pytest.approx(0.8 + 0.1 / 2)
+    assert interval.p_value == pytest.approx(2 * (0.1 + 0.1))  # below zero or at it, twice
+    assert percentile_interval("recall@5", 3.5, estimates + 2, 0.8).p_value == pytest.approx(1 / 10)
+    assert interval.comparison()["share_better"] == pytest.approx(0.85)
+    assert interval.comparison(lower_is_better=True)["share_better"] == pytest.approx(0.15)
+    nothing = percentile_interval("recall@5", 0.25, np.array([np.nan]), 0.8)
+    assert (nothing.low, nothing.high) == (0.25, 0.25)
+
+
 def test_rejects_bad_arguments() -> None:
     with pytest.raises(ConfigError, match=r"1,000 and 999"):
         paired_bootstrap(RANKS, RANKS[1:], "recall@5")
-    for metric in ("recall", "recall@0", "recall@x", "accuracy@5"):
+    for metric in ("recall", "recall@0", "recall@x", "accuracy@5", "accuracy"):
         with pytest.raises(ConfigError, match=metric.partition("@")[0]):
             bootstrap_metric(RANKS, metric)
     for arguments in ({"samples": 0}, {"confidence": 1.0}):

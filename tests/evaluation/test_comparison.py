@@ -34,7 +34,7 @@ def test_table_states_the_protocol() -> None:
     table = comparison_table({"gru4rec": MODEL}, ["recall@20"], split="valid")
     Console(file=output, width=120).print(table)
     text = output.getvalue()
-    assert table.title == "1,234 targets of `valid`, each ranked among 2,000 items (full ranking, conservative ties)"
+    assert table.title == "1,234 targets of `valid`, each ranked among 2,000 items (ranking: full; ties: conservative)"
     assert "0.5000" in text
     assert "0.0100" in text
 

@@ -2,52 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evaluation.scorers import FactorScorer, FixedScorer
 from tests.oracles import ranking as oracle
 from tests.sequence_batches import make_batch
 from tfrec.errors import ConfigError, TfrecError
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_metrics import METRIC_FAMILIES
 from tfrec.evaluation.tie_rules import TIE_RULES
-
-
-class FixedScorer:
-    """Scores row after row from a matrix, whatever the batch holds."""
-
-    def __init__(self, scores: np.ndarray) -> None:
-        self.scores = scores.astype(np.float32)
-        self.vocab_size = scores.shape[1]
-        self.position = 0
-
-    def score_targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        rows = int(tf.reduce_sum(batch["num_targets"]))
-        self.position += rows
-        return tf.constant(self.scores[self.position - rows : self.position])
-
-
-class FactorScorer(FixedScorer):
-    """The same interface in factorised form: scores = encodings . table^T + bias."""
-
-    def __init__(self, encodings: np.ndarray, table: np.ndarray, bias: np.ndarray | None) -> None:
-        self.encodings = encodings.astype(np.float32)
-        self.table = table.astype(np.float32)
-        self.bias = None if bias is None else bias.astype(np.float32)
-        self.vocab_size = table.shape[0]
-        self.position = 0
-
-    def encode_targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        rows = int(tf.reduce_sum(batch["num_targets"]))
-        self.position += rows
-        return tf.constant(self.encodings[self.position - rows : self.position])
-
-    def item_table(self) -> tuple[tf.Tensor, tf.Tensor | None]:
-        return tf.constant(self.table), None if self.bias is None else tf.constant(self.bias)
-
-    def score_targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        raise AssertionError("the factorised path must not ask for the scores")
 
 
 def random_case(seed: int, vocab_size: int, rows: int, levels: int) -> tuple[list[list[int]], list[int], np.ndarray]:
@@ -121,7 +85,7 @@ def test_matches_the_oracle_with_ties_duplicates_and_history(rule: str, exclude_
     expected = expected_ranks(items, num_targets, scores, rule, exclude_history)
     assert result.ranks is not None
     assert result.ranks.tolist() == expected
-    assert result.metrics == pytest.approx(oracle.metrics(expected, [1, 5, 10, 20]), abs=1e-12)
+    assert result.metrics == pytest.approx(oracle.metrics(expected, [1, 5, 10, 20], miss_rank=16), abs=1e-12)
     assert result.num_sequences == sum(1 for number in num_targets if number)
     assert result.protocol == ("full, history excluded" if exclude_history else "full")
 
@@ -191,7 +155,9 @@ def test_random_scores_are_at_chance() -> None:
     assert result.chance["recall@10"] == pytest.approx(0.1)
     for name, expected in result.chance.items():
         # The standard error of an average of 20,000 gains in [0, 1] is at most sqrt(p (1-p) / 20,000).
-        error = np.sqrt(expected * (1 - expected) / rows)
+        # That of an average of ranks uniform in 1..100 is sqrt((100^2 - 1) / 12 / 20,000).
+        variance = (100**2 - 1) / 12 if name == "avg_rank" else expected * (1 - expected)
+        error = np.sqrt(variance / rows)
         assert abs(result.metrics[name] - expected) < 4 * error, name
 
 
@@ -272,11 +238,35 @@ def test_not_a_number_is_an_error(column: int) -> None:
         evaluate_ranking(FixedScorer(scores), [make_batch([[2, 3], [2, 4]], [1, 1])])
 
 
-def test_infinite_scores_are_ranked() -> None:
-    scores = np.array([[0.0, 0.0, np.inf, 1.0, -np.inf, 0.0]])
-    result = evaluate_ranking(FixedScorer(scores), [make_batch([[2, 3]], [1])], keep_ranks=True)
-    assert result.ranks is not None
-    assert result.ranks.tolist() == [2.0]
+@pytest.mark.parametrize("place", ["scores", "encodings", "table", "bias", "product"])
+def test_plus_infinity_and_overflow_are_errors(place: str) -> None:
+    batch = make_batch([[2, 3], [2, 4]], [1, 1])
+    if place == "scores":
+        scorer = FixedScorer(np.where(np.eye(2, 6, 3), np.inf, 0.0))
+    else:
+        encodings, table, bias = np.ones((2, 3)), np.ones((6, 3)), np.zeros(6)
+        if place == "product":  # 1e30 * 1e30 is beyond float32, though both factors are fine
+            encodings[0], table[3] = 1e30, 1e30
+        else:
+            {"encodings": encodings, "table": table, "bias": bias}[place].flat[-1] = np.inf
+        scorer = FactorScorer(encodings, table, bias)
+    with pytest.raises(TfrecError, match="plus infinity"):
+        evaluate_ranking(scorer, [batch])
+
+
+@pytest.mark.parametrize("rule", TIE_RULES)
+def test_minus_infinity_says_that_an_item_is_no_candidate(rule: str) -> None:
+    # Target 3 at 1.0 has two finite scores below it: rank 1. Target 4 is at -inf with 5; 2, 3 and 6 are above both:
+    # rank 4, 5 or 4.5. Item 6 and item 5 are excluded as history in turn: hidden columns must not count as ties.
+    row = [0.0, 0.0, 0.5, 1.0, -np.inf, -np.inf, 0.0]
+    scores = np.array([row, row, row, row])
+    batches = [make_batch([[2, 3], [2, 4], [6, 4], [5, 4]], [1, 1, 1, 1])]
+    plain = evaluate_ranking(FixedScorer(scores), batches, tie_rule=rule, keep_ranks=True)
+    tied = {"standard": 4.0, "conservative": 5.0, "median": 4.5}[rule]
+    assert plain.ranks.tolist() == [1.0, tied, tied, tied]
+    masked = evaluate_ranking(FixedScorer(scores), batches, tie_rule=rule, exclude_history=True, keep_ranks=True)
+    # Item 2 or 6 gone: one rank better. Item 5 gone: nothing is tied with item 4 any more, three are above it.
+    assert masked.ranks.tolist() == [1.0, tied - 1, tied - 1, 4.0]
 
 
 def test_rejects_bad_arguments() -> None:
@@ -287,7 +277,7 @@ def test_rejects_bad_arguments() -> None:
     for cutoffs in ([], [0], [10, 10]):
         with pytest.raises(ConfigError, match="cutoffs"):
             evaluate_ranking(scorer, [batch], cutoffs=cutoffs)
-    for candidates in ([], [1, 2], [2, 6]):
+    for candidates in ([], [1, 2], [2, 6], [2, 4, 4]):
         with pytest.raises(ConfigError, match="candidates"):
             evaluate_ranking(scorer, [batch], candidates=candidates)
     with pytest.raises(TfrecError, match="nothing to evaluate"):

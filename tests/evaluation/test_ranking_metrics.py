@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec.errors import ConfigError
-from tfrec.evaluation.ranking_metrics import chance_metrics, gains, ranking_metrics
+from tfrec.evaluation.ranking_metrics import chance_metrics, gains, metric_gains, metric_names, ranking_metrics
 from tfrec.evaluation.tie_rules import ranks_from_counts
 
 
@@ -19,8 +19,16 @@ def test_metrics_of_hand_computed_ranks() -> None:
     assert metrics["ndcg@3"] == pytest.approx((1 + 1 / 2 + 1 / math.log2(3.5)) / 4, abs=1e-15)
 
 
+def test_metrics_without_a_cutoff() -> None:
+    ranks = np.array([1.0, 4.0, np.inf, 2.5])
+    metrics = ranking_metrics(ranks, cutoffs=[1], miss_rank=11.0)
+    assert metrics["mrr"] == pytest.approx((1 + 1 / 4 + 0 + 1 / 2.5) / 4, abs=1e-15)
+    assert metrics["avg_rank"] == pytest.approx((1 + 4 + 11 + 2.5) / 4, abs=1e-15)
+    assert metric_gains("avg_rank", ranks)[2] == np.inf  # a miss has no rank unless it is given one
+
+
 def test_no_target_gives_zero() -> None:
-    assert ranking_metrics(np.zeros(0), cutoffs=[5]) == {"recall@5": 0.0, "mrr@5": 0.0, "ndcg@5": 0.0, "hit@5": 0.0}
+    assert ranking_metrics(np.zeros(0), cutoffs=[5]) == dict.fromkeys(metric_names([5]), 0.0)
 
 
 def test_chance_of_hand_computed_sizes() -> None:
@@ -29,6 +37,24 @@ def test_chance_of_hand_computed_sizes() -> None:
     assert chance["recall@2"] == chance["hit@2"] == 0.5
     assert chance["mrr@2"] == pytest.approx(1.5 / 4, abs=1e-15)
     assert chance["ndcg@2"] == pytest.approx((1 + 1 / math.log2(3)) / 4, abs=1e-15)
+    # Without a cut-off: (1 + 1/2 + 1/3 + 1/4)/4 and (1 + 2 + 3 + 4)/4.
+    assert chance["mrr"] == pytest.approx(25 / 48, abs=1e-15)
+    assert chance["avg_rank"] == 2.5
+
+
+def test_chance_of_a_hundred_candidates_is_the_row_of_the_specification() -> None:
+    chance = chance_metrics(100, cutoffs=[5, 10, 20])
+    expected = {
+        "hit@5": 0.05,
+        "hit@10": 0.1,
+        "hit@20": 0.2,
+        "ndcg@5": 0.0295,
+        "ndcg@10": 0.0454,
+        "ndcg@20": 0.0704,
+        "mrr": 0.0519,
+        "avg_rank": 50.5,
+    }
+    assert {name: round(chance[name], 4) for name in expected} == expected
 
 
 def test_chance_with_a_size_per_target() -> None:
@@ -36,6 +62,9 @@ def test_chance_with_a_size_per_target() -> None:
     chance = chance_metrics(np.array([4, 1, 0]), cutoffs=[2])
     assert chance["recall@2"] == pytest.approx((0.5 + 1 + 0) / 3, abs=1e-15)
     assert chance["mrr@2"] == pytest.approx((1.5 / 4 + 1 + 0) / 3, abs=1e-15)
+    assert chance["mrr"] == pytest.approx((25 / 48 + 1 + 0) / 3, abs=1e-15)
+    assert chance["avg_rank"] == np.inf
+    assert chance_metrics(np.array([4, 1, 0]), [2], miss_rank=5)["avg_rank"] == pytest.approx((2.5 + 1 + 5) / 3)
 
 
 def test_chance_equals_the_average_over_all_ranks() -> None:
@@ -46,5 +75,8 @@ def test_chance_equals_the_average_over_all_ranks() -> None:
 def test_unknown_metric_and_tie_rule() -> None:
     with pytest.raises(ConfigError, match="precision"):
         gains("precision", np.ones(1), 5)
+    for metric in ("recall", "recall@0", "recall@x", "mean_rank"):
+        with pytest.raises(ConfigError, match=metric):
+            metric_gains(metric, np.ones(1))
     with pytest.raises(ConfigError, match="median"):
         ranks_from_counts(np.ones(1, int), np.ones(1, int), "mean")  # type: ignore[arg-type]

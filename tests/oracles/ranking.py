@@ -29,13 +29,18 @@ def gain(family: str, rank: float, cutoff: int) -> float:
     return {"recall": 1.0, "hit": 1.0, "mrr": 1.0 / rank, "ndcg": 1.0 / math.log2(rank + 1)}[family]
 
 
-def metrics(ranks: list[float], cutoffs: list[int]) -> dict[str, float]:
-    """All metrics as averages over the targets."""
-    return {
+def metrics(ranks: list[float], cutoffs: list[int], miss_rank: float = math.inf) -> dict[str, float]:
+    """All metrics as averages over the targets; a miss has `miss_rank` in the average rank."""
+    at_cutoffs = {
         f"{family}@{cutoff}": sum(gain(family, rank, cutoff) for rank in ranks) / len(ranks)
         for cutoff in cutoffs
         for family in ("recall", "mrr", "ndcg", "hit")
     }
+    uncut = {
+        "mrr": sum(0.0 if math.isinf(rank) else 1.0 / rank for rank in ranks) / len(ranks),
+        "avg_rank": sum(miss_rank if math.isinf(rank) else rank for rank in ranks) / len(ranks),
+    }
+    return {**at_cutoffs, **uncut}
 
 
 def targets_of(items: list[list[int]], num_targets: list[int]) -> list[tuple[list[int], int]]:

@@ -14,6 +14,7 @@ from tfrec.errors import ConfigError, did_you_mean
 
 BENCHMARKS = {
     "gru4rec_training": "GRU4Rec training beside a stock Keras fit of the same model",
+    "sasrec_training": "SASRec training beside a stock Keras fit of the same model; sampled softmax at a million items",
     "vocabulary_scaling": "time of a training step at 1, 10 and 100 times the vocabulary",
     "conversion": "Parquet to dataset end to end; encoding and writing alone",
     "reading": "sequences read in order, shuffled, and bucketed by length",

@@ -18,10 +18,11 @@ def read_candidates(path: Path, vocabulary: Vocabulary) -> list[int]:
         vocabulary: Item vocabulary.
 
     Returns:
-        Item indices, each once, in ascending order.
+        Item indices in ascending order.
 
     Raises:
-        DataError: The file cannot be read, holds no id, or an id is not in the vocabulary; names the row.
+        DataError: The file cannot be read, holds no id, an id is not in the vocabulary, or an id is listed twice;
+            names the row.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -40,4 +41,14 @@ def read_candidates(path: Path, vocabulary: Vocabulary) -> list[int]:
             raise DataError(
                 f"The item `{text}` is not in the training data.", file=path, row=number, remedy="Remove the line."
             )
-    return sorted({int(index) for index in indices})
+    first: dict[int, int] = {}
+    for (number, text), index in zip(rows, indices.tolist(), strict=True):
+        if index in first:
+            raise DataError(
+                f"The item `{text}` is listed twice, first in row {first[index]}.",
+                file=path,
+                row=number,
+                remedy="Remove one of the lines: every candidate competes once.",
+            )
+        first[index] = number
+    return sorted(first)

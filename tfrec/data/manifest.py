@@ -169,7 +169,7 @@ class ItemsRecord(_Record):
 
 
 class AuditRecord(_Record):
-    """What could leak from one split into another; see `tfrec.data.audit`."""
+    """What could leak from one split into another; see `tfrec.data.audit` and `tfrec.data.dataset_audit`."""
 
     sequences_in_several_splits: dict[str, int]
     users_in_several_splits: dict[str, int]
@@ -178,6 +178,11 @@ class AuditRecord(_Record):
     unseen_items: dict[str, int]
     unseen_item_events: dict[str, int]
     identical_sequences: dict[str, int]
+    targets: dict[str, int] = Field(default_factory=dict)
+    targets_before_history: dict[str, int] = Field(default_factory=dict)
+    targets_at_history_time: dict[str, int] = Field(default_factory=dict)
+    cross_user_future_targets: dict[str, int] = Field(default_factory=dict)
+    targets_unseen_at_their_time: dict[str, int] = Field(default_factory=dict)
 
 
 class Manifest(_Record):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from tfrec.command import make_table
 from tfrec.errors import ConfigError
 from tfrec.evaluation.ranking_result import RankingResult
+from tfrec.tables import make_table
 
 CHANCE = "chance"
 
@@ -66,6 +66,6 @@ def comparison_table(results: Mapping[str, RankingResult], metrics: Sequence[str
     first = next(iter(results.values()))
     title = (
         f"{first.num_targets:,} targets of `{split}`, each ranked among {first.num_candidates:,} items "
-        f"({first.protocol} ranking, {first.tie_rule} ties)"
+        f"(ranking: {first.protocol}; ties: {first.tie_rule})"
     )
     return make_table(title, ["model", *(metric.replace("@", "\n@") for metric in metrics)], rows)

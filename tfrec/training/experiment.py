@@ -16,14 +16,17 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
 from tfrec.training.determinism import set_determinism
 from tfrec.training.device_strategy import device_strategy
+from tfrec.training.evaluation_document import evaluation_document, metrics_document
 from tfrec.training.fit_counts import fit_counts
 from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
-from tfrec.training.measure import check_baselines, fit_baselines, measure, print_results, results_document
+from tfrec.training.measure import check_baselines, fit_baselines, measure
 from tfrec.training.model_store import SCHEMA_FILE, build_model
+from tfrec.training.print_evaluation import print_evaluation
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_manifest import check_same_data, run_manifest
+from tfrec.training.run_report import leave_report
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 
 _LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -104,11 +107,13 @@ def run_experiment(
     made_from = {"config": config.model_dump(mode="json"), "data": dataset.manifest.model_dump(mode="json")}
     store = ResultStore(run.evaluation, made_from, resume=resume)
     results = measure(scorers, dataset, config.evaluation, console, store=store)
-    print_results(results, config.evaluation, console)
-    document = results_document(results, config.model.name)
-    metrics = {config.evaluation.split: document.pop("metrics"), "train": training, **document}
+    document = evaluation_document(results, dataset, config.evaluation, model=config.model.name, run=str(run.path))
+    print_evaluation(results, document, config.evaluation, console)
+    metrics = metrics_document(document, training)
+    run.write_json(run.evaluation_document, document)
     run.write_json(run.metrics, metrics)
     store.clear()
+    leave_report(run.path, console)
     return metrics
 
 

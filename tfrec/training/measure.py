@@ -1,9 +1,9 @@
-"""Measures a model and its baselines on one split, all by the same protocol."""
+"""Measures a model and its baselines on one split, all by the same protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 from rich.console import Console
 
@@ -12,14 +12,18 @@ from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.errors import ConfigError
-from tfrec.evaluation.comparison import comparison_table
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.ranking_result import RankingResult
-from tfrec.evaluation.scorer import Scorer
+from tfrec.evaluation.sampled_negatives import SampledNegatives
+from tfrec.evaluation.sampled_ranking import evaluate_sampled
+from tfrec.evaluation.scorer import Batch, Scorer
 from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.registry import model_class
 from tfrec.training.model_store import build_model, run_config
 from tfrec.training.result_store import ResultStore
+
+Results = dict[str, dict[str, RankingResult]]
+"""Results by protocol (`full`, `subset` or `sampled`), then by model."""
 
 
 def measure(
@@ -30,41 +34,82 @@ def measure(
     *,
     store: ResultStore | None = None,
     candidates: Sequence[int] | None = None,
-) -> dict[str, RankingResult]:
-    """Ranks the targets of a split with every scorer.
+) -> Results:
+    """Ranks the targets of a split with every scorer, by every protocol of the settings.
 
     Args:
         scorers: Models by the name they have in the table.
         dataset: The data.
-        settings: Split, cut-offs, tie rule and history rule.
+        settings: Split, protocols, cut-offs, tie rule and history rule.
         console: For progress.
         store: Results that an interrupted evaluation left are taken from here, and new ones are kept here.
         candidates: Item indices that compete, instead of the whole catalogue.
 
     Returns:
-        Results by name, in the same order.
+        Results by protocol and name, in the same order; the full ranking comes first.
 
     Raises:
-        ConfigError: The split does not exist in the data set.
+        ConfigError: The split does not exist in the data set, or candidates are given for sampled ranking.
     """
-    results: dict[str, RankingResult] = {}
+    rankings = _rankings(dataset, settings, candidates)
+    results: Results = {protocol: {} for protocol in rankings}
     with console.status("") as status:
-        for name, scorer in scorers.items():
-            status.update(f"Ranking {dataset.num_targets(settings.split):,} targets of `{settings.split}` with {name}")
-            result = store.get(name) if store is not None else None
-            if result is None:
-                result = evaluate_ranking(
-                    scorer,
-                    sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True),
-                    cutoffs=settings.cutoffs,
-                    tie_rule=settings.tie_rule,
-                    exclude_history=settings.exclude_history,
-                    candidates=candidates,
-                )
-                if store is not None:
-                    store.put(name, result)
-            results[name] = result
+        for protocol, rank in rankings.items():
+            for name, scorer in scorers.items():
+                targets = f"{dataset.num_targets(settings.split):,} targets of `{settings.split}`"
+                status.update(f"Ranking {targets} with {name} ({protocol})")
+                result = store.get(f"{protocol}-{name}") if store is not None else None
+                if result is None:
+                    result = rank(scorer)
+                    if store is not None:
+                        store.put(f"{protocol}-{name}", result)
+                results[protocol][name] = result
     return results
+
+
+def _rankings(
+    dataset: InteractionDataset, settings: EvaluationConfig, candidates: Sequence[int] | None
+) -> dict[str, Callable[[Scorer], RankingResult]]:
+    if candidates is not None and settings.protocol != "full":
+        raise ConfigError(
+            f"A list of candidates does not go with the protocol `{settings.protocol}`.",
+            remedy="Use `--protocol full`, which then ranks among these candidates.",
+        )
+
+    def batches() -> Iterable[Batch]:
+        return sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
+
+    def full(scorer: Scorer) -> RankingResult:
+        return evaluate_ranking(
+            scorer,
+            batches(),
+            cutoffs=settings.cutoffs,
+            tie_rule=settings.tie_rule,
+            exclude_history=settings.exclude_history,
+            candidates=candidates,
+            keep_ranks=True,
+            details=settings.details,
+        )
+
+    rankings: dict[str, Callable[[Scorer], RankingResult]] = {}
+    if settings.protocol != "sampled":
+        rankings["full" if candidates is None else "subset"] = full
+    if settings.protocol != "full":
+        negatives = SampledNegatives(settings.sampled, dataset.item_vocabulary.counts)
+
+        def sampled(scorer: Scorer) -> RankingResult:
+            return evaluate_sampled(
+                scorer,
+                batches(),
+                negatives,
+                label=negatives.label,
+                cutoffs=settings.cutoffs,
+                tie_rule=settings.tie_rule,
+                keep_ranks=True,
+            )
+
+        rankings["sampled"] = sampled
+    return rankings
 
 
 def check_baselines(names: Sequence[str]) -> None:
@@ -100,22 +145,3 @@ def fit_baselines(
             cast(CountingRecommender, model).fit_counts(dataset)
             baselines[name] = cast(CountingRecommender, model)
     return baselines
-
-
-def print_results(results: Mapping[str, RankingResult], settings: EvaluationConfig, console: Console) -> None:
-    """Prints one row per scorer, and the chance level."""
-    cutoffs = sorted(settings.cutoffs)
-    shown = [*(f"recall@{cutoff}" for cutoff in cutoffs), f"mrr@{cutoffs[-1]}", f"ndcg@{cutoffs[-1]}"]
-    console.print(comparison_table(results, shown, split=settings.split))
-
-
-def results_document(results: Mapping[str, RankingResult], model: str) -> dict[str, Any]:
-    """Returns what `metrics.json` says of an evaluation: the model's metrics, the baselines', the chance level."""
-    own = results[model]
-    return {
-        "metrics": own.as_dict(),
-        "baselines": {name: result.metrics for name, result in results.items() if name != model},
-        "chance": own.chance,
-        "protocol": own.protocol,
-        "tie_rule": own.tie_rule,
-    }

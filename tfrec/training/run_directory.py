@@ -19,8 +19,8 @@ class RunDirectory:
     """Where one training run keeps everything it needs to be evaluated, resumed and explained.
 
     Holds `config.yaml` (effective), `manifest.json` (commit, data, seeds, versions, machine), `metrics.json`,
-    `history.csv`, `checkpoints/` and `tensorboard/`; with early stopping `best/`, the weights of the best epoch; with
-    the synthetic clickstream `dataset/`.
+    `evaluation.json` (all that was measured), `history.csv`, `checkpoints/` and `tensorboard/`; with early stopping
+    `best/`, the weights of the best epoch; with the synthetic clickstream `dataset/`.
 
     Args:
         path: The directory.
@@ -56,6 +56,10 @@ class RunDirectory:
     @property
     def evaluation(self) -> Path:
         return self.path / "evaluation.partial"
+
+    @property
+    def evaluation_document(self) -> Path:
+        return self.path / "evaluation.json"
 
     @property
     def tensorboard(self) -> Path:

@@ -37,7 +37,7 @@ def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, An
         "model": config.model.name,
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
-        "dataset": _fingerprint(dataset),
+        "dataset": dataset_fingerprint(dataset),
         "commit": source_commit(),
         "versions": software_versions(),
         "machine": machine(),
@@ -85,7 +85,7 @@ def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> No
         manifest: `manifest.json` of the run.
         dataset: The data set to be used now.
     """
-    before, now = manifest["dataset"], _fingerprint(dataset)
+    before, now = manifest["dataset"], dataset_fingerprint(dataset)
     changed = [split for split in before["shards"] if before["shards"][split] != now["shards"].get(split)]
     if before["schema_hash"] != now["schema_hash"] or changed:
         what = f"splits {', '.join(f'`{split}`' for split in changed)}" if changed else "features or vocabularies"
@@ -96,7 +96,8 @@ def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> No
         )
 
 
-def _fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
+def dataset_fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
+    """Returns where a data set lies, and the checksums that tell it from any other."""
     shards = {split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits}
     return {
         "path": str(dataset.path) if "://" in str(dataset.path) else str(Path(dataset.path).resolve()),
