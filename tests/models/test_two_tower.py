@@ -93,6 +93,11 @@ def test_a_model_made_of_its_configuration_and_weights_scores_the_same(variant: 
     np.testing.assert_array_equal(again.score_targets(batch), model.score_targets(batch))
 
 
+def test_every_layer_is_built() -> None:
+    """Keras builds models of unbuilt layers on placeholders of its own under a distribution strategy, and fails."""
+    assert all(layer.built for layer in new_model(user_vectors=True)._flatten_layers())
+
+
 def fit(model: TwoTower, objective: Any, sequences: list[list[int]], epochs: int, rate: float = 0.01) -> None:
     model.prepare_training(objective)
     optimizer = RowSparseAdam(rate)

@@ -24,6 +24,7 @@ class HistoryPooling(keras.layers.Layer):
     def __init__(self, decays: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.decays = [float(decay) for decay in decays]
+        self.built = True
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
         """Pools.
