@@ -271,17 +271,25 @@ def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: boo
         out.print(f"{name} begins at {_utc(boundary)} UTC ({boundary} ms since 1970).")
     out.print(f"Time column in {manifest.columns.time_unit}: {manifest.columns.time_unit_reason}.")
     if manifest.audit is not None:
-        out.print(make_table("Audit", ["", "where", "value"], _audit_rows(manifest.audit)))
+        findings = _audit_rows(manifest, manifest.audit)
+        out.print(make_table("Audit: what connects the splits", ["", "split", "count", "share", "verdict"], findings))
     out.print(f"Nothing was written to {output} (--dry-run)." if dry_run else f"Dataset: {output}", markup=False)
 
 
-def _audit_rows(audit: AuditRecord) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, values in audit.model_dump().items():
-        for where, value in values.items():
-            text = f"{100 * value:.2f} %" if isinstance(value, float) else f"{value:,}"
-            rows.append((name.replace("_", " "), where, text))
-    return rows
+def _audit_rows(manifest: Manifest, audit: AuditRecord) -> list[tuple[str, ...]]:
+    from tfrec.data.audit_findings import audit_findings
+
+    splits = [split for split in manifest.splits if split != "train"]
+    return [
+        (
+            finding["label"],
+            finding["split"],
+            f"{finding['count']:,}",
+            "" if finding["share"] is None else f"{100 * finding['share']:.2f} %",
+            finding["level"],
+        )
+        for finding in audit_findings(audit, manifest, splits)
+    ]
 
 
 def _utc(milliseconds: int) -> str:

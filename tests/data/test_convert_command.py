@@ -38,7 +38,8 @@ def test_convert_prints_statistics(log, tmp_path, capsys):
     assert "120 events read" in out
     assert "session_time" in out
     assert "test begins at" in out
-    assert "share before latest training event" in out
+    assert "Audit: what connects the splits" in out
+    assert "events earlier than the latest training" in " ".join(out.split())
     assert "writing" in err
     assert InteractionDataset.open(tmp_path / "DS").splits == ["train", "test"]
 

@@ -28,7 +28,7 @@ def log(seed: int, *, users: int = 40, items: int = 30, events: int = 600, text:
         {
             "user_id": names[rng.integers(0, users, events)],
             "item_id": rng.integers(0, items, events) ** 2,  # some items are rare
-            "timestamp": rng.integers(0, 300, events) * 86_400,
+            "timestamp": 1_600_000_000 + rng.integers(0, 300, events) * 86_400,
         }
     )
 
@@ -107,6 +107,19 @@ def test_levels_and_words(tmp_path: Path) -> None:
     planted = apart.audit.model_copy(update={"users_in_several_splits": {"train+test": 1}})
     levels = {found["name"]: found["level"] for found in audit_findings(planted, apart, ["test"])}
     assert levels["users_in_several_splits"] == "leak"  # whole users are what this rule promises
+
+
+def test_places_are_not_taken_for_times(tmp_path: Path) -> None:
+    table = log(4)
+    places = table.set_column(2, "timestamp", pa.array(np.arange(600)))
+    options = ConversionOptions(output=str(tmp_path / "DS"), split="leave_one_out", audit=True, time_unit="ms")
+    manifest = convert(options, table=places)
+    document = audit_document(manifest.audit, manifest, "test", None)
+    levels = {found["name"]: found["level"] for found in document["findings"]}
+    assert manifest.audit.cross_user_future_targets["test"] > 0
+    assert levels["cross_user_future"] == levels["before_latest_training_event"] == "note"
+    assert not document["clean"]
+    assert "not clock times" in document["skipped"]
 
 
 def test_too_much_data_is_left_to_the_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_protocols_are_described() -> None:
         section = protocol_section(name, found, {"m": "model"}, SectionSettings([5, 10], BootstrapConfig(samples=0)))
         texts[name] = section["description"]
         assert (section["name"], section["label"]) == (name, label)
-    assert "all 100 items of the training vocabulary; items seen earlier" in texts["full"]
+    assert "all 100 items of the vocabulary; items seen earlier" in texts["full"]
     assert "all 100 items of a given list." in texts["subset"]
     assert "another scale" in texts["sampled"]
 

@@ -43,7 +43,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         start, length = rng.integers(0, 50), rng.integers(4, 15)
         for step in range(length):
             item = (start + step) % 50 if rng.random() < 0.8 else rng.integers(0, 50)
-            rows.append((user, int(item), int(rng.integers(0, 40) + 50 * step)))
+            rows.append((user, int(item), int(1_600_000_000 + rng.integers(0, 40) + 50 * step)))
     folder = tmp_path_factory.mktemp("ring") / "DS"
     columns = dict(zip(("user_id", "item_id", "timestamp"), zip(*rows, strict=True), strict=True))
     convert(ConversionOptions(output=str(folder), split="leave_one_out"), table=pa.table(columns))

@@ -126,7 +126,7 @@ def _description(name: str, result: RankingResult) -> str:
     if name == "sampled":
         text = f"Each target is ranked among {result.num_candidates:,} candidates: itself and sampled negatives."
         return f"{text} Such numbers are on another scale than those of full ranking and can order models differently."
-    what = "items of the training vocabulary" if name == "full" else "items of a given list"
+    what = "items of the vocabulary" if name == "full" else "items of a given list"
     text = f"Each target is ranked among all {result.num_candidates:,} {what}"
     excluded = "; items seen earlier in the sequence are no candidates, but for the target"
     return f"{text}{excluded if 'history excluded' in result.protocol else ''}."

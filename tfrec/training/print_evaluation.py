@@ -59,8 +59,6 @@ def _interval_lines(section: dict[str, Any], document: dict[str, Any], cutoff: i
 
 
 def _audit_lines(audit: dict[str, Any]) -> list[str]:
-    if audit["skipped"]:
-        return [f"Leak audit skipped: {audit['skipped']}"]
     leaks = [
         f"{finding['label']}: {finding['count']:,} of {finding['of']:,} ({100 * finding['share']:.1f} %)"
         if finding["of"]
@@ -68,4 +66,7 @@ def _audit_lines(audit: dict[str, Any]) -> list[str]:
         for finding in audit["findings"]
         if finding["level"] == "leak"
     ]
-    return [f"Split {audit['rule']}: {audit['note']}.", *(f"Leak: {leak}." for leak in leaks)] if leaks else []
+    lines = [f"Leak: {leak}." for leak in leaks]
+    if audit["skipped"]:
+        lines.append(f"Leak audit incomplete. {audit['skipped']}")
+    return [f"Split {audit['rule']}: {audit['note']}.", *lines] if lines else []
