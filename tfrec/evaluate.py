@@ -46,9 +46,13 @@ def main(
     json_output: JsonFlag = False,
     debug: DebugFlag = False,
 ) -> None:
-    """Ranks every target of a split among all items with the model of a run and with its baselines.
+    """Ranks every target of a split with the model of a run and with its baselines, or compares two runs.
 
-    Example: `python -m tfrec.evaluate --run RUN --split test --cutoffs 1,5,10,20`
+    Full ranking is among all items. Sampled ranking is among the target and a few negatives, drawn once for all models;
+    its numbers are on another scale, for comparison with published ones only.
+
+    Example: `python -m tfrec.evaluate --run RUN --split test --protocol both`, `python -m tfrec.evaluate --compare
+    RUN_A RUN_B`
     """
     del debug
     changes = [

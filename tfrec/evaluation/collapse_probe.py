@@ -58,13 +58,11 @@ class CollapseProbe:
             `overlap_length`: length of these lists.
         """
         scores = self._scores()  # [rows, candidates]
-        finite = np.isfinite(scores)
-        counts = np.maximum(finite.sum(axis=1), 1)  # [rows]
-        clean = np.where(finite, scores, 0.0).astype(np.float64)  # [rows, candidates]
-        mean = clean.sum(axis=1) / counts  # [rows]
-        deviation = np.where(finite, clean - mean[:, np.newaxis], 0.0)
-        spread = np.sqrt((deviation**2).sum(axis=1) / counts)  # [rows]
-        magnitude = np.abs(clean).sum(axis=1) / counts  # [rows]
+        spread, magnitude = np.zeros(len(scores)), np.zeros(len(scores))
+        for row, values in enumerate(scores):
+            finite = values[np.isfinite(values)].astype(np.float64)  # minus infinity: no candidate
+            if finite.size:
+                spread[row], magnitude[row] = finite.std(), np.abs(finite).mean()
         num_candidates = scores.shape[1]
         length = max(1, min(_LIST_LENGTH, num_candidates // 2))
         counter = TopListCounter(num_candidates, [length])

@@ -96,6 +96,7 @@ def evaluate_ranking(
         if similarity is not None:
             similarity.add(scored.represented, column)
         count = _chunk_counter(rows_of, competing, table_bound, lists.length)
+        top: list[NDArray[np.int32]] = []
         first = collector.num_targets
         collector.add_batch(scored.batch, scored.query, scored.target)
         for start in range(0, collector.num_targets - first, chunk_rows):
@@ -104,8 +105,9 @@ def evaluate_ranking(
             counts = count(rows, column[rows], seen)
             reject_unfit(int(counts.num_unfit), first + start)
             collector.add_counts(counts.greater, counts.greater_equal, counts.candidates, column[rows] >= 2)
-            if lists.length:
-                lists.add(catalogue.items(counts.top.numpy()))
+            top.append(counts.top.numpy())
+        if lists.length:
+            lists.add(catalogue.items(np.concatenate(top)))
     targets = collector.targets()
     miss_rank = catalogue.num_candidates + 1.0
     return RankingResult(
