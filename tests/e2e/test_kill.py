@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +21,27 @@ TRAIN = [
 ]
 
 
-def start(*arguments: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+# Runs a module, and ends it by SIGKILL just before it renames something to a path that matches a pattern: polling for
+# the file from outside would miss the moments that last a few milliseconds.
+KILLED_AT = """
+import fnmatch, os, runpy, signal, sys
+pattern = sys.argv.pop(1)
+def kill(event, arguments):
+    if event == "os.rename" and fnmatch.fnmatch(os.fspath(arguments[1]), pattern):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 
 
-def kill_when(process: subprocess.Popen[bytes], path: Path) -> None:
-    """Sends SIGKILL as soon as something matches `path` (which may hold wildcards)."""
-    limit = time.monotonic() + 120
-    while not any(path.parent.parent.glob(f"{path.parent.name}/{path.name}")):
-        assert process.poll() is None, "the process ended before it could be killed"
-        assert time.monotonic() < limit
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+def run_module(*arguments: object) -> int:
+    return subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, timeout=300).returncode
+
+
+def run_killed_at(pattern: object, *arguments: object) -> None:
+    command = [sys.executable, "-c", KILLED_AT, str(pattern), *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]
 
 
 def comparable(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def read(path: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
-    assert start("tfrec.train", *TRAIN, "--output", run).wait() == 0
+    assert run_module("tfrec.train", *TRAIN, "--output", run) == 0
     return run
 
 
@@ -63,29 +67,29 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "moment",
     [
         "checkpoints/epoch-00000-block-0000000[01][1-9]",  # early in the first epoch
-        "checkpoints/.epoch-00001-block-*.partial",  # while a checkpoint of the second epoch is written
-        "evaluation.partial/popularity.json",  # between two models of the evaluation
+        "checkpoints/epoch-00001-block-*",  # a checkpoint of the second epoch is written, but under its temporary name
+        "evaluation.partial/full-item_knn.json",  # between two models of the evaluation
     ],
 )
 def test_training_and_its_evaluation(moment: str, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    kill_when(start("tfrec.train", *TRAIN, "--output", run), run / moment)
+    run_killed_at(run / moment, "tfrec.train", *TRAIN, "--output", run)
     assert not (run / "metrics.json").exists()
-    assert start("tfrec.train", *TRAIN, "--output", run, "--resume").wait() == 0
+    assert run_module("tfrec.train", *TRAIN, "--output", run, "--resume") == 0
     assert read(run / "metrics.json") == read(whole / "metrics.json")
     assert not (run / "evaluation.partial").exists()
 
 
 def test_a_later_evaluation(whole: Path, tmp_path: Path) -> None:
     evaluate = ["tfrec.evaluate", "--run", whole, "--split", "valid", "--output"]
-    assert start(*evaluate, tmp_path / "whole.json").wait() == 0
-    kill_when(start(*evaluate, tmp_path / "out.json"), tmp_path / "out.json.partial" / "0" / "popularity.json")
+    assert run_module(*evaluate, tmp_path / "whole.json") == 0
+    run_killed_at(tmp_path / "out.json.partial" / "0" / "full-item_knn.json", *evaluate, tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
-    stored = tmp_path / "out.json.partial" / "0" / "popularity.json"
+    stored = tmp_path / "out.json.partial" / "0" / "full-popularity.json"
     document = json.loads(stored.read_text())
     document["result"]["metrics"]["recall@1"] = marked = 0.123456  # shows that the stored result is taken over
     stored.write_text(json.dumps(document))
-    assert start(*evaluate, tmp_path / "out.json", "--resume").wait() == 0
+    assert run_module(*evaluate, tmp_path / "out.json", "--resume") == 0
     results = [json.loads((tmp_path / name).read_text()) for name in ("whole.json", "out.json")]
     for result in results:
         del result["metrics"]["seconds"]
