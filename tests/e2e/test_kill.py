@@ -92,8 +92,13 @@ def test_a_later_evaluation(whole: Path, tmp_path: Path) -> None:
     assert run_module(*evaluate, tmp_path / "out.json", "--resume") == 0
     results = [json.loads((tmp_path / name).read_text()) for name in ("whole.json", "out.json")]
     for result in results:
-        del result["metrics"]["seconds"]
-    assert results[1]["baselines"]["popularity"].pop("recall@1") == marked
-    del results[0]["baselines"]["popularity"]["recall@1"]
+        del result["created"], result["metrics"]["seconds"]
+        models = result["protocols"][0]["models"]
+        for model in models.values():
+            del model["seconds"]
+        assert result["baselines"]["popularity"].pop("recall@1") == models["popularity"]["metrics"].pop("recall@1")
+    taken_over = [result["protocols"][0]["models"]["popularity"]["difference"].pop("recall@1") for result in results]
+    recall = results[0]["metrics"]["recall@1"]
+    assert taken_over[1]["value"] == pytest.approx(recall - marked)
     assert results[0] == results[1]
     assert not (tmp_path / "out.json.partial").exists()
