@@ -21,6 +21,7 @@ from tfrec.benchmarks.gru4rec_cases import (
     setting,
     timed_fit,
 )
+from tfrec.benchmarks.matrix_products import matrix_products_case
 from tfrec.benchmarks.own_process import OwnProcess, TimedCase
 from tfrec.benchmarks.repetition import take_turns
 from tfrec.benchmarks.report import BenchmarkReport
@@ -35,6 +36,7 @@ from tfrec.data.sources.prepare import prepare
 from tfrec.data.sources.registry import public_dataset
 
 _OURS, _UNTUNED = "tfrec", "tfrec, untuned process"
+_FLOOR = "floor: its matrix products alone"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def run(settings: Settings, scratch: Path) -> BenchmarkReport:
         "Rate of the median block or group of mini-batches, inside fit. tfrec: blocks read from the data set on disk; "
         f"`{_OURS}` in a process of its own with the settings of `tfrec.train`, `{_UNTUNED}` in the process of the "
         "Keras models, with TensorFlow's own.",
+        f"`{_FLOOR}`: products and row reads of the same mini-batch in a loop, without activation, loss, optimiser, "
+        "sampling and input; in a process like tfrec's.",
         *(f"{name}: {KERAS_SYSTEMS[name]}." for name in settings.keras_systems),
     ]
     for number, items in enumerate(settings.items):
@@ -128,13 +132,18 @@ def _compare(report: BenchmarkReport, settings: Settings, dataset: InteractionDa
         cases[name] = timed_fit(model, batches, clock, settings.keras_blocks + 1, settings.keras_block_steps)
     arguments = str(dataset.path), loss, settings.blocks + 1, settings.block_steps
     untuned, tuned = own_case(*arguments), OwnProcess(own_case, *arguments)
-    cases[_UNTUNED], cases[_OURS] = _rate_of(untuned, losses, _UNTUNED), tuned
+    candidates = LANES + chosen.objective.num_negatives
+    floor = OwnProcess(
+        matrix_products_case, len(counts), LANES, chosen.model.layers[0], candidates, settings.block_steps
+    )
+    cases[_UNTUNED], cases[_OURS], cases[_FLOOR] = _rate_of(untuned, losses, _UNTUNED), tuned, floor
     try:
         rates = take_turns(cases, settings.repetitions)
     finally:
         tuned.close()
+        floor.close()
     losses[_OURS] = tuned.losses
-    for name in cases:
+    for name in losses:
         report.check(
             bool(np.isfinite(losses[name]).all()) and losses[name][-1] < losses[name][0],
             f"{group}: loss of {name} is finite and falls ({losses[name][0]:.3f} to {losses[name][-1]:.3f})",
