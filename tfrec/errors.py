@@ -76,6 +76,38 @@ class TrainingError(TfrecError):
     exit_code = 4
 
 
+class ServingError(TfrecError):
+    """A model server did not answer a request, or answered it with an error.
+
+    Args:
+        problem: What went wrong, with the server's own words where it has any.
+        server: Address of the server.
+        model: Name of the model asked for.
+        signature: Signature of the request; none for status and metadata.
+        code: Status code by its gRPC name, for example `NOT_FOUND`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`.
+        remedy: What the user can do next.
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        server: str,
+        model: str,
+        signature: str | None = None,
+        code: str = "UNKNOWN",
+        remedy: str = "",
+    ) -> None:
+        self.server = server
+        self.model = model
+        self.signature = signature
+        self.code = code
+        place = f"`{server}`, model `{model}`" + (f", signature `{signature}`" if signature else "")
+        super().__init__(f"{place}: {problem}", remedy=remedy)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean `x`?` for the closest known name, then the list of known names."""
     names = sorted(known)
