@@ -26,6 +26,7 @@ class LastTimesIndex:
     def __init__(self, size: int) -> None:
         self.size = size
         self.batches: list[dict[str, Any]] = []
+        self.history_window = 1000
 
     def score_targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         self.batches.append({name: value.numpy().tolist() for name, value in batch.items()})

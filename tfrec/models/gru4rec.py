@@ -82,12 +82,20 @@ class GRU4Rec(FactorisedRecommender):
     def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.convert_to_tensor(self.items.vectors.value), tf.convert_to_tensor(self.items.bias.value)
 
+    def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.items.lookup(ids)
+
     def encode(self, batch: Batch) -> tf.Tensor:
         return self.stack(self._inputs(batch["item"]))  # [batch, length, dim]
 
     def call(self, batch: Batch) -> tf.Tensor:
         """Returns scores of all items for every target of the batch, float32 `[targets, vocab_size]`."""
         return self.score_targets(batch)
+
+    @property
+    def state_units(self) -> tuple[int, ...]:
+        """Width of the state of each layer."""
+        return tuple(self.stack.units)
 
     def session_step(self, items: tf.Tensor, state: State) -> State:
         """Advances sessions by one event.

@@ -72,10 +72,18 @@ class SequenceEncoder(FactorisedRecommender):
 
     # ---- inference ------------------------------------------------------------------------------------------------
 
+    @property
+    def history_window(self) -> int:
+        return int(self.config.max_length)
+
     def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
         vectors, bias = self.candidate_table().whole()
         zero = tf.zeros([self.vocab_size]) if bias is None else bias
         return tf.cast(vectors, tf.float32), zero
+
+    def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        vectors, bias = self.candidate_table().lookup(ids)
+        return tf.cast(vectors, tf.float32), tf.zeros(tf.shape(ids)) if bias is None else bias
 
     def candidate_table(self, dropout_seed: tf.Tensor | None = None) -> Any:
         """Returns the `CandidateTable` that states are compared with.

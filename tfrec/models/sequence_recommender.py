@@ -12,6 +12,9 @@ from pydantic import BaseModel
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.targets import target_positions
 
+LONGEST_HISTORY = 1000
+"""Events of a history that models without a window of their own read when they recommend."""
+
 Batch = Mapping[str, tf.Tensor]
 """A batch of `tfrec.data.sequence_pipeline`: `item` int32 `[batch, length]` padded on the right with 0, `length` int32
 `[batch]`, `num_targets` int32 `[batch]`, ..."""
@@ -50,6 +53,23 @@ class SequenceRecommender(keras.Model):
         """
         return cls(config, dataset.item_vocabulary.size, **kwargs)
 
+    @property
+    def history_window(self) -> int:
+        """How many of the latest events of a history the model reads when it recommends."""
+        return LONGEST_HISTORY
+
+    @property
+    def request_features(self) -> tuple[str, ...]:
+        """What the model must be told besides the items of a history: `timestamp`, `user`, both or nothing."""
+        return ()
+
+    def refresh_items(self, dataset: InteractionDataset) -> None:
+        """Takes over what a data set says of the items, without training; models that only know ids ignore it.
+
+        Args:
+            dataset: A data set with the schema that the model was trained on.
+        """
+
     def score_targets(self, batch: Batch) -> tf.Tensor:
         """Scores all items for every target of the batch from the events before it.
 
@@ -84,6 +104,11 @@ class FactorisedRecommender(SequenceRecommender):
     def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns item vectors float32 `[vocab_size, dim]` and biases float32 `[vocab_size]`."""
         raise TypeError(f"`{type(self).__name__}` does not define `item_table`.")
+
+    def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns rows of `item_table`: int32 `[...]` -> float32 `[..., dim]` and `[...]`."""
+        vectors, bias = self.item_table()
+        return tf.gather(vectors, ids), tf.gather(bias, ids)
 
     def encode_targets(self, batch: Batch) -> tf.Tensor:
         """Returns the state before every target of the batch, float32 `[targets, dim]`."""

@@ -114,6 +114,20 @@ class TwoTower(SequenceEncoder):
         model.items.set_items(vocabulary.counts, {} if features is None else features.as_tensors())
         return model
 
+    @property
+    def request_features(self) -> tuple[str, ...]:
+        return () if self.users is None else ("user",)
+
+    def refresh_items(self, dataset: InteractionDataset) -> None:
+        """Takes over training counts and side features of the items.
+
+        Raises:
+            ConfigError: The data set has no item features, and the model was made for some.
+            DataError: A feature is missing or has another shape than the model was made for.
+        """
+        tensors = dataset.item_features().as_tensors() if self.items.features else {}
+        self.items.set_items(dataset.item_vocabulary.counts, tensors)
+
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         rate = self.config.dropout
         real = tf.range(tf.shape(items)[1]) < length[:, tf.newaxis]  # [batch, window]

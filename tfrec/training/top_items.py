@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.data.event_history import EventHistory
 from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
+from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import SequenceRecommender
 
 
@@ -36,8 +39,13 @@ def top_items(
     *,
     include_seen: bool = False,
     with_users: bool = False,
+    excluded: Collection[int] = (),
+    allowed: Collection[int] | None = None,
 ) -> list[RankedItem]:
-    """Ranks all items after a history.
+    """Ranks all items after a history; an export of the model answers the same.
+
+    The model reads the latest events, as many as its `history_window`. After a history in which it knows no item, the
+    most popular items are recommended, with their share of the training events as score.
 
     Args:
         model: A trained model.
@@ -46,26 +54,59 @@ def top_items(
         k: Number of items to return (fewer when the catalogue is smaller).
         include_seen: Also recommend items of the history. Default: false.
         with_users: Whether batches of the dataset have the index of the user. Default: false.
+        excluded: Indices of items that are not recommended. Default: none.
+        allowed: Indices of the items of which alone some are recommended. Default: all.
 
     Returns:
         The best items, equal scores by index (the more popular first).
     """
-    length = len(history.items) + 1
-    last = history.timestamps[-1:]
-    # A model scores targets from the events before them: the position after the history is a target of unknown id.
-    batch = {
-        "item": tf.constant([[*history.items, 0]], tf.int32),
-        "timestamp": tf.constant([np.concatenate([history.timestamps, last])], tf.int64),
-        "length": tf.constant([length], tf.int32),
-        "num_targets": tf.constant([1], tf.int32),
-    }
-    if with_users:
-        batch["user"] = tf.constant([1 if history.user is None else history.user], tf.int32)
-    scores = np.array(model.score_targets(batch)[0], np.float64)  # [vocab]
-    scores[:FIRST_INDEX] = -np.inf
-    if not include_seen:
-        scores[history.items] = -np.inf
-    best = np.argsort(-scores, kind="stable")[:k]
-    best = best[np.isfinite(scores[best])]
+    scores = next_item_scores(model, vocabulary, history, with_users=with_users)
+    left_out = [*excluded, *([] if include_seen else history.items.tolist())]
+    best = best_indices(scores, k, excluded=left_out, allowed=allowed)
     raw = vocabulary.raw(best)
     return [RankedItem(item, int(index), float(scores[index])) for item, index in zip(raw, best, strict=True)]
+
+
+def next_item_scores(
+    model: SequenceRecommender, vocabulary: Vocabulary, history: EventHistory, *, with_users: bool = False
+) -> NDArray[np.float32]:
+    """Returns the scores of all items after a history, float32 `[vocab]`; the arguments are those of `top_items`."""
+    users = None
+    if with_users:
+        users = tf.constant([1 if history.user is None else history.user], tf.int32)
+    batch, cold = history_batch(
+        tf.constant(history.items[np.newaxis], tf.int32),
+        tf.constant([len(history.items)], tf.int32),
+        window=model.history_window,
+        timestamps=tf.constant(history.timestamps[np.newaxis], tf.int64),
+        users=users,
+    )
+    if bool(cold[0]):
+        return popularity_scores(vocabulary)
+    return np.array(model.score_targets(batch)[0], np.float32)
+
+
+def popularity_scores(vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """Returns the share of each item in the training events, float32 `[vocab]`."""
+    counts = vocabulary.counts.astype(np.float64)
+    return (counts / max(1.0, counts.sum())).astype(np.float32)
+
+
+def best_indices(
+    scores: NDArray[np.float32], k: int, *, excluded: Collection[int] = (), allowed: Collection[int] | None = None
+) -> NDArray[np.int64]:
+    """Returns the indices of the k best items, `[at most k]`, equal scores by index.
+
+    Args:
+        scores: Scores by item index, `[vocab]`; the reserved indices 0 and 1 are passed over.
+        k: How many.
+        excluded: Indices that are left out.
+        allowed: Indices of which alone results are taken. Default: all.
+    """
+    competing = np.full(scores.shape, -np.inf)  # [vocab]
+    among = slice(FIRST_INDEX, None) if allowed is None else np.array(sorted(allowed), np.int64)
+    competing[among] = scores[among]
+    competing[:FIRST_INDEX] = -np.inf
+    competing[np.array(sorted(excluded), np.int64)] = -np.inf
+    best = np.argsort(-competing, kind="stable")[:k]
+    return best[np.isfinite(competing[best])]
