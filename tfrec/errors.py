@@ -86,6 +86,9 @@ class ServingError(TfrecError):
         signature: Signature of the request; none for status and metadata.
         code: Status code by its gRPC name, for example `NOT_FOUND`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`.
         remedy: What the user can do next.
+
+    Attributes:
+        reason: `problem` without server, model and signature, which the message names first.
     """
 
     exit_code = 5
@@ -104,6 +107,7 @@ class ServingError(TfrecError):
         self.model = model
         self.signature = signature
         self.code = code
+        self.reason = problem
         place = f"`{server}`, model `{model}`" + (f", signature `{signature}`" if signature else "")
         super().__init__(f"{place}: {problem}", remedy=remedy)
 

@@ -1,0 +1,119 @@
+"""The inputs of signatures, made from what callers give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfrec.errors import ConfigError
+from tfrec.serving.client.id_arrays import UNKNOWN_ID, IdType, id_lists, id_vector, padded_ids
+from tfrec.serving.client.model_metadata import ModelMetadata, Signature
+from tfrec.serving.client.results import Id
+from tfrec.serving.client.transport import Arrays
+
+
+@dataclass(frozen=True)
+class History:
+    """Histories of several rows.
+
+    Attributes:
+        items: Raw item ids of each row, oldest first.
+        timestamps: Milliseconds since 1970 of each event; zeros are sent where a model wants some and there are none.
+        users: Raw user id of each row; an id that nobody has is sent where a model wants one and there is none.
+    """
+
+    items: Sequence[Sequence[Id]]
+    timestamps: Sequence[Sequence[int]] | None = None
+    users: Sequence[Id] | None = None
+
+    def inputs(self, metadata: ModelMetadata, signature: Signature) -> Arrays:
+        """Returns `history`, `history_length` and, where the signature has them, `timestamp` and `user`."""
+        rows = len(self.items)
+        history, lengths = padded_ids(self.items, metadata.id_type)
+        inputs: Arrays = {"history": history, "history_length": lengths}
+        if "timestamp" in signature.inputs:
+            times = np.zeros(history.shape, np.int64)
+            for row, given in enumerate(per_row("timestamps", self.timestamps, rows)):
+                if len(given) != lengths[row]:
+                    raise ConfigError(f"Row {row} has {lengths[row]} events and {len(given)} timestamps.")
+                times[row, : len(given)] = given
+            inputs["timestamp"] = times
+        if "user" in signature.inputs:
+            kind: IdType = "string" if signature.inputs["user"].dtype == "string" else "int64"
+            users = per_row("users", self.users, rows) or [UNKNOWN_ID[kind]] * rows
+            inputs["user"] = id_vector(users, kind, what="user")
+        return inputs
+
+
+@dataclass(frozen=True)
+class RecommendRequest:
+    """A request of the signature `recommend`.
+
+    Attributes:
+        history: The histories.
+        k: Most items per row.
+        excluded: Items not to recommend, per row.
+        allowed: The only items to recommend, per row; None when all may be.
+        exclude_history: Whether to leave out the items of the history.
+    """
+
+    history: History
+    k: int
+    excluded: Sequence[Sequence[Id]]
+    allowed: Sequence[Sequence[Id]] | None
+    exclude_history: bool
+
+    def inputs(self, metadata: ModelMetadata, signature: Signature) -> Arrays:
+        """Returns the inputs by name."""
+        kind = metadata.id_type
+        if self.allowed is None:
+            allowed = id_lists([()] * len(self.history.items), kind)  # [rows, 0]: no list
+        else:
+            allowed = id_lists([row or [UNKNOWN_ID[kind]] for row in self.allowed], kind)  # an empty list: nothing
+        return {
+            **self.history.inputs(metadata, signature),
+            "k": np.array(self.k, np.int32),
+            "exclude_ids": id_lists(self.excluded, kind),
+            "allow_ids": allowed,
+            "exclude_history": np.array(self.exclude_history),
+        }
+
+
+def state_names(names: Iterable[str]) -> list[str]:
+    """Returns `state_0`, `state_1`, ... of the names of inputs or outputs, in order."""
+    return sorted((name for name in names if name.startswith("state_")), key=lambda name: int(name[len("state_") :]))
+
+
+def state_inputs(signature: Signature, state: Sequence[npt.NDArray[np.float32]] | None, rows: int) -> Arrays:
+    """Returns the state of sessions by input name; zeros for sessions that begin."""
+    names = state_names(signature.inputs)
+    if state is not None and len(state) != len(names):
+        raise ConfigError(f"The model has {len(names)} state arrays, received {len(state)}.")
+    inputs: Arrays = {}
+    for number, name in enumerate(names):
+        units = (signature.inputs[name].shape or (None,))[-1]
+        if state is None and units is None:
+            raise ConfigError(f"The signature does not say how wide `{name}` is: give the first state.")
+        given = np.zeros((rows, units or 0)) if state is None else state[number]
+        inputs[name] = np.asarray(given, np.float32)  # [rows, units]
+    return inputs
+
+
+def per_row(name: str, values: Sequence[Any] | None, rows: int) -> list[Any]:
+    """Returns the values as a list, one per row, or an empty list for None.
+
+    Raises:
+        ConfigError: There are more or fewer values than rows.
+    """
+    if values is not None and len(values) != rows:
+        raise ConfigError(f"`{name}` has {len(values)} rows, the request has {rows}.")
+    return [] if values is None else list(values)
+
+
+def taken(column: Sequence[Any] | None, rows: Sequence[int]) -> Any:
+    """Returns the values of some rows; None for None."""
+    return None if column is None else [column[row] for row in rows]
