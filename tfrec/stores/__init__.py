@@ -1,0 +1,1 @@
+"""Stores of user and item vectors that applications read while new ones are published."""

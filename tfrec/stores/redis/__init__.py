@@ -1,0 +1,1 @@
+"""Vectors in Redis: versions written in bulk, verified, then made live in one step."""

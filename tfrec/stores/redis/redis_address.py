@@ -1,0 +1,87 @@
+"""Where a Redis server is, without ever showing its password."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tfrec.errors import ConfigError
+
+URL_VARIABLE = "TFREC_REDIS_URL"
+_REMEDY = "For example redis://localhost:6379/0, rediss://:PASSWORD@host:6380/0 or unix:///run/redis.sock."
+_SOCKET_SECONDS = 30.0
+
+
+class RedisAddress:
+    """A Redis URL: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database.
+
+    Options of redis-py may follow as a query, e.g. `?ssl_ca_certs=/etc/ca.pem`. Signs with a meaning in URLs must be
+    percent-encoded in a password.
+
+    Args:
+        url: The URL. Default: that of the environment variable `TFREC_REDIS_URL`.
+
+    Raises:
+        ConfigError: There is none, or it is not a URL of Redis; the message does not repeat it.
+
+    Example:
+        >>> RedisAddress("rediss://ann:secret@cache:6380/2?ssl_cert_reqs=none")
+        RedisAddress(rediss://ann:***@cache:6380/2)
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        chosen = url or os.environ.get(URL_VARIABLE, "")
+        if not chosen:
+            raise ConfigError("No Redis server is named.", remedy=f"Pass --redis URL or set {URL_VARIABLE}. {_REMEDY}")
+        try:
+            parts = urlsplit(chosen)
+            port = parts.port
+        except ValueError:
+            raise ConfigError(
+                "The Redis URL cannot be read.", remedy=f"Percent-encode `/`, `#`, `?`, `@` in passwords. {_REMEDY}"
+            ) from None
+        if parts.scheme not in ("redis", "rediss", "unix") or (parts.scheme == "unix" and not parts.path):
+            raise ConfigError("The Redis URL must begin with redis://, rediss:// or unix:///PATH.", remedy=_REMEDY)
+        self._url = chosen
+        self._secrets = [unquote(parts.password or ""), *parse_qs(parts.query).get("password", [])]
+        login = (parts.username or "") + (":***" if parts.password else "")
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        place = host + (f":{port}" if port else "")
+        self.shown = f"{parts.scheme}://{login + '@' if login else ''}{place}{parts.path}"
+
+    def __repr__(self) -> str:
+        return f"RedisAddress({self.shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RedisAddress, (self._url,)
+
+    def mask(self, text: str) -> str:
+        """Returns a text without the password and the URL."""
+        text = text.replace(self._url, self.shown)
+        for secret in filter(None, self._secrets):
+            text = text.replace(secret, "***")
+        return text
+
+    def client(self, *, retries: int = 0) -> Any:
+        """Returns a `redis.Redis` that answers with bytes.
+
+        Args:
+            retries: How often it reconnects by itself.
+
+        Raises:
+            ConfigError: An option of the query is wrong.
+        """
+        import redis
+        from redis.backoff import ExponentialBackoff
+        from redis.retry import Retry
+
+        try:
+            return redis.Redis.from_url(
+                self._url,
+                retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries),
+                socket_timeout=_SOCKET_SECONDS,
+                socket_connect_timeout=5.0,
+            )
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"The Redis URL has a wrong option: {self.mask(str(error))}", remedy=_REMEDY) from None
