@@ -139,3 +139,17 @@ def test_refused(setup, capsys, arguments, code, words):
     setup()
     assert run(*arguments) == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--items", "1"], 2, "Give --run RUN, or --server URL"),
+        (["--items", "1", "--server", "localhost:8500"], 2, "`localhost:8500` is not one of a model server"),
+        (["--user", "1", "--server", "http://localhost:1"], 2, "`--user` needs the data"),
+        (["--items", "1", "--server", "http://localhost:1"], 5, "Is the server running there?"),
+    ],
+)
+def test_refused_without_a_run(capsys, arguments, code, words):
+    assert run_command(recommend.main, arguments, prog="python -m tfrec.recommend") == code
+    assert words in capsys.readouterr().err

@@ -54,7 +54,7 @@ def named_history(vocabulary: Vocabulary, session: Sequence[str]) -> EventHistor
         ConfigError: An id is not of the vocabulary's type.
         DataError: None of the items is known.
     """
-    indices = vocabulary.lookup([_typed(item, vocabulary.id_type, "item") for item in session])
+    indices = vocabulary.lookup([typed_id(item, vocabulary.id_type, "item") for item in session])
     known = indices >= FIRST_INDEX  # [items]
     if not known.any():
         raise DataError(
@@ -85,7 +85,7 @@ def user_history(dataset: InteractionDataset, user: str) -> EventHistory:
         DataError: No split has the user; the closest ids are named where that is cheap.
     """
     columns = dataset.manifest.columns
-    wanted = _typed(user, columns.user_id_type, "user" if columns.user else "session")
+    wanted = typed_id(user, columns.user_id_type, "user" if columns.user else "session")
     vocabulary = dataset.vocabulary("user") if "user" in dataset.manifest.vocabularies else None
     index = None if vocabulary is None else int(vocabulary.lookup([wanted])[0])
     for split in reversed(dataset.splits):  # users without training events are in no vocabulary: look at all of them
@@ -103,7 +103,17 @@ def user_history(dataset: InteractionDataset, user: str) -> EventHistory:
     )
 
 
-def _typed(text: str, kind: str, what: str) -> Any:
+def typed_id(text: str, kind: str, what: str) -> Any:
+    """Returns a raw id from its text.
+
+    Args:
+        text: The id as a user types it.
+        kind: `int64` or `string`.
+        what: What it is the id of, for messages.
+
+    Raises:
+        ConfigError: The text is no int64.
+    """
     if kind == "string":
         return text
     try:

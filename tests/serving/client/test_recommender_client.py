@@ -41,6 +41,8 @@ def test_lists_and_wishes(served):
     assert many == [[], []]
     check(served.client.recommend(ids[:2], k=3, exclude=[ids[2]], allow=ids[2:6]), top(ids[:2], 3, [ids[2]], ids[2:6]))
     assert served.client.recommend_many([]) == []
+    for ranked, history in zip(served.client.recommend_default(histories), histories, strict=True):
+        check(ranked, top(history, DEFAULT_K))
 
 
 def test_vectors_and_scores(served):

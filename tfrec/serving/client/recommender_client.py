@@ -153,6 +153,29 @@ class RecommenderClient:
                     ranked[row] = found
         return ranked
 
+    def recommend_default(
+        self,
+        histories: Sequence[Sequence[Id]],
+        *,
+        timestamps: Sequence[Sequence[int]] | None = None,
+        users: Sequence[Id] | None = None,
+    ) -> list[list[RankedItem]]:
+        """Returns as many items as the export was made for, without those of the history.
+
+        This is the signature for servers that gather requests into batches: `recommend` has inputs without a batch
+        axis and lists that must not be padded, so TensorFlow Serving refuses it once batching is switched on.
+
+        Args:
+            histories: As in `recommend_many`.
+            timestamps: As in `recommend_many`.
+            users: As in `recommend_many`.
+
+        Returns:
+            One list per row, best first.
+        """
+        history = History(histories, timestamps, users)
+        return ranked_lists(self._caller.predict("serving_default", history.inputs))
+
     def recommend_examples(self, examples: Sequence[bytes]) -> list[list[RankedItem]]:
         """Returns the best next items after serialized `tf.Example`s in the sequence format of datasets."""
         serialized = np.empty(len(examples), object)
