@@ -64,12 +64,12 @@ class MemoryStore:
             published.append(Published(header, previous, size, header.count, 0, seconds, 0, pruned))
         return published
 
-    def rollback(self, kind: Kind) -> tuple[str, str]:
-        history = self._history.get(kind, [])
-        if len(history) < 2:
-            raise StoreError(f"There is no version of the {kind} vectors to go back to.")
-        withdrawn = history.pop(0)[0]
-        return withdrawn.version, history[0][0].version
+    def rollback(self, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
+        for kind in kinds:
+            if len(self._history.get(kind, [])) < 2:
+                raise StoreError(f"There is no version of the {kind} vectors to go back to.")
+        withdrawn = [self._history[kind].pop(0)[0].version for kind in kinds]
+        return [(old, self.live(kind)[0].version) for old, kind in zip(withdrawn, kinds, strict=True)]
 
     def prune(self, kind: Kind, keep: int) -> list[str]:
         history = self._history.get(kind, [])

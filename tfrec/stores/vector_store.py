@@ -89,8 +89,12 @@ class VectorStore(Protocol):
     def publish(self, sources: Sequence[VectorSource], report: Report | None = None) -> list[Published]:
         """Writes new versions and makes them live together."""
 
-    def rollback(self, kind: Kind) -> tuple[str, str]:
-        """Makes the version live again that was live before; returns the withdrawn one and the one now live."""
+    def rollback(self, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
+        """Makes the versions live again that were live before, of all kinds or none.
+
+        Returns:
+            Per kind the withdrawn version and the one now live.
+        """
 
     def prune(self, kind: Kind, keep: int) -> list[str]:
         """Removes all but the live version and the `keep - 1` before it; returns the names of those removed."""

@@ -29,11 +29,7 @@ def prune_versions(client: Any, keys: StoreKeys, template: KeyTemplate, keep: in
     Returns:
         Names of the removed versions.
     """
-    kept = {name.decode() for name in client.lrange(keys.history, 0, keep - 1)}
-    live = client.get(keys.live)
-    kept |= {live.decode()} if live is not None else set()
-    known = [name.decode() for name in client.zrange(keys.versions, 0, -1)]
-    removed = [name for name in known if name not in kept and give_up(client, keys, name)]
+    removed = [name for name in superfluous_versions(client, keys, keep) if give_up(client, keys, name)]
     if not removed:
         return []
     ours: list[tuple[bytes, bytes]] = []
@@ -50,6 +46,15 @@ def prune_versions(client: Any, keys: StoreKeys, template: KeyTemplate, keep: in
         client.unlink(keys.header(version), keys.progress(version))
         client.zrem(keys.versions, version)
     return removed
+
+
+def superfluous_versions(client: Any, keys: StoreKeys, keep: int) -> list[str]:
+    """Returns the names of the versions that are neither live nor among the `keep` latest that were."""
+    kept = {name.decode() for name in client.lrange(keys.history, 0, keep - 1)}
+    live = client.get(keys.live)
+    kept |= {live.decode()} if live is not None else set()
+    known = [name.decode() for name in client.zrange(keys.versions, 0, -1)]
+    return [name for name in known if name not in kept]
 
 
 def _unlink_all(client: Any, ours: list[tuple[bytes, bytes]]) -> None:

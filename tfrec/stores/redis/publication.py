@@ -9,7 +9,6 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,36 +18,16 @@ from tfrec.errors import DataError
 from tfrec.stores.redis.bulk_channel import BulkChannel, Replies
 from tfrec.stores.redis.command_packing import CommandPacker, RawIds
 from tfrec.stores.redis.key_template import KeyTemplate
+from tfrec.stores.redis.publish_settings import PublishSettings
 from tfrec.stores.redis.store_keys import StoreKeys
 from tfrec.stores.redis.version_switch import Candidate
 from tfrec.stores.store_errors import VectorsMismatchError
 from tfrec.stores.vector_encoding import Values, encode_vectors
-from tfrec.stores.vector_header import Encoding, VectorHeader
+from tfrec.stores.vector_header import VectorHeader
 from tfrec.stores.vector_source import VectorSource
 
 CHUNK_ROWS = 16_384
 _SAMPLES = 4  # vectors compared per chunk
-
-
-@dataclass(frozen=True)
-class PublishSettings:
-    """How vectors are written.
-
-    Attributes:
-        encoding: `float32`, `float16` or `json`.
-        ttl_seconds: Lifetime of a version; 0 = for ever.
-        keys_per_command: Keys the server takes at once.
-        keep: Versions kept, the live one included.
-        resume: Go on with an interrupted publication of the same content.
-        retry_seconds: How long a server that broke off is waited for.
-    """
-
-    encoding: Encoding = "float32"
-    ttl_seconds: int = 0
-    keys_per_command: int = 1000
-    keep: int = 2
-    resume: bool = True
-    retry_seconds: float = 120.0
 
 
 def new_version() -> str:

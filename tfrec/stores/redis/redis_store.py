@@ -13,8 +13,9 @@ from tfrec.errors import ConfigError
 from tfrec.stores.redis.embedding_reader import EmbeddingReader
 from tfrec.stores.redis.key_template import KeyTemplate
 from tfrec.stores.redis.lease import Lease
-from tfrec.stores.redis.prune_versions import prune_versions
-from tfrec.stores.redis.publication import Publication, PublishSettings, new_version, now_text
+from tfrec.stores.redis.prune_versions import prune_versions, superfluous_versions
+from tfrec.stores.redis.publication import Publication, new_version, now_text
+from tfrec.stores.redis.publish_settings import PublishSettings
 from tfrec.stores.redis.redis_address import RedisAddress
 from tfrec.stores.redis.redis_failures import Patience, explained
 from tfrec.stores.redis.store_keys import StoreKeys
@@ -113,11 +114,11 @@ class RedisVectorStore:
             for part, before, (header, gone) in zip(parts, previous, finished, strict=True)
         ]
 
-    def rollback(self, kind: Kind) -> tuple[str, str]:
+    def rollback(self, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
         with explained(self.address):
-            return roll_back(self._client, self._keys(kind))
+            return roll_back(self._client, [self._keys(kind) for kind in kinds])
 
-    def prune(self, kind: Kind, keep: int) -> list[str]:
+    def prune(self, kind: Kind, keep: int, *, dry_run: bool = False) -> list[str]:
         """See `VectorStore`; unfinished versions go too, unless a publication is running.
 
         Raises:
@@ -126,12 +127,22 @@ class RedisVectorStore:
         """
         if keep < 1:
             raise ConfigError(f"At least the live version is kept; received {keep}.")
+        if dry_run:
+            with explained(self.address):
+                return superfluous_versions(self._client, self._keys(kind), keep)
         with explained(self.address), Lease(self._lease_key).held(self._client):
             return prune_versions(self._client, self._keys(kind), self.template, keep)
 
     def reader(self, kind: Kind, **expected: Any) -> EmbeddingReader:
         """Returns a reader of the live version; see `EmbeddingReader` for what may be expected of it."""
         return EmbeddingReader(self.address, kind, prefix=self.template.prefix, **expected)
+
+    def live_versions(self) -> dict[Kind, str]:
+        """Returns the live version of each kind that was published."""
+        kinds: tuple[Kind, ...] = ("users", "items")
+        with explained(self.address):
+            found = self._client.mget([self._keys(kind).live for kind in kinds])
+        return {kind: name.decode() for kind, name in zip(kinds, found, strict=True) if name is not None}
 
     def read_header(self, kind: Kind) -> VectorHeader:
         """Returns the header of the live version.

@@ -33,19 +33,30 @@ end
 return before
 """
 
-# KEYS: live, history. ARGV: what precedes the version in the key of a header.
+# KEYS: per kind live, history. ARGV: per kind what precedes the version in the key of a header. All kinds or none.
 _ROLLBACK = """
-local live = redis.call('GET', KEYS[1])
-if not live then return {'none', '', ''} end
-if redis.call('HGET', ARGV[1] .. live, 'layout') == 'flat' then return {'flat', live, ''} end
-local history = redis.call('LRANGE', KEYS[2], 0, 1)
-local previous = history[2]
-if history[1] ~= live or not previous then return {'first', live, ''} end
-if redis.call('HGET', ARGV[1] .. previous, 'state') ~= 'complete' then return {'gone', live, previous} end
-redis.call('SET', KEYS[1], previous)
-redis.call('LPOP', KEYS[2])
-redis.call('HSET', ARGV[1] .. live, 'state', 'withdrawn')
-return {'done', live, previous}
+local count = #KEYS / 2
+local pairs_ = {}
+for n = 0, count - 1 do
+  local live, head = redis.call('GET', KEYS[1 + 2 * n]), ARGV[1 + n]
+  if not live then return {'none', tostring(n), '', ''} end
+  if redis.call('HGET', head .. live, 'layout') == 'flat' then return {'flat', tostring(n), live, ''} end
+  local history = redis.call('LRANGE', KEYS[2 + 2 * n], 0, 1)
+  if history[1] ~= live or not history[2] then return {'first', tostring(n), live, ''} end
+  if redis.call('HGET', head .. history[2], 'state') ~= 'complete' then
+    return {'gone', tostring(n), live, history[2]}
+  end
+  pairs_[n] = {live, history[2]}
+end
+local done = {'done'}
+for n = 0, count - 1 do
+  redis.call('SET', KEYS[1 + 2 * n], pairs_[n][2])
+  redis.call('LPOP', KEYS[2 + 2 * n])
+  redis.call('HSET', ARGV[1 + n] .. pairs_[n][1], 'state', 'withdrawn')
+  done[#done + 1] = pairs_[n][1]
+  done[#done + 1] = pairs_[n][2]
+end
+return done
 """
 
 # KEYS: live, history, header. ARGV: version. A version that is live is never given up.
@@ -97,26 +108,28 @@ def switch(client: Any, lease: str, token: str, completed: str, candidates: Sequ
     return rest if said == "live" else None
 
 
-def roll_back(client: Any, keys: StoreKeys) -> tuple[str, str]:
-    """Makes the version before the live one live again.
+def roll_back(client: Any, kinds: Sequence[StoreKeys]) -> list[tuple[str, str]]:
+    """Makes the versions before the live ones live again, of all kinds or of none.
 
     Returns:
-        The withdrawn version and the one that is live now.
+        Per kind the withdrawn version and the one that is live now.
 
     Raises:
         StoreError: There is none, or it is no longer whole.
     """
-    reply = client.eval(_ROLLBACK, 2, keys.live, keys.history, keys.header(""))
-    said, live, previous = (text.decode() for text in reply)
+    keys = [name for one in kinds for name in (one.live, one.history)]
+    reply = client.eval(_ROLLBACK, len(keys), *keys, *(one.header("") for one in kinds))
+    said, *rest = (text.decode() for text in reply)
     if said == "done":
-        return live, previous
+        return list(zip(rest[::2], rest[1::2], strict=True))
+    kind, live, previous = kinds[int(rest[0])].kind, rest[1], rest[2]
     reasons = {
-        "none": f"No {keys.kind} vectors were ever published below this prefix.",
-        "flat": f"The {keys.kind} vectors have keys without versions: the old ones were overwritten.",
-        "first": f"There is no version of the {keys.kind} vectors before `{live}`.",
-        "gone": f"The version `{previous}` of the {keys.kind} vectors has expired or was removed.",
+        "none": f"No {kind} vectors were ever published below this prefix.",
+        "flat": f"The {kind} vectors have keys without versions: the old ones were overwritten.",
+        "first": f"There is no version of the {kind} vectors before `{live}`.",
+        "gone": f"The version `{previous}` of the {kind} vectors has expired or was removed.",
     }
-    raise StoreError(reasons[said], remedy="Publish the run you want to go back to.")
+    raise StoreError(reasons[said], remedy="Nothing was changed. Publish the run you want to go back to.")
 
 
 def give_up(client: Any, keys: StoreKeys, version: str) -> bool:
