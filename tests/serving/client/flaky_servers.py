@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -34,15 +37,23 @@ class Flaky:
         return self.calls <= self.failures
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a key and its certificate, which makes a server use TLS."""
+
+    key: Path
+    chain: Path
+
+
 @contextlib.contextmanager
-def flaky_server(kind: str, plan: Flaky) -> Iterator[str]:
+def flaky_server(kind: str, plan: Flaky, certificate: Certificate | None = None) -> Iterator[str]:
     """Runs a server of the `status` method; gives its address."""
-    with _grpc(plan) if kind == "grpc" else _rest(plan) as address:
+    with (_grpc if kind == "grpc" else _rest)(plan, certificate) as address:
         yield address
 
 
 @contextlib.contextmanager
-def _grpc(plan: Flaky) -> Iterator[str]:
+def _grpc(plan: Flaky, certificate: Certificate | None) -> Iterator[str]:
     class Models(model_service_pb2_grpc.ModelServiceServicer):
         def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
             plan.connections.add(context.peer())
@@ -54,16 +65,20 @@ def _grpc(plan: Flaky) -> Iterator[str]:
 
     server = grpc.server(ThreadPoolExecutor(2))
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        pair = (certificate.key.read_bytes(), certificate.chain.read_bytes())
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     server.start()
     try:
-        yield f"grpc://127.0.0.1:{port}"
+        yield f"{'grpc' if certificate is None else 'grpcs'}://127.0.0.1:{port}"
     finally:
         server.stop(None).wait()
 
 
 @contextlib.contextmanager
-def _rest(plan: Flaky) -> Iterator[str]:
+def _rest(plan: Flaky, certificate: Certificate | None) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -87,9 +102,13 @@ def _rest(plan: Flaky) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.chain, certificate.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tfrec.errors import ConfigError
-from tfrec.serving.client import RecommenderClient
+from tests.serving.client.flaky_servers import Certificate, Flaky, flaky_server
+from tfrec.errors import ConfigError, ServingError
+from tfrec.serving.client import RecommenderClient, RetryPolicy, VersionStatus
 from tfrec.serving.client.connect import connect
 
 
@@ -59,3 +62,29 @@ def test_rest_needs_no_tensorflow():
     code += "print([name for name in ('tensorflow', 'grpc', 'keras') if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder: Path = tmp_path_factory.mktemp("certificate")
+    files = Certificate(folder / "key.pem", folder / "chain.pem")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    )
+    arguments = [*command.split(), "-keyout", str(files.key), "-out", str(files.chain)]
+    subprocess.run(arguments, check=True, capture_output=True)
+    return files
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_secure_connections_need_a_trusted_certificate(kind, certificate):
+    once = RetryPolicy(attempts=1)
+    with flaky_server(kind, Flaky(), certificate) as url:
+        assert url.startswith(("grpcs://", "https://"))
+        with RecommenderClient(url, ca_file=certificate.chain, retry=once) as client:
+            assert client.status() == [VersionStatus(3, "AVAILABLE")]
+        with RecommenderClient(url, retry=once) as client, pytest.raises(ServingError) as caught:
+            client.status()
+        assert caught.value.code in ("UNAUTHENTICATED", "UNAVAILABLE")
