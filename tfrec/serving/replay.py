@@ -15,13 +15,15 @@ without the export:
       "outputs": {"items": [[214716935, 214832672, 214836765]], "scores": [[0.031, 0.027, 0.011]], "count": [3]}}, ...]
 
 Inputs and outputs are nested lists in the shapes of the signature; types are those that the signature declares. Ids
-are JSON integers (64 bits) or strings as the vocabulary has them, floats are float32. `compare_outputs` says what
+are JSON integers (64 bits) or strings as the vocabulary has them, floats are float32; serialized examples, which are
+no text, are objects `{"b64": "..."}` as in the REST interface of TensorFlow Serving. `compare_outputs` says what
 counts as equal: ids exactly, other numbers to 1e-5. Where the scores of neighbours in a list differ by less than
 float32 can tell (1e-6 of the largest score of the list), the items may be in any order.
 """
 
 from __future__ import annotations
 
+import base64
 import importlib.abc
 import importlib.machinery
 import itertools
@@ -137,8 +139,16 @@ def foreign_ops(ops: Sequence[str]) -> list[str]:
     return [op for op in ops if op in PYTHON_OPS or op_def_registry.get(op) is None]
 
 
+def binary(value: Any) -> Any:
+    """Returns an input with the bytes that objects `{"b64": "..."}` stand for, at any depth of lists."""
+    if isinstance(value, Mapping):
+        return base64.b64decode(value["b64"])
+    return [binary(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _tensor(tf: Any, value: Any, spec: Any) -> Any:
-    return tf.constant(value, spec.dtype, shape=np.shape(value))
+    plain = binary(value)
+    return tf.constant(plain, spec.dtype, shape=np.shape(plain))
 
 
 def _as_array(value: Any) -> NDArray[Any]:

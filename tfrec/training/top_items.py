@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tfrec.data.event_history import EventHistory
 from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
+from tfrec.evaluation.compiled_method import compiled_method
 from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import SequenceRecommender
 
@@ -83,7 +84,7 @@ def next_item_scores(
     )
     if bool(cold[0]):
         return popularity_scores(vocabulary)
-    return np.array(model.score_targets(batch)[0], np.float32)
+    return np.array(compiled_method(model, "score_targets")(batch)[0], np.float32)
 
 
 def popularity_scores(vocabulary: Vocabulary) -> NDArray[np.float32]:

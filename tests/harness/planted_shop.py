@@ -1,0 +1,63 @@
+"""A tiny shop as a data set: int64 ids above 2^31 or awkward strings, users, item features, histories long and short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfrec.data.conversion import ConversionOptions, convert
+from tfrec.data.dataset import InteractionDataset
+
+NUM_ITEMS = 23
+NUM_USERS = 30
+ID_TYPES = ("int64", "string")
+
+
+def item_id(number: int, id_type: str) -> Any:
+    """The raw id of an item; the strings hold a line break, a tab, quotes, and letters beyond ASCII."""
+    return 2**31 + 10**12 * number + 7 if id_type == "int64" else f'Größe "{number}"\n\t☃'
+
+
+def user_id(number: int, id_type: str) -> Any:
+    """The raw id of a user; of the other type than the items' ids."""
+    return f"user {number}" if id_type == "int64" else -(2**40) - number
+
+
+def planted_shop(folder: Path, id_type: str, *, cold: int = 2) -> InteractionDataset:
+    """Converts the shop: each user walks along the items with some noise; `cold` items have features and no events."""
+    random = np.random.default_rng(5)
+    rows = []
+    for user in range(NUM_USERS):
+        start, length = random.integers(0, NUM_ITEMS), int(random.integers(3, 14))
+        for event in range(length):
+            item = (start + event + random.integers(0, 3)) % (NUM_ITEMS - cold)
+            rows.append((user_id(user, id_type), item_id(int(item), id_type), 1_600_000_000 + 1000 * user + 60 * event))
+    user, item, time = zip(*rows, strict=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_items(folder / "items.parquet", id_type)
+    options: dict[str, Any] = {
+        "output": str(folder / "DS"),
+        "user_col": "user_id",
+        "time_unit": "s",
+        "split": "leave_one_out",
+        "unknown_items": "keep",
+        "items": (str(folder / "items.parquet"),),
+        "cold_items": "keep",
+    }
+    convert(ConversionOptions(**options), table=pa.table({"user_id": user, "item_id": item, "timestamp": time}))
+    return InteractionDataset.open(options["output"])
+
+
+def write_items(path: Path, id_type: str, *, turned: bool = False) -> None:
+    """Writes the item file; `turned` gives the items each other's colours and prices."""
+    numbers = list(range(NUM_ITEMS))
+    colours = [["red", "green", "blue"][number % 3] for number in numbers]
+    prices = [float(number * number) for number in numbers]
+    if turned:
+        colours, prices = colours[::-1], prices[::-1]
+    ids = [item_id(number, id_type) for number in numbers]
+    pq.write_table(pa.table({"item_id": ids, "colour": colours, "price": prices}), path)

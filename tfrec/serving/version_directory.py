@@ -1,0 +1,197 @@
+"""The directory that TensorFlow Serving watches: one numbered subdirectory per version, each whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfrec.errors import ConfigError, DataError
+
+_VERSION = re.compile(r"[1-9][0-9]*")
+_UNFINISHED = re.compile(r"\.[0-9]+\.partial")
+_PARKED = re.compile(r"\.([0-9]+)\.rolled-back")
+_LOCK = ".lock"
+
+
+class VersionDirectory:
+    """Publishes, rolls back and prunes versions.
+
+    TensorFlow Serving takes subdirectories whose names are numbers for versions and serves the largest; all other names
+    are passed over. A version is written under `.N.partial` and renamed to `N` when it is whole. A version that is
+    rolled back is kept as `.N.rolled-back`, and its number is not used again.
+
+    Args:
+        path: The directory; made when the first version is written.
+
+    Example:
+        >>> directory = VersionDirectory("models/shop")  # doctest: +SKIP
+        >>> with directory.new_version() as folder:  # doctest: +SKIP
+        ...     tf.saved_model.save(module, folder)
+        >>> directory.versions()  # doctest: +SKIP
+        [1]
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def versions(self) -> list[int]:
+        """Returns the published versions in ascending order."""
+        return sorted(int(name) for name in self._names() if _VERSION.fullmatch(name))
+
+    def parked(self) -> list[int]:
+        """Returns the versions that were rolled back, in ascending order."""
+        return sorted(int(found[1]) for name in self._names() if (found := _PARKED.fullmatch(name)))
+
+    def folder(self, version: int) -> Path:
+        """Returns the path of a version."""
+        return self.path / str(version)
+
+    def newest(self) -> Path:
+        """Returns the path of the newest version.
+
+        Raises:
+            DataError: There is none.
+        """
+        versions = self.versions()
+        if not versions:
+            raise DataError("There is no exported version.", file=self.path, remedy="Export a run to it first.")
+        return self.folder(versions[-1])
+
+    def next_version(self, wanted: int | None = None) -> int:
+        """Returns the number of the next version: one more than the largest so far.
+
+        Args:
+            wanted: Use this number.
+
+        Raises:
+            ConfigError: The wanted number is not larger than all others, so that it would not be served.
+        """
+        largest = max([0, *self.versions(), *self.parked()])
+        if wanted is None:
+            return largest + 1
+        if wanted <= largest:
+            raise ConfigError(
+                f"Version {wanted} is not above version {largest} in `{self.path}`: it would not be served.",
+                remedy="Leave --version out, or give a larger number.",
+            )
+        return wanted
+
+    @contextlib.contextmanager
+    def new_version(self, version: int | None = None) -> Iterator[Path]:
+        """Context in which a version is written; it is published when the block ends without an error.
+
+        What a crash left of earlier attempts is removed first. After an error nothing is left.
+
+        Args:
+            version: Its number. Default: `next_version`.
+
+        Yields:
+            An existing, empty directory.
+
+        Raises:
+            ConfigError: The path is no directory, or the number is taken.
+            DataError: Another process publishes here.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"`{self.path}` is not a directory.", remedy="Pass another --output.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            for name in self._names():
+                if _UNFINISHED.fullmatch(name):
+                    shutil.rmtree(self.path / name)
+            number = self.next_version(version)
+            partial = self.path / f".{number}.partial"
+            partial.mkdir()
+            try:
+                yield partial
+                _flush(partial)
+                partial.rename(self.folder(number))
+                _flush_directory(self.path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def rollback(self) -> tuple[int, int]:
+        """Parks the newest version, so that the one before it is served again.
+
+        Returns:
+            The numbers of the parked version and of the one that is now the newest.
+
+        Raises:
+            DataError: There are fewer than two versions.
+        """
+        with self._locked():
+            versions = self.versions()
+            if len(versions) < 2:
+                raise DataError(
+                    f"There {'is one version' if versions else 'is no version'}, and none to go back to.",
+                    file=self.path,
+                    remedy="Export a run to it.",
+                )
+            parked = self.path / f".{versions[-1]}.rolled-back"
+            shutil.rmtree(parked, ignore_errors=True)
+            self.folder(versions[-1]).rename(parked)
+            _flush_directory(self.path)
+            return versions[-1], versions[-2]
+
+    def prune(self, keep: int) -> list[int]:
+        """Removes all but the newest versions, and all but the newest of those that were rolled back.
+
+        Args:
+            keep: How many versions to keep, at least 1.
+
+        Returns:
+            The numbers of the removed versions.
+
+        Raises:
+            ConfigError: `keep` is below 1.
+        """
+        if keep < 1:
+            raise ConfigError(f"`keep` is {keep}.", remedy="Keep at least 1 version.")
+        with self._locked():
+            removed = self.versions()[:-keep]
+            doomed = [self.folder(version) for version in removed]
+            doomed += [self.path / f".{version}.rolled-back" for version in self.parked()[:-1]]
+            for folder in doomed:  # first out of sight: a half removed version must not look like one
+                gone = folder if folder.name.startswith(".") else self.path / f".{folder.name}.partial"
+                if gone != folder:
+                    folder.rename(gone)
+                shutil.rmtree(gone)
+            return removed
+
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.path.is_dir():
+            raise DataError("There is no such directory.", file=self.path, remedy="Export a run to it first.")
+        with (self.path / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DataError(
+                    "Another process is publishing here.", file=self.path, remedy="Wait for it to end."
+                ) from error
+            yield
+
+
+def _flush(folder: Path) -> None:
+    """Brings a directory to the disk before its name says that it is whole."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _flush_directory(folder)
+
+
+def _flush_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
