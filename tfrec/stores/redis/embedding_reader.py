@@ -79,6 +79,7 @@ class EmbeddingReader:
         self._expected = {"dim": dim, "model": model, "model_version": model_version, "schema_hash": schema_hash}
         self._batch_size = batch_size
         self._nearest: NearestVectors | None = None
+        self._nearest_version = ""
         with explained(self._shown):
             self._header = self._read_header(self._live(self._client.get(self._keys.live)))
 
@@ -198,11 +199,14 @@ class EmbeddingReader:
         return identity
 
     def _load(self) -> NearestVectors:
-        if self._nearest is not None and not self.is_stale():
-            return self._nearest
         for _ in range(_ATTEMPTS):
             with explained(self._shown):
-                self._header = header = self._read_header(self._live(self._client.get(self._keys.live)))
+                live = self._live(self._client.get(self._keys.live))
+                if live != self.version:
+                    self._header = self._read_header(live)
+                header = self._header
+                if self._nearest is not None and self._nearest_version == live:
+                    return self._nearest
                 ids = self._all_ids(header)
                 vectors = np.empty((header.count, header.dim), np.float32)
                 for start in range(0, header.count, header.chunk_rows):
@@ -213,6 +217,7 @@ class EmbeddingReader:
                     vectors[start : start + len(part)] = batch.vectors
                 else:
                     if len(ids) == header.count:
+                        self._nearest_version = header.version
                         self._nearest = NearestVectors(ids, vectors, bias_appended=header.bias_appended)
                         return self._nearest
             if not self.is_stale() and self._header.version == header.version:

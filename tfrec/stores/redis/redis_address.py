@@ -44,7 +44,11 @@ class RedisAddress:
         if parts.scheme not in ("redis", "rediss", "unix") or (parts.scheme == "unix" and not parts.path):
             raise ConfigError("The Redis URL must begin with redis://, rediss:// or unix:///PATH.", remedy=_REMEDY)
         self._url = chosen
-        self._secrets = [unquote(parts.password or ""), *parse_qs(parts.query).get("password", [])]
+        self._secrets = [
+            parts.password or "",
+            unquote(parts.password or ""),
+            *parse_qs(parts.query).get("password", []),
+        ]
         login = (parts.username or "") + (":***" if parts.password else "")
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         place = host + (f":{port}" if port else "")
