@@ -129,6 +129,7 @@ def _publish(vectors: Any, kinds: list[str], store: Any, human: Any) -> dict[str
     from tfrec.stores.publish_progress import publish_progress
     from tfrec.stores.vector_directory import VectorDirectory
 
+    store.check_server()  # before users are encoded, which takes longer
     if not store.template.versioned:
         human.print("Keys without versions: readers meet old and new vectors while this runs.", style="yellow")
     with tempfile.TemporaryDirectory(prefix="tfrec-vectors-") as scratch, publish_progress(human) as report:

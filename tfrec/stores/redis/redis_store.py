@@ -91,7 +91,7 @@ class RedisVectorStore:
         tell: Report = report or (lambda stage, kind, done, total: None)
         started, name = time.perf_counter(), new_version()
         parts = [Publication(source, self.template, self.settings, name, tell) for source in sources]
-        patience = Patience(self.address, first_seconds=_FIRST_CONTACT_SECONDS, seconds=self.settings.retry_seconds)
+        patience = self._patience()
         lease = Lease(self._lease_key)
         try:
             previous = _patiently(patience, lambda: self._attempt(parts, lease, patience, tell))
@@ -113,6 +113,10 @@ class RedisVectorStore:
             )
             for part, before, (header, gone) in zip(parts, previous, finished, strict=True)
         ]
+
+    def check_server(self) -> None:
+        """Raises StoreError unless the server answers, accepts user and password, and is recent enough."""
+        _patiently(self._patience(), lambda: self._check_version(self._client))
 
     def rollback(self, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
         with explained(self.address):
@@ -163,13 +167,16 @@ class RedisVectorStore:
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
+    def _patience(self) -> Patience:
+        return Patience(self.address, first_seconds=_FIRST_CONTACT_SECONDS, seconds=self.settings.retry_seconds)
+
     def _keys(self, kind: Kind) -> StoreKeys:
         return StoreKeys(self.template.prefix, kind)
 
     def _attempt(self, parts: list[Publication], lease: Lease, patience: Patience, tell: Report) -> list[str]:
         """Goes all the way to the switch on unbroken connections; errors of redis-py are the caller's."""
         client = self._client
-        self._check_server(client)
+        self._check_version(client)
         lease.acquire(client)
         patience.progress()
 
@@ -210,7 +217,7 @@ class RedisVectorStore:
             removed.append((header, prune_versions(self._client, part.keys, self.template, self.settings.keep)))
         return removed
 
-    def _check_server(self, client: Any) -> None:
+    def _check_version(self, client: Any) -> None:
         told = client.info("server")
         version = str(told.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
