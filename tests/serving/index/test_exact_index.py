@@ -64,7 +64,7 @@ def _searcher(vocab, equal_rows):
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    vocab=st.sampled_from([3, 40, 260, 900, 3000]),
+    vocab=st.sampled_from([3, 260, 3000]),
     batch=st.sampled_from([0, 1, 3]),
     k=st.sampled_from([0, 1, 10, 200]),
     num_excluded=st.sampled_from([0, 1, 12]),

@@ -9,9 +9,11 @@ import tensorflow as tf
 from tfrec.config.index_config import IndexConfig
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.serving.index.exact_index import ExactIndex
+from tfrec.serving.index.ivf_index import IVFIndex
+from tfrec.serving.index.scann_index import ScannIndex
 from tfrec.serving.index.vector_index import VectorIndex
 
-INDEX_KINDS = ("exact", "ivf")
+INDEX_KINDS = ("exact", "ivf", "scann")
 
 
 def build_index(
@@ -40,4 +42,17 @@ def build_index(
     settings = settings or IndexConfig()
     if kind == "exact":
         return ExactIndex(vectors, bias, first_index=first_index, chunk=settings.chunk)
+    if kind == "ivf":
+        return IVFIndex(
+            vectors,
+            bias,
+            first_index=first_index,
+            num_clusters=settings.num_clusters,
+            num_probes=settings.num_probes,
+            iterations=settings.iterations,
+            sample_per_cluster=settings.sample_per_cluster,
+            seed=settings.seed,
+        )
+    if kind == "scann":
+        return ScannIndex(vectors, bias, first_index=first_index, num_leaves=settings.num_clusters)
     raise ConfigError(f"Unknown index `{kind}`.", remedy=did_you_mean(kind, INDEX_KINDS))
