@@ -142,9 +142,9 @@ def _publish(vectors: Any, kinds: list[str], store: Any, human: Any) -> dict[str
                 sources.append(VectorDirectory(Path(scratch) / kind))
         published = store.publish(sources, report)
     rows, entries = [], []
+    rate = sum(one.written for one in published) / published[0].seconds  # of all kinds together
     for one in published:
         header = one.header
-        rate = (one.written + one.resumed) / one.seconds
         rows.append([header.kind, f"{header.count:,}", header.dim, header.encoding, header.version, f"{rate:,.0f}"])
         entries.append(
             {
@@ -230,7 +230,7 @@ def _roll_back(store: Any, kinds: list[str], human: Any, dry_run: bool) -> dict[
             text = (
                 f"The {entry['kind']} vectors are back at version {entry['live']}; {entry['withdrawn']} is withdrawn."
             )
-            human.print(text, markup=False)
+            human.print(text, markup=False, soft_wrap=True)
     return {"redis": store.address.shown, "dry_run": dry_run, "rolled_back": done}
 
 
@@ -239,7 +239,8 @@ def _prune(store: Any, kinds: list[str], keep: int, human: Any, dry_run: bool) -
     for kind in kinds:
         removed = store.prune(kind, keep, dry_run=dry_run)
         word = "Would remove" if dry_run else "Removed"
-        human.print(f"{word} {len(removed)} versions of the {kind} vectors. {', '.join(removed)}".strip(), markup=False)
+        names = ", ".join(removed) or "nothing"
+        human.print(f"{word} from the {kind} vectors: {names}.", markup=False, soft_wrap=True)
         done.append({"kind": kind, "removed": removed})
     return {"redis": store.address.shown, "dry_run": dry_run, "pruned": done}
 
