@@ -40,7 +40,7 @@ def content(seed: int) -> ArraySource:
 
 def killed_exporter(url: str, seed: int, stage: str, at: int) -> None:
     command = [sys.executable, "-c", EXPORTER, url, str(seed), stage, str(at)]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]
 
 
@@ -198,7 +198,7 @@ def test_four_readers_never_see_mixed_versions(make_store, server):
             store.publish([version(number)])
             time.sleep(0.05)
         for reader in readers:
-            out, err = reader.communicate(timeout=60)
+            out, err = reader.communicate(timeout=300)
             assert reader.returncode == 0, err[-2000:]
             document = json.loads(out)
             assert document["order"] == sorted(document["order"])  # never back to an older version

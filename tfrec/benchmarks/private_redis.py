@@ -12,7 +12,7 @@ from typing import Any
 
 from tfrec.errors import TfrecError
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _ATTEMPTS = 5
 
 
