@@ -10,7 +10,7 @@ CURRENT := .venv-current
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-current redis demo test test-current lint format bench clean
+.PHONY: help setup setup-current redis demo serve-demo test test-current lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ redis:  ## Install redis-server where it is missing (needs root)
 
 demo: setup  ## Train GRU4Rec on the synthetic clickstream and compare it with baselines and the optimum
 	$(VENV)/bin/python -m tfrec.train --model gru4rec --config configs/demo/gru4rec.yaml --output demo/run --overwrite
+
+serve-demo: setup redis  ## Train a tiny model, export, verify, publish to a private Redis and read it all back
+	$(VENV)/bin/python deploy/serve_demo.py
 
 test: setup redis  ## All tests on the Python 3.10 stack
 	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)

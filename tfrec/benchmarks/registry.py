@@ -19,6 +19,7 @@ BENCHMARKS = {
     "conversion": "Parquet to dataset end to end; encoding and writing alone",
     "reading": "sequences read in order, shuffled, and bucketed by length",
     "evaluation": "exact full ranking beside faiss-cpu's IndexFlatIP",
+    "redis_publish": "vectors into Redis beside redis-py's SET and MSET loops",
 }
 
 
