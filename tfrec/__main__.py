@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a model, measure it beside its baselines, write a run directory",
     "evaluate": "Measure a trained model on a split with exact full ranking",
     "recommend": "Print the next items for a user or a session",
+    "export": "A trained run as a version directory for TensorFlow Serving: publish, roll back, check",
     "benchmark": "Time training, conversion, reading and evaluation beside the obvious alternatives",
 }
 

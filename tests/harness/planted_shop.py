@@ -1,4 +1,4 @@
-"""A tiny shop as a data set: int64 ids above 2^31 or awkward strings, users, item features, histories long and short."""
+"""A tiny shop as a data set: int64 ids above 2^31 or odd strings; users, item features, histories of all lengths."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def verify_export(path: Path) -> dict[str, Any]:
         raise ExportError(
             f"The export cannot be loaded by TensorFlow alone (exit code {result.returncode}): "
             f"{lines[-1] if lines else 'no output'}",
-            remedy="It was not published.",
+            remedy="It must not be served.",
         ) from None
     problems = []
     if report["foreign_ops"]:
@@ -61,5 +61,5 @@ def verify_export(path: Path) -> dict[str, Any]:
         more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         problems.append(f"{len(differences)} answers differ from those of the model: {shown}{more}")
     if problems:
-        raise ExportError(f"Verification failed: {'; '.join(problems)}.", remedy="The export must not be served.")
+        raise ExportError(f"Verification failed: {'; '.join(problems)}.", remedy="It must not be served.")
     return report

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tfrec.config.index_config import IndexConfig
 from tfrec.serving.candidate_rows import CandidateRows
 from tfrec.serving.index.build import build_index
-from tfrec.serving.index.exact_index import ExactIndex
 from tfrec.serving.index.rank_scores import rank_scores
+from tfrec.serving.popular_index import PopularIndex
+from tfrec.serving.untracked import Untracked
 
 
 class Ranker(tf.Module):
@@ -26,20 +27,21 @@ class Ranker(tf.Module):
     def __init__(self, rows: CandidateRows, popularity: NDArray[np.float32]) -> None:
         super().__init__(name="ranker")
         self.rows = rows
-        # Ranking popularity is a search among vectors of one dimension, whose query is 1.
-        self._popular = ExactIndex(rows.select(popularity)[:, np.newaxis], name="popular")
-        # All signatures call one graph.
+        self._popular = PopularIndex(rows.select(popularity), name="popular")
+        # All signatures call one graph. As an attribute that TensorFlow sees it would be traced again to be saved.
         lists = tf.TensorSpec([None, None], tf.int32)
-        self._shared = tf.function(
-            self._ranked,
-            input_signature=[
-                tf.TensorSpec([None, None], tf.float32),
-                tf.TensorSpec([None], tf.bool),
-                tf.TensorSpec([], tf.int32),
-                lists,
-                lists,
-            ],
-            autograph=False,
+        self._shared = Untracked(
+            tf.function(
+                self._ranked,
+                input_signature=[
+                    tf.TensorSpec([None, None], tf.float32),
+                    tf.TensorSpec([None], tf.bool),
+                    tf.TensorSpec([], tf.int32),
+                    lists,
+                    lists,
+                ],
+                autograph=False,
+            )
         )
 
     def __call__(
@@ -67,7 +69,7 @@ class Ranker(tf.Module):
         """
         if allowed is None:
             allowed = tf.zeros([tf.shape(cold)[0], 0], tf.int32)
-        scores, indices = self._shared(query, cold, tf.convert_to_tensor(k, tf.int32), excluded, allowed)
+        scores, indices = self._shared.value(query, cold, tf.convert_to_tensor(k, tf.int32), excluded, allowed)
         return scores, indices
 
     def _ranked(

@@ -184,11 +184,12 @@ def _compare_lists(wanted: Answers, found: Answers) -> list[str]:
         edges = [0, *(np.flatnonzero(-np.diff(scores) > tie) + 1).tolist(), count]
         groups = list(itertools.pairwise(edges))
         cut_off = count == len(expected)  # items that were just not in the list are equal to its last ones
+        whole = np.array_equal(expected[count:], received[count:])
         for number, (start, stop) in enumerate(groups):
             mine, theirs = expected[start:stop].tolist(), received[start:stop].tolist()
             same = set(mine) == set(theirs) and len(set(theirs)) == stop - start
             last = cut_off and number == len(groups) - 1 and stop - start > 1
-            if not same and not (last and len(set(theirs)) == stop - start):
+            if not whole or (not same and not (last and len(set(theirs)) == stop - start)):
                 differences.append(f"`items`[{row}]: {_short(expected)} expected, {_short(received)} received")
                 break
     return differences

@@ -16,6 +16,7 @@ from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRec
 from tfrec.serving.candidate_rows import CandidateRows
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
+from tfrec.serving.untracked import Untracked
 from tfrec.training.top_items import popularity_scores
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -64,7 +65,7 @@ class ServedModel(tf.Module):
                 remedy="Requests hold a history and, where the model asks for them, `timestamp` and `user`.",
             )
         self._weights = [variable.value for variable in model.weights]
-        self._untracked = _Untracked(model)
+        self._untracked = Untracked(model)
         self.items = IdTable(items, name="items")
         self.users = IdTable(users, name="users") if users is not None and "user" in self.request_features else None
         rows = CandidateRows(items.size, candidates)
@@ -268,13 +269,10 @@ class ServedModel(tf.Module):
         }
 
 
-class _Untracked:
-    """Holds an object that TensorFlow must not look into: a Keras model would bring its metrics and optimiser along."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 def _traced(function: Callable[..., Tensors], specs: Mapping[str, tf.TensorSpec]) -> Any:
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
-    return tf.function(function, autograph=False).get_concrete_function(**named)
+
+    def by_name(**inputs: tf.Tensor) -> Tensors:
+        return function(**inputs)
+
+    return tf.function(by_name, autograph=False).get_concrete_function(**named)

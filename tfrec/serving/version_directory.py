@@ -115,8 +115,11 @@ class VersionDirectory:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
 
-    def rollback(self) -> tuple[int, int]:
+    def rollback(self, *, dry_run: bool = False) -> tuple[int, int]:
         """Parks the newest version, so that the one before it is served again.
+
+        Args:
+            dry_run: Only say what would be done.
 
         Returns:
             The numbers of the parked version and of the one that is now the newest.
@@ -132,10 +135,9 @@ class VersionDirectory:
                     file=self.path,
                     remedy="Export a run to it.",
                 )
-            parked = self.path / f".{versions[-1]}.rolled-back"
-            shutil.rmtree(parked, ignore_errors=True)
-            self.folder(versions[-1]).rename(parked)
-            _flush_directory(self.path)
+            if not dry_run:
+                self.folder(versions[-1]).rename(self.path / f".{versions[-1]}.rolled-back")
+                _flush_directory(self.path)
             return versions[-1], versions[-2]
 
     def prune(self, keep: int) -> list[int]:

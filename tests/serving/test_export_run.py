@@ -1,0 +1,235 @@
+"""From a run to a published version, and what stands in the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from tests.harness.planted_shop import item_id, planted_shop, write_items
+from tests.harness.tiny_run import tiny_run
+from tfrec.data.conversion import ConversionOptions, convert
+from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import ConfigError, DataError, SchemaMismatchError
+from tfrec.serving.check_export import check_export
+from tfrec.serving.export_error import ExportError
+from tfrec.serving.export_run import ExportOptions, export_run, read_export
+from tfrec.serving.golden_requests import GoldenRequests, Request
+from tfrec.serving.replay import GOLDEN_FILE
+
+QUIET = Console(quiet=True)
+pytestmark = pytest.mark.usefixtures("graphs_as_they_are")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> InteractionDataset:
+    return planted_shop(tmp_path_factory.mktemp("shop"), "string")
+
+
+@pytest.fixture(scope="module")
+def run(shop: InteractionDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "two_tower"
+    tiny_run(path, "two_tower", shop, use_ids=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def popular(shop: InteractionDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "popularity"
+    tiny_run(path, "popularity", shop)
+    return path
+
+
+@pytest.fixture(scope="module")
+def published(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1, verified in a fresh process."""
+    output = tmp_path_factory.mktemp("models") / "shop"
+    export_run(output, ExportOptions(run=run, assignments=["k=9"]), QUIET)
+    return output
+
+
+@pytest.fixture
+def models(published: Path, tmp_path: Path) -> Path:
+    """A copy of what was published."""
+    return Path(shutil.copytree(published, tmp_path / "shop"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def recommend(version: Path, history: list[str], **wishes: Any) -> dict[str, np.ndarray]:
+    signature = _signature(version, "recommend")
+    inputs = {"k": 30, "exclude_ids": [[]], "allow_ids": [[]], "exclude_history": False, **wishes}
+    inputs |= {"history": [history], "history_length": [len(history)]}
+    specs = signature.structured_input_signature[1]
+    outputs = signature(**{name: tf.constant(inputs[name], spec.dtype) for name, spec in specs.items()})
+    return {name: value.numpy()[0] for name, value in outputs.items()}
+
+
+def test_a_version_holds_everything(published: Path, run: Path, shop: InteractionDataset) -> None:
+    assert names(published) == ["1"]
+    assert {"saved_model.pb", "variables", "assets.extra"} <= set(names(published / "1"))
+    assert set(names(published / "1" / "assets.extra")) == {
+        *("export.json", "golden_requests.json", "model_card.md", "schema.pbtxt", "tf_serving_warmup_requests")
+    }
+    export = read_export(published / "1")
+    assert (export["model"], export["version"], export["config"]["k"]) == ("two_tower", 1, 9)
+    assert export["schema_hash"] == shop.schema.hash
+    assert export["vocabulary_hash"] == shop.item_vocabulary.content_hash
+    assert (export["items"], export["candidates"], export["id_type"]) == (23, 23, "string")
+    assert {"serving_default", "recommend", "encode_user", "encode_item", "score", "examples"} == set(
+        export["signatures"]
+    )
+    golden = json.loads((published / "1" / GOLDEN_FILE).read_text())
+    assert export["verified"]["requests"] == len(golden) >= 18
+    assert "TopKV2" in export["verified"]["ops"]
+    default = next(request for request in golden if request["signature"] == "serving_default")
+    assert np.shape(default["outputs"]["items"]) == (1, 9)
+    card = (published / "1" / "assets.extra" / "model_card.md").read_text()
+    for words in (
+        "# two_tower, version 1",
+        "23 of 23 items",
+        "30 users",
+        "leaks across users in time",
+        shop.schema.hash,
+    ):
+        assert words in card
+    assert "This run was not evaluated." in card
+
+
+def test_warm_up_requests_are_those_of_the_signatures(published: Path) -> None:
+    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    records = tf.data.TFRecordDataset(str(published / "1" / "assets.extra" / "tf_serving_warmup_requests"))
+    loaded = tf.saved_model.load(str(published / "1")).signatures
+    asked = set()
+    for record in records.as_numpy_iterator():
+        request = log.PredictionLog.FromString(record).predict_log.request
+        asked.add(request.model_spec.signature_name)
+        signature = loaded[request.model_spec.signature_name]
+        signature(**{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+    assert asked == set(loaded)
+
+
+def test_a_planted_corruption_is_found_and_nothing_is_published(
+    popular: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def corrupted(self: GoldenRequests) -> list[Request]:
+        requests = compose(self)
+        requests[2]["outputs"]["scores"][0][1] += 1e-3
+        return requests
+
+    compose = GoldenRequests.compose
+    monkeypatch.setattr(GoldenRequests, "compose", corrupted)
+    with pytest.raises(ExportError, match=r"1 answers differ .* plain \(recommend\): `scores`\[0, 1\]"):
+        export_run(tmp_path / "shop", ExportOptions(run=popular), QUIET)
+    assert names(tmp_path / "shop") == []
+
+
+def test_another_item_side_without_training(models: Path, shop: InteractionDataset, tmp_path: Path) -> None:
+    """First other item features, then another index and fewer candidates; what is not given stays."""
+    # The item file is turned around: items 0 and 22 change places, so do their vectors, made of features alone.
+    (tmp_path / "turned").mkdir()
+    write_items(tmp_path / "turned" / "items.parquet", "string", turned=True)
+    options: dict[str, Any] = {"user_col": "user_id", "time_unit": "ms", "split": "leave_one_out"}
+    options |= {"unknown_items": "keep", "cold_items": "keep", "items": (str(tmp_path / "turned" / "items.parquet"),)}
+    convert(ConversionOptions(output=str(tmp_path / "turned" / "DS"), **options), table=_log_of(shop))
+    turned = InteractionDataset.open(tmp_path / "turned" / "DS")
+    assert turned.schema.hash == shop.schema.hash
+    export_run(models, ExportOptions(items_only=True, data=turned.path, verify=False), QUIET)
+    assert read_export(models / "2")["config"] == read_export(models / "1")["config"]
+    ends = [item_id(0, "string"), item_id(22, "string")]
+    old, new = (_signature(models / version, "encode_item")(ids=tf.constant(ends))["vector"] for version in "12")
+    assert np.abs(old[0] - old[1]).max() > 1e-3
+    np.testing.assert_allclose(new, old[::-1], rtol=1e-5, atol=1e-6)
+
+    # These ids hold line breaks, which a text file of candidates cannot: planted as an earlier export would have them.
+    listed = shop.item_vocabulary.ids[[0, 3, 8, 20]].tolist()
+    path = models / "2" / "assets.extra" / "export.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "candidates": 4}))
+    (models / "2" / "assets.extra" / "candidates.json").write_text(json.dumps(listed))
+    every_cluster = ["index.kind=ivf", "index.num_clusters=2", "index.num_probes=2", "k=5"]
+    export_run(models, ExportOptions(items_only=True, assignments=every_cluster, verify=False), QUIET)
+    export = read_export(models / "3")
+    assert (export["config"]["k"], export["config"]["index"]["kind"], export["candidates"]) == (5, "ivf", 4)
+    assert (export["recall"], export["data"]) == (1.0, turned.path)  # all clusters are searched
+    before, after = (recommend(models / version, listed[:2]) for version in "23")
+    everything = [text.decode() for text in before["items"]]
+    assert [text.decode() for text in after["items"]] == [item for item in everything if item in listed]
+    np.testing.assert_allclose(after["scores"], before["scores"][np.isin(everything, listed)], rtol=1e-5)
+    stranger = next(item for item in everything if item not in listed)
+    allowed = recommend(models / "3", [], allow_ids=[[stranger, listed[2]]])
+    assert [text.decode() for text in allowed["items"]] == [listed[2], "", "", ""]
+
+
+def _signature(version: Path, name: str) -> Any:
+    return tf.saved_model.load(str(version)).signatures[name]
+
+
+def _log_of(shop: InteractionDataset) -> pa.Table:
+    arrays = shop.load_ragged("test")  # leave-one-out: whole histories
+    items = shop.item_vocabulary.raw(arrays.items)
+    users = np.repeat(arrays.user_ids, arrays.lengths)
+    return pa.table({"user_id": users.tolist(), "item_id": items, "timestamp": arrays.timestamps})
+
+
+def test_other_weights_are_not_the_same_model(models: Path, popular: Path) -> None:
+    with pytest.raises(DataError, match="version 1 holds `two_tower`"):
+        export_run(models, ExportOptions(run=popular, items_only=True), QUIET)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({}, ConfigError, "No run is given"),
+        ({"assignments": ["index.num_probe=3"]}, ConfigError, "num_probes"),
+        ({"assignments": ["k=0"]}, ConfigError, "`k` has the value `0`"),
+        ({"assignments": ["index.kind=ivf"]}, ConfigError, "`popularity` has no item vectors"),
+        ({"keep": 0}, ConfigError, "`--keep` is 0"),
+        ({"version": 1}, ConfigError, "not above version 1"),
+        ({"items_only": True, "output": "nowhere"}, DataError, "no exported version"),
+    ],
+)
+def test_refused(
+    options: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    models: Path,
+    popular: Path,
+    tmp_path: Path,
+) -> None:
+    given = {key: value for key, value in options.items() if key != "output"}
+    if given and "items_only" not in given:
+        given["run"] = popular
+    with pytest.raises(error, match=words):
+        export_run(tmp_path / options["output"] if "output" in options else models, ExportOptions(**given), QUIET)
+    assert names(models) == ["1"]
+
+
+def test_dry(models: Path, run: Path) -> None:
+    assert export_run(models, ExportOptions(run=run, dry_run=True), QUIET)["path"] == str(models / "2")
+    assert names(models) == ["1"]
+
+
+def test_keep(models: Path, popular: Path) -> None:
+    assert export_run(models, ExportOptions(run=popular, verify=False, keep=1), QUIET)["removed"] == [1]
+    assert names(models) == ["2"]
+    assert read_export(models / "2")["verified"] is None
+
+
+def test_other_data_are_refused_with_a_diff(
+    published: Path, shop: InteractionDataset, run: Path, tmp_path: Path
+) -> None:
+    assert check_export(published / "1", data=shop.path, run=run, verify=False)["version"] == 1
+    other = planted_shop(tmp_path / "other", "string", cold=5)
+    with pytest.raises(SchemaMismatchError, match=r"Version 1 does not fit these data: .*`item`: expected .*received"):
+        check_export(published / "1", data=other.path, verify=False)
+    with pytest.raises(DataError, match="Not a version that tfrec exported"):
+        check_export(tmp_path, verify=False)

@@ -1,0 +1,59 @@
+"""A version that was exported earlier, checked against data and against its own golden requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.schema import DatasetSchema
+from tfrec.errors import DataError, SchemaMismatchError
+from tfrec.serving.export_run import SCHEMA_ASSET, read_export
+from tfrec.serving.fresh_process import verify_export
+from tfrec.training.model_store import SCHEMA_FILE
+
+
+def check_export(
+    folder: Path, *, data: str | None = None, run: Path | None = None, verify: bool = True
+) -> dict[str, Any]:
+    """Checks a version.
+
+    Args:
+        folder: A version directory.
+        data: Data set whose ids and features the version is to be used with.
+        run: Run directory whose data the version is to be used with.
+        verify: Also replay the golden requests in a fresh process.
+
+    Returns:
+        `model`, `version`, `schema_hash`, and `requests`, `seconds` and `ops` of the replay.
+
+    Raises:
+        SchemaMismatchError: The data have other features or vocabularies; the message lists every difference.
+        DataError: The version is damaged, or not one of tfrec.
+        ExportError: The version does not answer as its model.
+    """
+    export = read_export(folder)
+    schema = _read_schema(folder / SCHEMA_ASSET)
+    if schema.hash != export["schema_hash"]:
+        raise DataError("The schema is not the one that `export.json` names.", file=folder, remedy="Export again.")
+    others = [] if data is None else [(data, InteractionDataset.open(data).schema)]
+    others += [] if run is None else [(str(run), _read_schema(run / SCHEMA_FILE))]
+    for place, other in others:
+        if other.hash != schema.hash:
+            raise SchemaMismatchError(
+                f"Version {folder.name} does not fit these data: {'; '.join(schema.diff(other))}.",
+                file=place,
+                remedy="Use the data that the model was trained on, or train and export again.",
+            )
+    found = {key: export[key] for key in ("model", "version", "schema_hash")}
+    if verify:
+        report = verify_export(folder)
+        found.update({key: report[key] for key in ("requests", "seconds", "ops")})
+    return found
+
+
+def _read_schema(path: Path) -> DatasetSchema:
+    try:
+        return DatasetSchema.from_text(path.read_text(encoding="utf-8"), file=str(path))
+    except OSError as error:
+        raise DataError("The schema is missing.", file=path, remedy="Pass a version or run of tfrec.") from error

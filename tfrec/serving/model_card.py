@@ -1,0 +1,156 @@
+"""The model card: what is served, how good it is, how that was measured, and what it is not good for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+from tfrec.data.dataset import InteractionDataset
+from tfrec.training.model_store import LoadedRun
+
+_TEMPLATE = """\
+# {{ export.model }}, version {{ export.version }}
+
+{{ summary }}
+
+Exported {{ export.created }} by tfrec {{ export.versions.tfrec }} with TensorFlow {{ export.versions.tensorflow }}.
+
+## Use
+
+Recommends next items after a history of events. Signatures: {{ export.signatures | map("code") | join(", ") }}.
+Ids are {{ export.id_type }}; {{ export.candidates | thousands }} of {{ export["items"] | thousands }} items can be
+recommended. The model reads the latest {{ export.history_window | thousands }} events of a history
+{%- if export.request_features %} and asks for {{ export.request_features | map("code") | join(", ") }}{% endif %}.
+Index: {{ export.config.index.kind }}
+{%- if export.recall is not none %}, which finds {{ "%.2f" | format(100 * export.recall) }} % of the items that exact
+search finds (over the golden requests){% endif %}.
+
+## Data
+
+| | train |{% for split in splits if split.name != "train" %} {{ split.name }} |{% endfor %}
+
+|---|---|{% for split in splits if split.name != "train" %}---|{% endfor %}
+
+{% for row in ("sequences", "events", "targets") -%}
+| {{ row }} | {% for split in splits %}{{ split[row] | thousands }} | {% endfor %}
+
+{% endfor %}
+{{ counts.users | thousands }} users or sessions, {{ export["items"] | thousands }} items
+({{ counts.cold_items | thousands }} without training events). Split: {{ data.split.rule }}
+{%- if data.split.note %} ({{ data.split.note }}){% endif %}. Sources:
+
+{% for source in data.sources -%}
+- `{{ source.path }}`, {{ source.events | thousands }} events, sha256 `{{ source.sha256[:16] }}`
+{% endfor %}
+## Quality
+{% if not protocols %}
+This run was not evaluated.
+{% endif %}
+{%- for protocol in protocols %}
+Split {{ split }}, protocol {{ protocol.label }}, tie rule {{ protocol.tie_rule }},
+{{ protocol.num_targets | thousands }} targets among {{ protocol.num_candidates | thousands }} items
+{%- if confidence %}; intervals of {{ "%g" | format(100 * confidence) }} % by resampling each {{ unit }}{% endif %}.
+
+| | {{ export.model }} | interval | {% for name in protocol.baselines %}{{ name }} | {% endfor %}chance |
+|---|---|---|{% for name in protocol.baselines %}---|{% endfor %}---|
+{% for row in protocol.rows -%}
+| {{ row.metric }} | {{ row.value | metric }} | {{ row.interval }} | {% for value in row.baselines -%}
+{{ value | metric }} | {% endfor %}{{ row.chance | metric }} |
+{% endfor %}
+{%- endfor %}
+{% for alarm in alarms %}
+**Alarm:** {{ alarm }}
+{% endfor %}
+## Limits
+
+- Items without training events are recommended only as far as the model knows their features, and last by popularity.
+- After a history in which no item is known, the most popular items are recommended, whoever asks.
+- Scores are comparable within one list, not between lists or versions. They are no probabilities.
+- What was logged decides what is learnt: items that were shown more were clicked more.
+{%- if data.split.rule == "leave_one_out" %}
+- The split leaks across users in time: numbers are higher than in production.
+{%- endif %}
+- The model is valid for the items of its vocabulary. New items need a new training run.
+
+## Licence
+
+The code of tfrec is under Apache-2.0. The weights are derived from the data above: what their licence allows decides
+what may be done with the weights. It is not known to tfrec; add it here before the model is passed on.
+
+## Origin
+
+| | |
+|---|---|
+| run | `{{ export.run }}` |
+| checkpoint | `{{ export.checkpoint }}` |
+| schema | `{{ export.schema_hash }}` |
+| item vocabulary | `{{ export.vocabulary_hash }}` |
+| trained | {{ run.created }}, seed {{ run.seed }}, commit `{{ run.commit or "unknown" }}` |
+| software | {{ software }} |
+"""
+_HEADLINE = ("recall", "mrr", "ndcg")
+
+
+def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: InteractionDataset) -> str:
+    """Returns the model card of an export, in Markdown.
+
+    Args:
+        export: Content of `export.json`.
+        loaded: The run.
+        dataset: Its data.
+    """
+    manifest = dataset.manifest
+    evaluation: dict[str, Any] = {}
+    if loaded.directory.evaluation_document.is_file():
+        evaluation = loaded.directory.read_json(loaded.directory.evaluation_document)
+    bootstrap = evaluation.get("bootstrap") or {}
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.filters.update(
+        thousands=lambda number: f"{number:,}",
+        code=lambda text: f"`{text}`",
+        metric=lambda value: "" if value is None else f"{value:.4f}",
+    )
+    return environment.from_string(_TEMPLATE).render(
+        export=export,
+        summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
+        splits=[
+            {
+                "name": split,
+                "sequences": dataset.num_sequences(split),
+                "events": dataset.num_events(split),
+                "targets": dataset.num_targets(split),
+            }
+            for split in sorted(dataset.splits, key=lambda name: name != "train")
+        ],
+        counts=manifest.counts,
+        data=manifest,
+        split=evaluation.get("split"),
+        protocols=[_protocol(protocol, str(export["model"])) for protocol in evaluation.get("protocols", [])],
+        alarms=[alarm["message"] for alarm in evaluation.get("alarms", [])],
+        confidence=bootstrap.get("confidence"),
+        unit=bootstrap.get("unit"),
+        run=loaded.manifest,
+        software=", ".join(f"{name} {version}" for name, version in loaded.manifest["versions"].items()),
+    )
+
+
+def _protocol(section: Mapping[str, Any], model: str) -> dict[str, Any]:
+    own = section["models"][model]
+    baselines = {name: other for name, other in section["models"].items() if other.get("role") == "baseline"}
+    rows = []
+    for name in [f"{family}@{cutoff}" for cutoff in section["cutoffs"] for family in _HEADLINE]:
+        if name not in own["metrics"]:
+            continue
+        interval = (own.get("intervals") or {}).get(name)
+        rows.append(
+            {
+                "metric": name,
+                "value": own["metrics"][name],
+                "interval": f"{interval['low']:.4f} to {interval['high']:.4f}" if interval else "",
+                "baselines": [other["metrics"].get(name) for other in baselines.values()],
+                "chance": section["chance"].get(name),
+            }
+        )
+    return {**section, "rows": rows, "baselines": list(baselines)}
