@@ -18,6 +18,7 @@ BENCHMARKS = {
     "vocabulary_scaling": "time of a training step at 1, 10 and 100 times the vocabulary",
     "conversion": "Parquet to dataset end to end; encoding and writing alone",
     "reading": "sequences read in order, shuffled, and bucketed by length",
+    "top_k": "the best of a million items by exact and IVF index, saved and loaded, beside faiss-cpu",
     "evaluation": "exact full ranking beside faiss-cpu's IndexFlatIP",
     "redis_publish": "vectors into Redis beside redis-py's SET and MSET loops",
 }
