@@ -52,12 +52,11 @@ def planted_shop(folder: Path, id_type: str, *, cold: int = 2) -> InteractionDat
     return InteractionDataset.open(options["output"])
 
 
-def write_items(path: Path, id_type: str, *, turned: bool = False) -> None:
-    """Writes the item file; `turned` gives the items each other's colours and prices."""
-    numbers = list(range(NUM_ITEMS))
-    colours = [["red", "green", "blue"][number % 3] for number in numbers]
-    prices = [float(number * number) for number in numbers]
-    if turned:
-        colours, prices = colours[::-1], prices[::-1]
-    ids = [item_id(number, id_type) for number in numbers]
+def write_items(path: Path, id_type: str, *, swapped: tuple[int, int] = (0, 0)) -> None:
+    """Writes the item file; two items may change places."""
+    places = list(range(NUM_ITEMS))
+    places[swapped[0]], places[swapped[1]] = places[swapped[1]], places[swapped[0]]
+    ids = [item_id(number, id_type) for number in range(NUM_ITEMS)]
+    colours = [["red", "green", "blue"][place % 3] for place in places]
+    prices = [float(place * place) for place in places]
     pq.write_table(pa.table({"item_id": ids, "colour": colours, "price": prices}), path)

@@ -135,18 +135,18 @@ def test_a_planted_corruption_is_found_and_nothing_is_published(
 
 def test_another_item_side_without_training(models: Path, shop: InteractionDataset, tmp_path: Path) -> None:
     """First other item features, then another index and fewer candidates; what is not given stays."""
-    # The item file is turned around: items 0 and 22 change places, so do their vectors, made of features alone.
-    (tmp_path / "turned").mkdir()
-    write_items(tmp_path / "turned" / "items.parquet", "string", turned=True)
+    # In the item file, 0 and 4 change places, so do their vectors, made of features alone.
+    (tmp_path / "swapped").mkdir()
+    write_items(tmp_path / "swapped" / "items.parquet", "string", swapped=(0, 4))
     options: dict[str, Any] = {"user_col": "user_id", "time_unit": "ms", "split": "leave_one_out"}
-    options |= {"unknown_items": "keep", "cold_items": "keep", "items": (str(tmp_path / "turned" / "items.parquet"),)}
-    convert(ConversionOptions(output=str(tmp_path / "turned" / "DS"), **options), table=_log_of(shop))
-    turned = InteractionDataset.open(tmp_path / "turned" / "DS")
-    assert turned.schema.hash == shop.schema.hash
-    export_run(models, ExportOptions(items_only=True, data=turned.path, verify=False), QUIET)
+    options |= {"unknown_items": "keep", "cold_items": "keep", "items": (str(tmp_path / "swapped" / "items.parquet"),)}
+    convert(ConversionOptions(output=str(tmp_path / "swapped" / "DS"), **options), table=_log_of(shop))
+    changed = InteractionDataset.open(tmp_path / "swapped" / "DS")
+    assert changed.schema.hash == shop.schema.hash
+    export_run(models, ExportOptions(items_only=True, data=changed.path, verify=False), QUIET)
     assert read_export(models / "2")["config"] == read_export(models / "1")["config"]
-    ends = [item_id(0, "string"), item_id(22, "string")]
-    old, new = (_signature(models / version, "encode_item")(ids=tf.constant(ends))["vector"] for version in "12")
+    pair = [item_id(0, "string"), item_id(4, "string")]
+    old, new = (_signature(models / version, "encode_item")(ids=tf.constant(pair))["vector"] for version in "12")
     assert np.abs(old[0] - old[1]).max() > 1e-3
     np.testing.assert_allclose(new, old[::-1], rtol=1e-5, atol=1e-6)
 
@@ -159,7 +159,7 @@ def test_another_item_side_without_training(models: Path, shop: InteractionDatas
     export_run(models, ExportOptions(items_only=True, assignments=every_cluster, verify=False), QUIET)
     export = read_export(models / "3")
     assert (export["config"]["k"], export["config"]["index"]["kind"], export["candidates"]) == (5, "ivf", 4)
-    assert (export["recall"], export["data"]) == (1.0, turned.path)  # all clusters are searched
+    assert (export["recall"], export["data"]) == (1.0, changed.path)  # all clusters are searched
     before, after = (recommend(models / version, listed[:2]) for version in "23")
     everything = [text.decode() for text in before["items"]]
     assert [text.decode() for text in after["items"]] == [item for item in everything if item in listed]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -22,56 +22,50 @@ Exported {{ export.created }} by tfrec {{ export.versions.tfrec }} with TensorFl
 Recommends next items after a history of events. Signatures: {{ export.signatures | map("code") | join(", ") }}.
 Ids are {{ export.id_type }}; {{ export.candidates | thousands }} of {{ export["items"] | thousands }} items can be
 recommended. The model reads the latest {{ export.history_window | thousands }} events of a history
-{%- if export.request_features %} and asks for {{ export.request_features | map("code") | join(", ") }}{% endif %}.
+{%- if export.request_features %} and asks for {{ export.request_features | map("code") | join(", ") }}{% endif +%}.
 Index: {{ export.config.index.kind }}
 {%- if export.recall is not none %}, which finds {{ "%.2f" | format(100 * export.recall) }} % of the items that exact
-search finds (over the golden requests){% endif %}.
+search finds (over the golden requests){% endif +%}.
 
 ## Data
 
-| | train |{% for split in splits if split.name != "train" %} {{ split.name }} |{% endfor %}
+{{ data_table }}
 
-|---|---|{% for split in splits if split.name != "train" %}---|{% endfor %}
-
-{% for row in ("sequences", "events", "targets") -%}
-| {{ row }} | {% for split in splits %}{{ split[row] | thousands }} | {% endfor %}
-
-{% endfor %}
 {{ counts.users | thousands }} users or sessions, {{ export["items"] | thousands }} items
 ({{ counts.cold_items | thousands }} without training events). Split: {{ data.split.rule }}
 {%- if data.split.note %} ({{ data.split.note }}){% endif %}. Sources:
 
-{% for source in data.sources -%}
+{% for source in data.sources %}
 - `{{ source.path }}`, {{ source.events | thousands }} events, sha256 `{{ source.sha256[:16] }}`
 {% endfor %}
+
 ## Quality
 {% if not protocols %}
+
 This run was not evaluated.
 {% endif %}
-{%- for protocol in protocols %}
+{% for protocol in protocols %}
+
 Split {{ split }}, protocol {{ protocol.label }}, tie rule {{ protocol.tie_rule }},
 {{ protocol.num_targets | thousands }} targets among {{ protocol.num_candidates | thousands }} items
-{%- if confidence %}; intervals of {{ "%g" | format(100 * confidence) }} % by resampling each {{ unit }}{% endif %}.
+{%- if confidence %}; intervals of {{ "%g" | format(100 * confidence) }} % by resampling each {{ unit }}{% endif +%}.
 
-| | {{ export.model }} | interval | {% for name in protocol.baselines %}{{ name }} | {% endfor %}chance |
-|---|---|---|{% for name in protocol.baselines %}---|{% endfor %}---|
-{% for row in protocol.rows -%}
-| {{ row.metric }} | {{ row.value | metric }} | {{ row.interval }} | {% for value in row.baselines -%}
-{{ value | metric }} | {% endfor %}{{ row.chance | metric }} |
+{{ protocol.table }}
 {% endfor %}
-{%- endfor %}
 {% for alarm in alarms %}
+
 **Alarm:** {{ alarm }}
 {% endfor %}
+
 ## Limits
 
 - Items without training events are recommended only as far as the model knows their features, and last by popularity.
 - After a history in which no item is known, the most popular items are recommended, whoever asks.
 - Scores are comparable within one list, not between lists or versions. They are no probabilities.
 - What was logged decides what is learnt: items that were shown more were clicked more.
-{%- if data.split.rule == "leave_one_out" %}
+{% if data.split.rule == "leave_one_out" %}
 - The split leaks across users in time: numbers are higher than in production.
-{%- endif %}
+{% endif %}
 - The model is valid for the items of its vocabulary. New items need a new training run.
 
 ## Licence
@@ -106,24 +100,17 @@ def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: Interactio
     if loaded.directory.evaluation_document.is_file():
         evaluation = loaded.directory.read_json(loaded.directory.evaluation_document)
     bootstrap = evaluation.get("bootstrap") or {}
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, trim_blocks=True
+    )
     environment.filters.update(
         thousands=lambda number: f"{number:,}",
         code=lambda text: f"`{text}`",
-        metric=lambda value: "" if value is None else f"{value:.4f}",
     )
     return environment.from_string(_TEMPLATE).render(
         export=export,
         summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
-        splits=[
-            {
-                "name": split,
-                "sequences": dataset.num_sequences(split),
-                "events": dataset.num_events(split),
-                "targets": dataset.num_targets(split),
-            }
-            for split in sorted(dataset.splits, key=lambda name: name != "train")
-        ],
+        data_table=_data_table(dataset),
         counts=manifest.counts,
         data=manifest,
         split=evaluation.get("split"),
@@ -137,6 +124,7 @@ def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: Interactio
 
 
 def _protocol(section: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The section with a table of the headline metrics: the model, its intervals, its baselines and chance."""
     own = section["models"][model]
     baselines = {name: other for name, other in section["models"].items() if other.get("role") == "baseline"}
     rows = []
@@ -144,13 +132,23 @@ def _protocol(section: Mapping[str, Any], model: str) -> dict[str, Any]:
         if name not in own["metrics"]:
             continue
         interval = (own.get("intervals") or {}).get(name)
-        rows.append(
-            {
-                "metric": name,
-                "value": own["metrics"][name],
-                "interval": f"{interval['low']:.4f} to {interval['high']:.4f}" if interval else "",
-                "baselines": [other["metrics"].get(name) for other in baselines.values()],
-                "chance": section["chance"].get(name),
-            }
-        )
-    return {**section, "rows": rows, "baselines": list(baselines)}
+        shown = f"{interval['low']:.4f} to {interval['high']:.4f}" if interval else ""
+        others = [_number(other["metrics"].get(name)) for other in baselines.values()]
+        rows.append([name, _number(own["metrics"][name]), shown, *others, _number(section["chance"].get(name))])
+    return {**section, "table": _table(["", model, "interval", *baselines, "chance"], rows)}
+
+
+def _data_table(dataset: InteractionDataset) -> str:
+    splits = sorted(dataset.splits, key=lambda name: name != "train")
+    counts = {"sequences": dataset.num_sequences, "events": dataset.num_events, "targets": dataset.num_targets}
+    rows = [[what, *(f"{count(split):,}" for split in splits)] for what, count in counts.items()]
+    return _table(["", *splits], rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
