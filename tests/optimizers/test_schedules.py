@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.config.gru_encoder_config import GRUEncoderConfig
 from tfrec.config.optimizer_config import SequenceOptimizerConfig
+from tfrec.config.sasrec_config import SASRecConfig
+from tfrec.config.two_tower_config import TwoTowerConfig
+from tfrec.models.gru_encoder import GRUEncoder
+from tfrec.models.sasrec import SASRec
+from tfrec.models.sequence_encoder import SequenceEncoder
+from tfrec.models.two_tower import TwoTower
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.optimizers.schedules import WarmUpDecay
 
@@ -38,6 +45,32 @@ def test_weight_decay_shrinks_kernels_and_nothing_else() -> None:
     np.testing.assert_allclose(layer.kernel, 1 - 0.1 * 0.5, rtol=1e-6)  # zero gradients move nothing else
     np.testing.assert_allclose(layer.bias, 1.0)
     np.testing.assert_allclose(table, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "kernels"),
+    [
+        # Kernels by hand: query, key, value, output and two of the feed-forward; 3 of each GRU; two dense layers.
+        (SASRec(SASRecConfig(dim=8, heads=2, blocks=1, item_bias=True), 15), 6),
+        (GRUEncoder(GRUEncoderConfig(dim=8, layers=2, item_bias=True), 15), 6),
+        (TwoTower(TwoTowerConfig(dim=8, hidden=[4], user_vectors=True), 15, num_users=3), 2),
+    ],
+    ids=["sasrec", "gru_encoder", "two_tower"],
+)
+def test_weight_decay_acts_on_every_kernel_of_an_encoder(model: SequenceEncoder, kernels: int) -> None:
+    variables = model.trainable_variables
+    for variable in variables:
+        variable.assign(np.ones(variable.shape))
+    config = SequenceOptimizerConfig(learning_rate=0.1, weight_decay=0.5)
+    optimizer = build_sequence_optimizer(config, variables, total_steps=1)
+    optimizer.apply([tf.zeros(variable.shape) for variable in variables], variables)
+    decayed = [variable for variable in variables if not np.array_equal(variable, np.ones(variable.shape))]
+    assert len(decayed) == kernels
+    for variable in decayed:
+        assert len(variable.shape) == 2
+        np.testing.assert_allclose(variable, 1 - 0.1 * 0.5, rtol=1e-6)
+    tables = {"vectors", "positions", "bias", "gamma", "beta"}
+    assert not tables & {variable.name for variable in decayed}
 
 
 def test_the_schedule_drives_the_optimizer() -> None:

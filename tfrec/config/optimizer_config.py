@@ -57,7 +57,7 @@ class SequenceOptimizerConfig(OptimizerConfig):
         0.001, gt=0, description="Largest step size. Default: adagrad 0.1, rmsprop and adam 0.001, adadelta 1."
     )
     weight_decay: float = Field(
-        0.0, ge=0, description="Decoupled weight decay of dense kernels; tables, biases and norms are left alone."
+        0.0, ge=0, description="Decoupled weight decay of kernels; tables, biases and norms are left alone."
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="Course of the step size after the warm-up, down to 0 in the last step."
