@@ -11,20 +11,27 @@ from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConf
 from tfrec.optimizers.row_sparse_adadelta import RowSparseAdadelta
 from tfrec.optimizers.row_sparse_adagrad import RowSparseAdagrad
 from tfrec.optimizers.row_sparse_adam import RowSparseAdam
+from tfrec.optimizers.row_sparse_loss_scale import RowSparseLossScale
 from tfrec.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from tfrec.optimizers.row_sparse_rmsprop import RowSparseRMSprop
 from tfrec.optimizers.schedules import WarmUpDecay
 
 
 def build_sequence_optimizer(
-    config: SequenceOptimizerConfig, variables: Sequence[keras.Variable], total_steps: int
-) -> RowSparseOptimizer:
+    config: SequenceOptimizerConfig,
+    variables: Sequence[keras.Variable],
+    total_steps: int,
+    *,
+    precision: str = "float32",
+) -> RowSparseOptimizer | RowSparseLossScale:
     """Returns an optimiser, built for its variables: row-sparse for tables, with weight decay for dense kernels.
 
     Args:
         config: Name and settings.
-        variables: What will be trained; only those called `kernel` decay.
+        variables: What will be trained; only those whose name ends in `kernel` decay.
         total_steps: Steps of the whole run, the length of the schedule.
+        precision: Policy of the model. With `mixed_float16` the loss is scaled, see `RowSparseLossScale`; Keras would
+            wrap the optimiser by itself, but without building the wrapper, whose state a resumed run needs.
     """
     optimizer = build_optimizer(config)
     if config.schedule != "constant" or config.warmup_steps:
@@ -33,9 +40,13 @@ def build_sequence_optimizer(
         )
     if config.weight_decay:
         optimizer.weight_decay = config.weight_decay
-        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name != "kernel"])
+        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not v.name.endswith("kernel")])
     optimizer.build(list(variables))
-    return optimizer
+    if precision != "mixed_float16":
+        return optimizer
+    scaled = RowSparseLossScale(optimizer)
+    scaled.build(list(variables))
+    return scaled
 
 
 def build_optimizer(config: OptimizerConfig) -> RowSparseOptimizer:

@@ -55,7 +55,9 @@ def fit_sequences(
     num_sequences = dataset.num_sequences("train")
     steps = batches_per_epoch(num_sequences, training.batch_size) * training.epochs
     model.prepare_training(state_objective(config.objective, dataset.item_vocabulary.counts))
-    optimizer = build_sequence_optimizer(config.optimizer, model.trainable_variables, steps)
+    optimizer = build_sequence_optimizer(
+        config.optimizer, model.trainable_variables, steps, precision=training.precision
+    )
     model.compile(optimizer=optimizer, jit_compile=False)
     return fit_epochs(
         model,
