@@ -59,11 +59,13 @@ def test_it_learns_and_counts_every_target_once(small_dataset: Path, tmp_path: P
     assert trace[-1] < 3.9
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_killed_run_resumes_to_the_same_weights(
-    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = sasrec(
         small_dataset,
+        f"training.precision={precision}",
         "training.checkpoint_minutes=0",
         "model.dropout=0.3",
         "objective.loss=sampled-softmax",
@@ -104,6 +106,22 @@ def test_mixed_precision_learns_about_as_well(precision: str, small_dataset: Pat
     full, mixed = losses(tmp_path / "full"), losses(tmp_path / "mixed")
     np.testing.assert_allclose(mixed, full, rtol=0.03)
     assert {variable.dtype for variable in load_run(tmp_path / "mixed").model.trainable_variables} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "remedies"),
+    [
+        ("optimizer.gradient_cap=1", ("optimizer.gradient_cap=0", "training.strategy=single")),
+        ("training.precision=mixed_float16", ("training.precision=mixed_bfloat16", "training.strategy=single")),
+    ],
+)
+def test_what_replicas_cannot_decide_is_refused(assignment: str, remedies: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        run_config("sasrec", assignments=[assignment, "training.strategy=mirrored"])
+    for words in (assignment.split("=")[0], "training.strategy=mirrored", *remedies):
+        assert words in str(refused.value)
+    run_config("sasrec", assignments=[assignment])  # on one device
+    run_config("sasrec", assignments=["training.precision=mixed_bfloat16", "training.strategy=mirrored"])
 
 
 def test_what_is_kept_is_the_average_of_the_epochs(small_dataset: Path, tmp_path: Path) -> None:

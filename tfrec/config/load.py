@@ -161,6 +161,9 @@ def _validate(section: type[_Section], values: Mapping[str, Any], sources: Seque
             expected = first.get("ctx", {}).get("expected", "").replace(" or ", ", ").replace("'", "")
             remedy = did_you_mean(first["input"], filter(None, (part.strip() for part in expected.split(","))))
         message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        if not key:  # a rule between sections
+            message = message.removeprefix("value error, ")
+            raise ConfigError(f"The configuration contradicts itself: {message}.", remedy=remedy) from error
         raise ConfigError(
             f"Configuration key `{key}` has the value `{first['input']}`: {message}.", remedy=remedy
         ) from error

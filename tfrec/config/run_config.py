@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.evaluation_config import EvaluationConfig
@@ -51,6 +51,21 @@ class SequenceRunConfig(GradientRunConfig):
     objective: SequenceObjectiveConfig = Field(default_factory=SequenceObjectiveConfig)
     optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
     training: SequenceTrainingConfig = Field(default_factory=SequenceTrainingConfig)
+
+    @model_validator(mode="after")
+    def _fits_the_strategy(self) -> SequenceRunConfig:
+        """Replicas see their share of a gradient: what is decided by all of it cannot be decided there."""
+        if self.training.strategy == "mirrored" and self.optimizer.gradient_cap:
+            raise ValueError(
+                f"`optimizer.gradient_cap={self.optimizer.gradient_cap}` does not work with "
+                "`training.strategy=mirrored`; set `optimizer.gradient_cap=0` or `training.strategy=single`"
+            )
+        if self.training.strategy == "mirrored" and self.training.precision == "mixed_float16":
+            raise ValueError(
+                "`training.precision=mixed_float16` does not work with `training.strategy=mirrored`; "
+                "set `training.precision=mixed_bfloat16` or `training.strategy=single`"
+            )
+        return self
 
 
 RUN_CONFIGS: dict[str, type[RunConfig]] = {

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 import keras
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.optimizers.deduplicate import DistinctSlices, deduplicate
 
 Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
@@ -24,7 +25,8 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         learning_rate: Step size or schedule.
         momentum: Factor of the previous velocity, in [0, 1); 0 keeps no velocity.
         l2: Factor of the weight decay; 0 for none.
-        gradient_cap: Largest norm of all gradients together; larger ones are scaled down. 0 for none.
+        gradient_cap: Largest norm of all gradients together; larger ones are scaled down. 0 for none. Not under a
+            strategy of several replicas, each of which would cap its own share before the sum.
     """
 
     slot_names: ClassVar[tuple[str, ...]] = ()
@@ -85,6 +87,13 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def apply(self, grads: Sequence[Gradient], trainable_variables: Sequence[keras.Variable] | None = None) -> Any:
         """Applies gradients; see `keras.optimizers.Optimizer.apply`."""
         if self.gradient_cap:
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            if replicas > 1:
+                raise ConfigError(
+                    f"`gradient_cap={self.gradient_cap}` caps the norm on one device, not the sum over {replicas} "
+                    "replicas.",
+                    remedy="Set `gradient_cap=0`, or train on one device.",
+                )
             clipped, _ = tf.clip_by_global_norm([_summed(gradient) for gradient in grads], self.gradient_cap)
             grads = [_distinct(gradient) for gradient in clipped]
         return super().apply(grads, trainable_variables)
