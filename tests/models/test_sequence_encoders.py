@@ -133,3 +133,23 @@ def test_cosine_scores_are_cosines() -> None:
 def test_an_impossible_architecture_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"`heads`|`gated`"):
         SASRecConfig(**{"dim": 8, **wrong})
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_reaches_the_products_of_the_gru_and_not_its_state(policy: str) -> None:
+    config = GRUEncoderConfig(dim=8, layers=2, max_length=6, init_stddev=0.5)
+    full, mixed = GRUEncoder(config, VOCAB, seed=3), GRUEncoder(config, VOCAB, seed=3, dtype=policy)
+    assert {variable.dtype for variable in mixed.trainable_variables} == {"float32"}
+    items, length = tf.constant([[2, 3, 4, 5, 6]]), tf.constant([5])
+    expected, states = full.encode_window(items, length), mixed.encode_window(items, length)
+    assert states.dtype == tf.float32
+    # Five steps of two layers, each product rounded to 8 (bfloat16) or 11 bits: near, and not the same.
+    np.testing.assert_allclose(states, expected, atol=0.02)
+
+    graph = tf.function(mixed.encode_window).get_concrete_function(items, length).graph.as_graph_def()
+    nodes = [node for function in graph.library.function for node in function.node_def]
+    products = [node.attr["T"].type for node in [*graph.node, *nodes] if node.op == "MatMul"]
+    assert products
+    assert set(products) == {tf.as_dtype(mixed.compute_dtype).as_datatype_enum}
+    gates = [node.attr["T"].type for node in [*graph.node, *nodes] if node.op in ("Sigmoid", "Tanh")]
+    assert set(gates) == {tf.float32.as_datatype_enum}

@@ -17,6 +17,9 @@ class ResetBeforeGRUCell(keras.layers.Layer):
     With `v = inputs Wx + b` split into `[candidate, reset, update]`:
     `r = sigmoid(v_r + h Wr)`, `z = sigmoid(v_z + h Wz)`, `c = act(v_c + (r * h) Wh)`, `h' = (1 - z) h + z c`.
 
+    In mixed precision the matrix products are computed in 16 bits; gates and state stay float32, so that the small
+    updates of a long sequence are not rounded away.
+
     Args:
         units: Width of the state.
         hidden_activation: Name of the candidate's activation, see `tfrec.layers.activations`.
@@ -42,7 +45,7 @@ class ResetBeforeGRUCell(keras.layers.Layer):
         seed: int = 0,
         **kwargs: object,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.units = units
         self.hidden_activation = hidden_activation
         self.input_rows = input_rows
@@ -84,17 +87,26 @@ class ResetBeforeGRUCell(keras.layers.Layer):
         if self.input_rows:
             projected = tf.gather(self.input_kernel.value, inputs)  # [batch, 3 units]
         else:
-            projected = tf.matmul(inputs, tf.convert_to_tensor(self.input_kernel))  # [batch, 3 units]
+            projected = self._product(inputs, self.input_kernel)  # [batch, 3 units]
+        state = tf.cast(state, self.variable_dtype)
+        bias = tf.cast(tf.convert_to_tensor(self.bias), self.variable_dtype)
         sizes = [self.units, 2 * self.units]
         # Split before adding: TensorFlow would fuse product and sum into a kernel that is slower for small batches.
-        split_in = tf.split(tf.cast(projected, self.compute_dtype), sizes, axis=-1)
+        split_in = tf.split(tf.cast(projected, self.variable_dtype), sizes, axis=-1)
         candidate_in, gates_in = (
-            part + bias for part, bias in zip(split_in, tf.split(tf.convert_to_tensor(self.bias), sizes), strict=True)
+            part + part_bias for part, part_bias in zip(split_in, tf.split(bias, sizes), strict=True)
         )
-        gates = tf.sigmoid(gates_in + tf.matmul(state, tf.convert_to_tensor(self.gate_kernel)))  # [batch, 2 units]
+        gates = tf.sigmoid(gates_in + self._product(state, self.gate_kernel))  # [batch, 2 units]
         reset, update = tf.split(gates, 2, axis=-1)
-        candidate = self._activate(candidate_in + tf.matmul(reset * state, tf.convert_to_tensor(self.candidate_kernel)))
+        candidate = self._activate(candidate_in + self._product(reset * state, self.candidate_kernel))
         return state + update * (candidate - state)  # [batch, units]
+
+    def _product(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
+        """Multiplies in the compute type; float `[batch, out]` of the variables' type."""
+        product = tf.matmul(
+            tf.cast(inputs, self.compute_dtype), tf.cast(tf.convert_to_tensor(kernel), self.compute_dtype)
+        )
+        return tf.cast(product, self.variable_dtype)
 
     def get_config(self) -> dict[str, object]:
         return {

@@ -41,7 +41,7 @@ class GRUStack(keras.layers.Layer):
         seed: int = 0,
         **kwargs: object,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.units = list(units)
         self.hidden_activation = hidden_activation
         self.dropout = dropout
@@ -60,6 +60,7 @@ class GRUStack(keras.layers.Layer):
                 normal=normal,
                 seed=derive_seed(seed, "layer", depth),
                 name=f"cell_{depth}",
+                dtype=self.dtype_policy,
             )
             for depth, width in enumerate(self.units)
         ]
@@ -72,7 +73,7 @@ class GRUStack(keras.layers.Layer):
 
     def zero_state(self, batch_size: tf.Tensor | int) -> tuple[tf.Tensor, ...]:
         """Returns the state before the first event: one float `[batch, units]` per layer."""
-        return tuple(tf.zeros([batch_size, width], self.compute_dtype) for width in self.units)
+        return tuple(tf.zeros([batch_size, width], self.variable_dtype) for width in self.units)
 
     def step(
         self, inputs: tf.Tensor, state: Sequence[tf.Tensor], *, dropout_seed: tf.Tensor | None = None
@@ -106,7 +107,7 @@ class GRUStack(keras.layers.Layer):
             Output of the last layer after every event, float `[batch, length, units[-1]]`.
         """
         length = tf.shape(inputs)[1]
-        outputs = tf.TensorArray(self.compute_dtype, size=length, element_shape=[None, self.units[-1]])
+        outputs = tf.TensorArray(self.variable_dtype, size=length, element_shape=[None, self.units[-1]])
 
         def body(position: tf.Tensor, state: tuple[tf.Tensor, ...], outputs: tf.TensorArray) -> tuple[object, ...]:
             state = self.step(inputs[:, position], state)

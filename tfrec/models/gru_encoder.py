@@ -45,7 +45,9 @@ class GRUEncoder(SequenceEncoder):
             dtype=self.dtype_policy,
         )
         self.items.build()
-        self.stack = GRUStack([config.dim] * config.layers, seed=derive_seed(seed, "gru"), name="gru")
+        self.stack = GRUStack(
+            [config.dim] * config.layers, seed=derive_seed(seed, "gru"), name="gru", dtype=self.dtype_policy
+        )
         self.stack.build((None, config.dim))
         self.built = True
 
