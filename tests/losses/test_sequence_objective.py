@@ -239,6 +239,32 @@ def test_a_target_without_negatives_has_no_loss(loss: str, negatives: str) -> No
         np.testing.assert_allclose(tf.convert_to_tensor(gradient), 0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", CASES, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_a_batch_without_known_targets_changes_nothing(settings: dict[str, Any]) -> None:
+    """As in a batch of sequences of unknown items only."""
+    states, vectors = tf.zeros([0, DIM]), tf.Variable(VECTORS, dtype=tf.float32)
+    loss = objective(**settings)
+
+    @tf.function(autograph=False)
+    def step() -> tuple[tf.Tensor, Any]:
+        nothing = tf.zeros([0], tf.int32)
+        with tf.GradientTape() as tape:
+            losses = loss(
+                states,
+                nothing,
+                Table(vectors, None),
+                history=tf.constant([[1, 1, 1], [1, 1, 0]]),
+                sequence_of_target=nothing,
+                seed=SEED,
+            )
+            total = tf.reduce_sum(losses)
+        return losses, tape.gradient(total, vectors)
+
+    losses, gradient = step()
+    assert losses.shape == (0,)
+    np.testing.assert_array_equal(tf.convert_to_tensor(gradient), np.zeros_like(VECTORS))
+
+
 def test_cosine_with_item_biases_is_refused() -> None:
     states, vectors, bias = variables(with_bias=True)
     with pytest.raises(ConfigError, match="no place for item biases"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import op_callbacks
 
 from tests.oracles.retrieval import retrieval_losses
 from tfrec.config.retrieval_config import RetrievalConfig
+from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.errors import DataError
 from tfrec.layers.item_table import ItemTable
+from tfrec.models.sasrec import SASRec
+from tfrec.optimizers.row_sparse_adam import RowSparseAdam
 from tfrec.tasks.retrieval_objective import RetrievalObjective
 
 VOCAB, DIM = 9, 4
@@ -260,3 +265,78 @@ def test_batch_without_targets_has_no_losses(table: ItemTable) -> None:
         seed=tf.constant([0, 0]),
     )
     assert losses.shape == (0,)
+
+
+@pytest.mark.parametrize("uniform_negatives", [0, 3])
+def test_a_batch_of_unknown_items_only_is_a_step_that_changes_nothing(uniform_negatives: int) -> None:
+    """The gradient of an empty group ended the process."""
+    encoder = SASRec(SASRecConfig(dim=DIM, blocks=1, heads=1, max_length=4, dropout=0.0), VOCAB, seed=1)
+    encoder.prepare_training(RetrievalObjective(RetrievalConfig(uniform_negatives=uniform_negatives), COUNTS))
+    encoder.compile(optimizer=RowSparseAdam(0.1), jit_compile=False)
+    before = encoder.get_weights()
+    batch = {"item": tf.constant([[1, 1, 1], [1, 1, 0]]), "length": tf.constant([3, 2])}
+    history = encoder.fit(tf.data.Dataset.from_tensors(batch), verbose=0, shuffle=False).history
+    assert history["loss"] == [0.0]
+    for one, two in zip(encoder.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_history_is_left_out_in_every_group(table: ItemTable) -> None:
+    """Against plain sets, with candidates that repeat and sequences that are in some groups only."""
+    random = np.random.default_rng(4)
+    length = 6
+    history = random.integers(1, VOCAB, size=(12, length)).astype(np.int32)
+    history[::3, 4:] = 0
+    sequence = random.integers(0, 12, size=30).astype(np.int32)
+    targets = np.maximum(history[sequence, random.integers(0, 4, size=30)], 2)
+    states = np.arange(30, dtype=np.float32)[:, None] * np.ones(DIM, np.float32)  # tells which target is which
+    objective = RetrievalObjective(RetrievalConfig(group_size=7, uniform_negatives=4), COUNTS)
+    met: list[int] = []
+
+    def spy(queries: tf.Tensor, candidates: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
+        rows = queries.numpy()[:, 0].astype(int)
+        met.extend(rows.tolist())
+        ids, mask = given["candidate_ids"].numpy(), given["score_mask"].numpy()
+        expected = [[item == targets[row] or item not in history[sequence[row]] for item in ids] for row in rows]
+        np.testing.assert_array_equal(mask, expected)
+        return tf.zeros([len(rows)])
+
+    objective.task = spy
+    objective(
+        tf.constant(states),
+        tf.constant(targets),
+        table,
+        history=tf.constant(history),
+        sequence_of_target=tf.constant(sequence),
+        seed=tf.constant([1, 2]),
+    )
+    assert sorted(met) == list(range(30))
+
+
+def test_nothing_grows_with_the_square_of_the_batch() -> None:
+    """64 sequences of 16 targets, all items distinct: no tensor may hold an entry per item and sequence (65,536)."""
+    batch, length = 64, 17
+    history = np.arange(batch * length, dtype=np.int32).reshape(batch, length) + 2
+    items = ItemTable(history.size + 2, DIM)
+    items.build()
+    objective = RetrievalObjective(RetrievalConfig(group_size=16), np.r_[0, 0, np.ones(history.size)])
+    objective.task = lambda queries, candidates, **_: tf.zeros(tf.shape(queries)[:1])
+    largest = 0
+
+    def look(op_type: str, inputs: Any, attributes: Any, outputs: Any, *_: Any, **__: Any) -> None:
+        nonlocal largest
+        largest = max([largest, *(int(np.prod(output.shape)) for output in outputs)])
+
+    op_callbacks.add_op_callback(look)
+    try:
+        objective(
+            tf.zeros([batch * (length - 1), DIM]),
+            tf.constant(history[:, 1:].ravel()),
+            items,
+            history=tf.constant(history),
+            sequence_of_target=tf.repeat(tf.range(batch), length - 1),
+            seed=tf.constant([1, 2]),
+        )
+    finally:
+        op_callbacks.remove_op_callback(look)
+    assert batch * length <= largest <= 8 * batch * length

@@ -32,22 +32,24 @@ class UserHistory:
         place = tf.minimum(place, tf.shape(ordered)[1] - 1)
         return tf.gather(ordered, place, batch_dims=1) == ids
 
-    def columns(self, candidates: tf.Tensor) -> tf.Tensor:
+    def columns(self, candidates: tf.Tensor, sequences: tf.Tensor | None = None) -> tf.Tensor:
         """Returns where the items of every sequence stand among candidates.
 
         Args:
             candidates: Distinct ids, int32 `[candidates]`.
+            sequences: Rows of the sequences to look at, int32 `[sequences]`. Default: all of the batch.
 
         Returns:
-            int32 `[batch, length]`; the number of candidates stands for "not among them".
+            int32 `[sequences, length]`; the number of candidates stands for "not among them".
         """
         count = tf.size(candidates)
         order = tf.argsort(candidates)  # [candidates]
         ordered = tf.concat([tf.gather(candidates, order), [tf.int32.max]], axis=0)  # [candidates + 1]
         order = tf.concat([order, [count]], axis=0)
-        place = tf.searchsorted(ordered, tf.reshape(self.items, [-1]))  # [batch * length]
-        place = tf.reshape(place, tf.shape(self.items))  # [batch, length]
-        return tf.where(tf.gather(ordered, place) == self.items, tf.gather(order, place), count)
+        items = self.items if sequences is None else tf.gather(self.items, sequences)  # [sequences, length]
+        place = tf.searchsorted(ordered, tf.reshape(items, [-1]))  # [sequences * length]
+        place = tf.reshape(place, tf.shape(items))  # [sequences, length]
+        return tf.where(tf.gather(ordered, place) == items, tf.gather(order, place), count)
 
     def share(self, log_probability: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Returns the probability that one draw gives an item of each sequence, float32 `[batch]`."""

@@ -12,6 +12,7 @@ from tfrec.config.retrieval_config import RetrievalConfig
 from tfrec.errors import DataError
 from tfrec.layers.item_table import RESERVED_ROWS
 from tfrec.losses.sequence_objective import CandidateTable
+from tfrec.sampling.user_history import UserHistory
 from tfrec.tasks.retrieval import RetrievalTask
 
 
@@ -73,7 +74,7 @@ class RetrievalObjective:
             seed: int32 `[2]`; the same seed deals the same groups and draws the same negatives.
         """
         count = tf.size(targets)
-        groups = tf.maximum((count + self.config.group_size - 1) // self.config.group_size, 1)
+        groups = (count + self.config.group_size - 1) // self.config.group_size  # 0 in a batch without targets
         further = tf.random.stateless_uniform(
             [groups, self.config.uniform_negatives],
             seed,
@@ -81,39 +82,28 @@ class RetrievalObjective:
             maxval=self.vocab_size,
             dtype=tf.int32,
         )  # [groups, negatives]
-        batch, length = tf.shape(history)[0], tf.shape(history)[1]
-        # Every item of the batch is looked up once; `place` says where it stands among the distinct ones.
-        distinct, place = tf.unique(tf.concat([targets, tf.reshape(further, [-1]), tf.reshape(history, [-1])], axis=0))
-        place_of_target, place_of_further, place_of_history = tf.split(place, [count, tf.size(further), batch * length])
-        num_looked_up = tf.maximum(tf.reduce_max(place[: count + tf.size(further)]), -1) + 1  # the first ones
-        looked_up = distinct[:num_looked_up]  # [candidates]
-        vectors, bias = items.lookup(looked_up)
+        # Every item that is compared is looked up once; `place` says where it stands among the distinct ones.
+        distinct, place = tf.unique(tf.concat([targets, tf.reshape(further, [-1])], axis=0))
+        place_of_target, place_of_further = place[:count], tf.reshape(place[count:], tf.shape(further))
+        vectors, bias = items.lookup(distinct)
         vectors, states = tf.cast(vectors, tf.float32), tf.cast(states, tf.float32)
         if bias is not None:
             vectors = tf.concat([vectors, tf.cast(bias, tf.float32)[:, tf.newaxis]], axis=1)
             states = tf.concat([states, tf.ones([count, 1])], axis=1)
-        row = tf.repeat(tf.range(batch), length)  # [batch * length]
-        seen = tf.scatter_nd(
-            tf.stack([place_of_history, row], axis=1), tf.ones_like(row), [tf.size(distinct), batch]
-        )  # [distinct, batch]: occurrences
+        seen = UserHistory(history)
         order = tf.argsort(tf.random.stateless_uniform([count], seed + tf.constant([0, 1], seed.dtype)))
         order = tf.cond(groups > 1, lambda: order, lambda: tf.range(count))
 
         def one_group(group: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             rows = order[group * count // groups : (group + 1) * count // groups]  # [group]
             places = tf.concat(
-                [
-                    tf.gather(place_of_target, rows),
-                    tf.reshape(place_of_further, [groups, self.config.uniform_negatives])[group],
-                ],
-                axis=0,
+                [tf.gather(place_of_target, rows), place_of_further[group]], axis=0
             )  # [group + negatives]
+            ids = tf.gather(distinct, places)  # [group + negatives]
             mask = None
             if self.config.exclude_history:
-                unseen = tf.transpose(tf.gather(seen, places)) == 0  # [batch, group + negatives]
-                mask = tf.gather(unseen, tf.gather(sequence_of_target, rows))  # [group, group + negatives]
+                mask = _unseen(seen, ids, tf.gather(sequence_of_target, rows))  # [group, group + negatives]
                 mask |= tf.equal(places[: tf.size(rows), tf.newaxis], places)  # copies are not what this is about
-            ids = tf.gather(distinct, places)  # [group + negatives]
             loss = self.task(
                 tf.gather(states, rows),
                 tf.gather(vectors, places),
@@ -123,7 +113,8 @@ class RetrievalObjective:
             )  # [group]
             return group + 1, losses.write(group, loss)
 
-        losses = tf.TensorArray(tf.float32, size=groups, infer_shape=False, element_shape=[None])
+        losses = tf.TensorArray(tf.float32, size=groups + 1, infer_shape=False, element_shape=[None])
+        losses = losses.write(groups, tf.zeros([0]))  # so that there is something to join when there is no group
         _, losses = tf.while_loop(lambda group, _: group < groups, one_group, (tf.constant(0), losses))
         return tf.scatter_nd(order[:, tf.newaxis], losses.concat(), [count])
 
@@ -147,3 +138,25 @@ class RetrievalObjective:
         uniform = 1.0 / (self.vocab_size - RESERVED_ROWS)
         likely = slots * tf.gather(self._share, ids) + further * uniform  # expected copies among the candidates
         return likely / (slots * self._largest_share + further * uniform)
+
+
+def _unseen(history: UserHistory, ids: tf.Tensor, sequences: tf.Tensor) -> tf.Tensor:
+    """Tells which ids are not in the sequence of each target.
+
+    Only the sequences at hand are compared, so that nothing grows with the square of the batch.
+
+    Args:
+        history: All sequences of the step.
+        ids: int32 `[candidates]`; may repeat.
+        sequences: Sequence of each target, int32 `[targets]`.
+
+    Returns:
+        bool `[targets, candidates]`.
+    """
+    candidates, place = tf.unique(ids)  # [distinct], [candidates]
+    rows, row = tf.unique(sequences)  # [rows], [targets]
+    width = tf.size(candidates) + 1  # the last column stands for "not among them"
+    cells = tf.range(tf.size(rows))[:, tf.newaxis] * width + history.columns(candidates, rows)  # [rows, length]
+    seen = tf.scatter_nd(cells[..., tf.newaxis], tf.ones_like(cells), [tf.size(rows) * width])
+    seen = tf.gather(tf.reshape(seen, [-1, width]), place, axis=1)  # [rows, candidates]: occurrences
+    return tf.gather(seen, row) == 0
