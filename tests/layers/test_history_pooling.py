@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfrec.layers.history_pooling import HistoryPooling
@@ -27,3 +28,12 @@ def test_a_long_history_does_not_overflow_or_vanish() -> None:
     vectors = tf.ones([1, 3000, 1])
     pooled = HistoryPooling([1.0, 0.9, 0.0])(vectors).numpy()
     np.testing.assert_allclose(pooled, np.ones((1, 3000, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_long_history_in_low_precision(dtype: str) -> None:
+    """In bfloat16, 256 + 1 is 256; in float16, 1000 events of 100 are infinite."""
+    vectors = tf.fill([1, 1000, 1], tf.cast(100.0, dtype))
+    pooled = HistoryPooling([1.0, 0.999, 0.0], dtype=dtype)(vectors)
+    assert pooled.dtype == vectors.dtype
+    np.testing.assert_allclose(tf.cast(pooled, tf.float32), np.full((1, 1000, 3), 100.0), rtol=4e-3)

@@ -27,27 +27,28 @@ class HistoryPooling(keras.layers.Layer):
         self.built = True
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Pools.
+        """Pools, in float32 whatever the precision of the vectors: sums over a long history would lose what is added.
 
         Args:
             vectors: float `[batch, seq, dim]`; position t sees 0..t only, so padding on the right does no harm.
 
         Returns:
-            float `[batch, seq, decays * dim]`.
+            float `[batch, seq, decays * dim]`, of the type of `vectors`.
         """
-        return tf.concat([self._mean(vectors, decay) for decay in self.decays], axis=-1)
+        wide = tf.cast(vectors, tf.float32)
+        return tf.cast(tf.concat([self._mean(wide, decay) for decay in self.decays], axis=-1), vectors.dtype)
 
     def _mean(self, vectors: tf.Tensor, decay: float) -> tf.Tensor:
         if decay == 0.0:
             return vectors
         position = tf.range(tf.shape(vectors)[1])  # [seq]
         if decay == 1.0:
-            count = tf.cast(position + 1, vectors.dtype)[:, tf.newaxis]  # [seq, 1]
+            count = tf.cast(position + 1, tf.float32)[:, tf.newaxis]  # [seq, 1]
             return tf.cumsum(vectors, axis=1) / count  # [batch, seq, dim]
         age = position[:, tf.newaxis] - position  # [seq, seq]: steps since event j at position t
         weights = tf.where(age >= 0, tf.pow(decay, tf.cast(tf.maximum(age, 0), tf.float32)), 0.0)
         weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
-        return tf.matmul(tf.cast(weights, vectors.dtype), vectors)  # [batch, seq, dim]
+        return tf.matmul(weights, vectors)  # [batch, seq, dim]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decays": self.decays}

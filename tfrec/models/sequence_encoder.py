@@ -13,6 +13,9 @@ from tfrec.layers.item_table import RESERVED_ROWS
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
 from tfrec.seeds import derive_seed
 
+WINDOWS_AT_ONCE = 512
+"""How many targets are encoded at a time at inference: each has a window of its own, and a batch may have thousands."""
+
 
 class UnitTable:
     """View of an item table whose vectors have length 1 and whose items have no bias.
@@ -34,8 +37,9 @@ class UnitTable:
 
 
 def unit(vectors: tf.Tensor) -> tf.Tensor:
-    """Scales float `[..., dim]` to length 1; a zero vector stays zero."""
-    return tf.math.divide_no_nan(vectors, tf.norm(vectors, axis=-1, keepdims=True))
+    """Scales float `[..., dim]` to length 1, in float32 as squares overflow in float16; a zero vector stays zero."""
+    wide = tf.cast(vectors, tf.float32)
+    return tf.cast(tf.math.divide_no_nan(wide, tf.norm(wide, axis=-1, keepdims=True)), vectors.dtype)
 
 
 class SequenceEncoder(FactorisedRecommender):
@@ -98,10 +102,28 @@ class SequenceEncoder(FactorisedRecommender):
         return tf.cast(self._states(batch["item"], batch["length"], users=batch.get("user")), tf.float32)
 
     def encode_targets(self, batch: Batch) -> tf.Tensor:
-        """Returns the state before every target: each is the last state of a window of its own, as when serving."""
+        """Returns the state before every target: each is the last state of a window of its own, as when serving.
+
+        No more than `WINDOWS_AT_ONCE` windows are in memory at a time.
+        """
         query_index, _ = target_positions(batch)  # [targets, 2]
+        latest = tf.reduce_max(tf.concat([query_index[:, 1], [0]], axis=0))
+        width = tf.minimum(latest + 1, self.config.max_length)
+        pieces = tf.maximum((tf.shape(query_index)[0] + WINDOWS_AT_ONCE - 1) // WINDOWS_AT_ONCE, 1)
+
+        def one_piece(piece: tf.Tensor, states: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            rows = query_index[piece * WINDOWS_AT_ONCE : (piece + 1) * WINDOWS_AT_ONCE]  # [piece, 2]
+            return piece + 1, states.write(piece, self._encode_windows(batch, rows, width))
+
+        states = tf.TensorArray(tf.float32, size=pieces, infer_shape=False, element_shape=[None, self.config.dim])
+        _, states = tf.while_loop(
+            lambda piece, _: piece < pieces, one_piece, (tf.constant(0), states), parallel_iterations=1
+        )
+        return states.concat()
+
+    def _encode_windows(self, batch: Batch, query_index: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        """Returns the state at each (row, position) `[targets, 2]`, from at most `width` events: `[targets, dim]`."""
         last = query_index[:, 1]  # [targets]
-        width = tf.minimum(tf.reduce_max(tf.concat([last, [0]], axis=0)) + 1, self.config.max_length)
         first = tf.maximum(last - width + 1, 0)  # [targets]
         column = first[:, tf.newaxis] + tf.range(width)  # [targets, window]
         items = tf.gather(batch["item"], query_index[:, 0])  # [targets, seq]
