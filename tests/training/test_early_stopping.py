@@ -80,6 +80,16 @@ def test_a_run_resumed_after_its_best_epoch_waits_no_longer_than_an_uninterrupte
     assert resumed == whole
 
 
+@pytest.mark.parametrize("changed", ["evaluation.tie_rule=median", "evaluation.exclude_history=true"])
+def test_what_chooses_the_weights_may_not_change_on_resume(changed: str, small_dataset: Path, tmp_path: Path) -> None:
+    """Validation ranks by these; the cut-offs of the report are free, and without patience so are all."""
+    settings = ["training.epochs=1", "training.patience=1"]
+    run_experiment(gru4rec(small_dataset, *settings), tmp_path / "run", QUIET)
+    with pytest.raises(ConfigError, match="configuration differs"):
+        run_experiment(gru4rec(small_dataset, *settings, changed), tmp_path / "run", QUIET, resume=True)
+    run_experiment(gru4rec(small_dataset, *settings, "evaluation.cutoffs=[3]"), tmp_path / "run", QUIET, resume=True)
+
+
 def test_patience_needs_a_validation_split(small_dataset: Path, tmp_path: Path) -> None:
     convert(
         parse_options(

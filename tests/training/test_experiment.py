@@ -209,7 +209,7 @@ def test_a_wrong_baseline_is_refused_before_anything_is_written(small_dataset: P
 
 def test_settings_of_the_evaluation_may_change_on_resume(small_dataset: Path, tmp_path: Path) -> None:
     run_experiment(gru4rec(small_dataset, "training.epochs=1"), tmp_path / "run", QUIET)
-    changed = gru4rec(small_dataset, "training.epochs=1", "evaluation.cutoffs=[3]")
+    changed = gru4rec(small_dataset, "training.epochs=1", "evaluation.cutoffs=[3]", "evaluation.tie_rule=median")
     metrics = run_experiment(changed, tmp_path / "run", QUIET, resume=True)
     assert "recall@3" in metrics["test"]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())

@@ -68,10 +68,11 @@ def run_experiment(
     if config.data.path is not None and not resume:
         check_dataset(InteractionDataset.open(config.data.path), config)
     run.prepare(overwrite=overwrite, resume=resume)
-    if resume and _without_evaluation(run.config.read_text(encoding="utf-8")) != _without_evaluation(dump_yaml(config)):
+    if resume and _decides_weights(run.config.read_text(encoding="utf-8")) != _decides_weights(dump_yaml(config)):
         raise ConfigError(
             f"The configuration differs from `{run.config}`.",
-            remedy="Resume with the same settings (those of `evaluation` may change), or start a new run.",
+            remedy="Resume with the same settings, or start a new run. Those of `evaluation` may change, "
+            "but with `patience` not `tie_rule` and `exclude_history`, by which the weights are chosen.",
         )
     run.write_config(dump_yaml(config))
     dataset = _open_dataset(config, run, console)
@@ -134,7 +135,10 @@ def _open_dataset(config: RunConfig, run: RunDirectory, console: Console) -> Int
     return synthetic_dataset(config.data.synthetic, run.dataset, console)
 
 
-def _without_evaluation(text: str) -> dict[str, Any]:
-    """Returns the settings that decide the weights."""
+def _decides_weights(text: str) -> dict[str, Any]:
+    """Returns the settings that decide the weights; with patience, so does how the validation split is ranked."""
     settings = yaml.safe_load(text)
-    return {key: value for key, value in settings.items() if key != "evaluation"}
+    evaluation = settings.pop("evaluation", {})
+    if settings.get("training", {}).get("patience"):
+        settings["evaluation"] = {key: evaluation.get(key) for key in ("tie_rule", "exclude_history")}
+    return settings
