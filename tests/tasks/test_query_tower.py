@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -81,6 +86,67 @@ def test_untouched_rows_stay_as_they_are() -> None:
     trainer.fit(tf.data.Dataset.from_tensors(make_batch([[2, 3, 4], [5, 6, 7]])), verbose=0, shuffle=False)
     changed = np.abs(encoder.items.vectors.numpy() - before).max(axis=1) > 0
     assert np.flatnonzero(changed).tolist() == [3, 4, 6, 7]  # the targets
+
+
+def test_a_scaled_loss_gives_the_step_of_an_unscaled_one() -> None:
+    """As `compile` makes it under `mixed_float16`: the optimiser divides gradients by the scale of the loss."""
+    weights = []
+    for scaled in (False, True):
+        encoder = GRU4Rec(GRU4RecConfig(layers=[4]), VOCAB, seed=1)
+        trainer = QueryTower(encoder, RetrievalObjective(RetrievalConfig(), np.ones(VOCAB)))
+        optimizer = keras.optimizers.SGD(0.5)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
+        trainer.compile(optimizer=optimizer, jit_compile=False)
+        initial = encoder.get_weights()
+        loss = trainer.fit(tf.data.Dataset.from_tensors(make_batch([[2, 3, 4], [5, 6, 7]])), verbose=0).history["loss"]
+        assert loss[0] == pytest.approx(np.log(3), abs=0.5)  # not scaled
+        weights.append(encoder.get_weights())
+    assert max(np.abs(new - old).max() for new, old in zip(weights[0], initial, strict=True)) > 1e-2
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_replicas_with_unequal_numbers_of_targets_weigh_every_target_alike() -> None:
+    """Two logical devices and one give the same weights; negatives differ, so the loss here is one without any."""
+    result = subprocess.run([sys.executable, "-c", _REPLICAS], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    one, two, seeds = json.loads(result.stdout.splitlines()[-1])
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    assert len({tuple(seed) for seed in seeds}) == 2
+
+
+_REPLICAS = """
+import json
+from tfrec.config.gru4rec_config import GRU4RecConfig
+from tfrec.models.gru4rec import GRU4Rec
+from tfrec.tasks.query_tower import QueryTower
+import keras
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+batch = {"item": np.array([[2, 3, 4, 5], [6, 7, 0, 0]], np.int32), "length": np.array([4, 2], np.int32)}
+seeds = []
+
+def train(strategy):
+    def objective(states, targets, items, *, seed, **_):
+        if strategy.num_replicas_in_sync == 2:
+            tf.py_function(lambda seed: seeds.append(seed.numpy().tolist()), [seed], [])
+        return -tf.reduce_sum(states * items.lookup(targets)[0], axis=1)
+
+    with strategy.scope():
+        encoder = GRU4Rec(GRU4RecConfig(layers=[4]), 10, seed=1)
+        trainer = QueryTower(encoder, objective)
+        trainer.compile(optimizer=keras.optimizers.SGD(0.5), jit_compile=False)
+    trainer.fit(tf.data.Dataset.from_tensor_slices(batch).batch(2), verbose=0)
+    return np.concatenate([weight.ravel() for weight in encoder.get_weights()]).tolist()
+
+one = train(tf.distribute.OneDeviceStrategy("cpu:0"))
+two = train(tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"]))
+print(json.dumps([one, two, seeds]))
+"""
 
 
 def test_encoder_without_items() -> None:

@@ -75,6 +75,7 @@ class QueryTower(keras.Model):
             batch: A batch of `tfrec.data.sequence_pipeline.sequence_dataset`.
         """
         step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        context = tf.distribute.get_replica_context()
         length = tf.cast(batch["length"], tf.int32)
         query_index, targets = target_positions({"item": batch["item"], "length": length, "num_targets": length - 1})
         known = targets >= RESERVED_ROWS
@@ -87,13 +88,15 @@ class QueryTower(keras.Model):
                 self._candidates(),
                 history=batch["item"],
                 sequence_of_target=query_index[:, 0],
-                seed=tf.stack([derive_seed(self.seed, "negatives"), step]),
+                seed=tf.stack([derive_seed(self.seed, "negatives") + context.replica_id_in_sync_group, step]),
             )  # [targets]
             count = tf.cast(tf.size(targets), tf.float32)
-            loss = tf.reduce_sum(losses) / tf.maximum(count, 1.0)
-        gradients = tape.gradient(loss, [variable.value for variable in self.trainable_variables])
+            # Gradients are summed over replicas: each divides by the targets of all.
+            everywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+            cost = self.optimizer.scale_loss(tf.reduce_sum(losses) / tf.maximum(everywhere, 1.0))
+        gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
         self.optimizer.apply(gradients, self.trainable_variables)
-        self.loss_tracker.update_state(loss, sample_weight=count)
+        self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(count, 1.0), sample_weight=count)
         return self.get_metrics_result()
 
     def _candidates(self) -> CandidateTable:
