@@ -38,5 +38,5 @@ def url(request: pytest.FixtureRequest, server: ModelServer) -> str:
 
 @pytest.fixture(params=["int64", "string"])
 def served(request: pytest.FixtureRequest, url: str, models: dict[str, TinyModel]) -> Iterator[Served]:
-    with RecommenderClient(url, model=request.param) as client:
+    with RecommenderClient(url, model=request.param, timeout=120) as client:
         yield Served(models[request.param], request.param, client)

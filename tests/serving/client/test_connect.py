@@ -83,8 +83,8 @@ def test_secure_connections_need_a_trusted_certificate(kind, certificate):
     once = RetryPolicy(attempts=1)
     with flaky_server(kind, Flaky(), certificate) as url:
         assert url.startswith(("grpcs://", "https://"))
-        with RecommenderClient(url, ca_file=certificate.chain, retry=once) as client:
+        with RecommenderClient(url, ca_file=certificate.chain, timeout=120, retry=once) as client:
             assert client.status() == [VersionStatus(3, "AVAILABLE")]
-        with RecommenderClient(url, retry=once) as client, pytest.raises(ServingError) as caught:
+        with RecommenderClient(url, timeout=120, retry=once) as client, pytest.raises(ServingError) as caught:
             client.status()
         assert caught.value.code in ("UNAUTHENTICATED", "UNAVAILABLE")

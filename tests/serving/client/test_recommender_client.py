@@ -139,17 +139,17 @@ def test_threads_share_a_client(served):
 
 
 def test_what_is_not_there_is_named(url, models):
-    with RecommenderClient(url, model="shoop") as client:
+    with RecommenderClient(url, model="shoop", timeout=120) as client:
         for call in (lambda: client.recommend([1]), client.status, client.metadata):
             with pytest.raises(ServingError, match=r"model `shoop`.*shoop.*Check the name of the model") as caught:
                 call()
             assert (caught.value.code, caught.value.model, caught.value.server) == ("NOT_FOUND", "shoop", url)
     with (
-        RecommenderClient(url, model="int64", version=9) as client,
+        RecommenderClient(url, model="int64", version=9, timeout=120) as client,
         pytest.raises(ServingError, match=r"Specific\(int64, 9\)"),
     ):
         client.recommend([1])
-    with RecommenderClient(url, model="int64", version=1) as client:
+    with RecommenderClient(url, model="int64", version=1, timeout=120) as client:
         check(client.recommend([5], 2), models["int64"].top([5], 2))
         with pytest.raises(
             ServingError, match=r"signature `encode_usr`: Version 1 .* Did you mean `encode_user`"

@@ -17,7 +17,7 @@ kinds = pytest.mark.parametrize("kind", ["grpc", "rest"])
 @kinds
 def test_two_failures_are_survived_on_one_connection(kind):
     plan = Flaky(failures=2)
-    with flaky_server(kind, plan) as url, RecommenderClient(url, retry=FAST) as client:
+    with flaky_server(kind, plan) as url, RecommenderClient(url, timeout=120, retry=FAST) as client:
         assert client.status() == [VersionStatus(3, "AVAILABLE")]
         assert plan.calls == 3
         client.status()
@@ -30,7 +30,7 @@ def test_tries_run_out(kind):
     plan = Flaky(failures=99)
     with (
         flaky_server(kind, plan) as url,
-        RecommenderClient(url, model="shop", retry=FAST) as client,
+        RecommenderClient(url, model="shop", timeout=120, retry=FAST) as client,
         pytest.raises(ServingError, match=r"on purpose\. Given up after 4 tries") as caught,
     ):
         client.status()
@@ -44,7 +44,7 @@ def test_other_failures_are_final(kind, code):
     plan = Flaky(failures=1, code=code)
     with (
         flaky_server(kind, plan) as url,
-        RecommenderClient(url, retry=FAST) as client,
+        RecommenderClient(url, timeout=120, retry=FAST) as client,
         pytest.raises(ServingError, match="on purpose") as caught,
     ):
         client.status()
@@ -59,7 +59,8 @@ def test_the_deadline_ends_the_wait_for_an_answer(kind):
         with pytest.raises(ServingError, match=words) as caught:
             client.status()  # while the server still holds its answer back
         plan.release.set()
-    assert (plan.calls, caught.value.code) == (1, "DEADLINE_EXCEEDED")
+    assert plan.calls <= 1  # none where even connecting took too long
+    assert caught.value.code == "DEADLINE_EXCEEDED"
 
 
 @kinds
@@ -83,7 +84,7 @@ def test_nobody_listens_at_first(kind):
         port = free.getsockname()[1]
     scheme = "grpc" if kind == "grpc" else "http"
     with (
-        RecommenderClient(f"{scheme}://127.0.0.1:{port}", retry=FAST) as client,
+        RecommenderClient(f"{scheme}://127.0.0.1:{port}", timeout=120, retry=FAST) as client,
         pytest.raises(ServingError, match=r"Given up after 4 tries\. Is the server running there\?") as caught,
     ):
         client.status()

@@ -36,7 +36,7 @@ def test_a_client_follows(server: ModelServer, exports: Path, kind: str) -> None
         server.wait_for(name, int(version))
 
     publish("1")
-    with RecommenderClient(url, model=name) as client:
+    with RecommenderClient(url, model=name, timeout=120) as client:
 
         def best(history: list, k: int = 3) -> list:
             return [found.item for found in client.recommend(history, k)]
@@ -68,7 +68,7 @@ def test_a_broken_version_leaves_the_old_one_in_service(server: ModelServer) -> 
     (server.root / "careful" / "2").mkdir()
     with pytest.raises(TimeoutError, match="SavedModel"):
         server.wait_for("careful", 2)
-    with RecommenderClient(server.grpc_url, model="careful") as client:
+    with RecommenderClient(server.grpc_url, model="careful", timeout=120) as client:
         assert [found.item for found in client.recommend([5], 2)] == [item for item, _ in oracle.top([5], 2)]
         newest = client.status()[0]
         assert (newest.version, newest.state) == (2, "END")

@@ -25,17 +25,20 @@ class LoadedVersion:
     Args:
         path: Directory with `saved_model.pb`.
         version: Its number.
+        plain: Leave graphs as they are: optimising them pays only when they run often. Default: false.
 
     Attributes:
         signatures: Signature definitions by name.
         warmed_up: Number of replayed warm-up records.
     """
 
-    def __init__(self, path: Path, version: int) -> None:
+    def __init__(self, path: Path, version: int, *, plain: bool = False) -> None:
         self.version = version
         self._graph = tf.Graph()
+        options = tf.compat.v1.ConfigProto()
+        options.graph_options.rewrite_options.disable_meta_optimizer = plain
         with self._graph.as_default():
-            self._session = tf.compat.v1.Session(graph=self._graph)
+            self._session = tf.compat.v1.Session(graph=self._graph, config=options)
             meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(path))
         self.signatures = {
             name: signature for name, signature in meta_graph.signature_def.items() if name != "__saved_model_init_op"

@@ -23,9 +23,11 @@ class ModelDirectory:
     Args:
         name: Model name.
         path: Directory that holds `<version>/saved_model.pb`.
+        plain: As of `LoadedVersion`.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, *, plain: bool = False) -> None:
+        self._plain = plain
         self.name = name
         self.path = path
         self._lock = threading.Lock()
@@ -42,7 +44,7 @@ class ModelDirectory:
             return
         self._set(newest, State.LOADING)
         try:
-            loaded = LoadedVersion(self.path / str(newest), newest)
+            loaded = LoadedVersion(self.path / str(newest), newest, plain=self._plain)
         except Exception as error:  # noqa: BLE001  any failure to load is a state of the version
             code = getattr(error, "code", grpc.StatusCode.UNKNOWN)
             self._set(newest, State.END, code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN, error)

@@ -10,12 +10,20 @@ from status_error import not_found
 
 
 class ModelRegistry:
-    """Args: models by name, or a folder each of whose subfolders is a model; seconds between two looks."""
+    """All models of a server.
 
-    def __init__(self, models: dict[str, Path], root: Path | None, interval: float) -> None:
+    Args:
+        models: Directories by name.
+        root: Folder each of whose subfolders is a model too.
+        interval: Seconds between two looks.
+        plain: As of `LoadedVersion`.
+    """
+
+    def __init__(self, models: dict[str, Path], root: Path | None, interval: float, *, plain: bool = False) -> None:
         self._root = root
+        self._plain = plain
         self._interval = interval
-        self._models = {name: ModelDirectory(name, path) for name, path in models.items()}
+        self._models = {name: ModelDirectory(name, path, plain=plain) for name, path in models.items()}
         self.poll()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -23,7 +31,7 @@ class ModelRegistry:
         if self._root is not None:
             for entry in self._root.iterdir():
                 if entry.is_dir() and not entry.name.startswith(".") and entry.name not in self._models:
-                    self._models[entry.name] = ModelDirectory(entry.name, entry)
+                    self._models[entry.name] = ModelDirectory(entry.name, entry, plain=self._plain)
         for model in list(self._models.values()):
             model.poll()
 

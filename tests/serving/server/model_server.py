@@ -29,7 +29,7 @@ class ModelServer:
     def urls(self) -> list[str]:
         return [self.grpc_url, self.rest_url]
 
-    def wait_for(self, model: str, version: int, seconds: float = 60.0) -> None:
+    def wait_for(self, model: str, version: int, seconds: float = 300.0) -> None:
         """Returns when a version of a model is in service."""
         end = time.monotonic() + seconds
         last = "not seen"
@@ -50,7 +50,7 @@ class ModelServer:
 def model_server(root: Path) -> Iterator[ModelServer]:
     """Serves every model of a folder on free ports until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "--root", str(root)],
+        [sys.executable, str(SCRIPT), "--root", str(root), "--plain-graphs"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -40,11 +40,12 @@ def main() -> None:
     parser.add_argument("--grpc-port", type=int, default=0)
     parser.add_argument("--rest-port", type=int, default=0)
     parser.add_argument("--poll", type=float, default=0.2, help="seconds between two looks for new versions")
+    parser.add_argument("--plain-graphs", action="store_true", help="do not optimise graphs: models load sooner")
     arguments = parser.parse_args()
     sys.modules["tfrec"] = None  # type: ignore[assignment]  # whatever is served must not need it
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
     models = {name: Path(path) for name, path in (model.split("=", 1) for model in arguments.model)}
-    registry = ModelRegistry(models, arguments.root, arguments.poll)
+    registry = ModelRegistry(models, arguments.root, arguments.poll, plain=arguments.plain_graphs)
     server = grpc.server(
         ThreadPoolExecutor(8),
         options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],

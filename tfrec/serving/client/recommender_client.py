@@ -103,7 +103,7 @@ class RecommenderClient:
             allow=[allow],
             exclude_history=exclude_history,
             timestamps=None if timestamps is None else [timestamps],
-            users=None if user is None else [user],
+            users=[user],
         )[0]
 
     def recommend_many(
@@ -115,7 +115,7 @@ class RecommenderClient:
         allow: Sequence[Sequence[Id] | None] | None = None,
         exclude_history: bool = True,
         timestamps: Sequence[Sequence[int]] | None = None,
-        users: Sequence[Id] | None = None,
+        users: Sequence[Id | None] | None = None,
     ) -> list[list[RankedItem]]:
         """Returns the best next items after each of several histories.
 
@@ -126,7 +126,7 @@ class RecommenderClient:
             allow: The only items to recommend, per row; None where all may be, an empty list where none.
             exclude_history: Leave out the items of the history. Default: true.
             timestamps: Milliseconds since 1970 of the history's events, for models that use time. Default: 0.
-            users: Raw user ids, for models with user vectors. Default: nobody the model knows.
+            users: Raw user ids, for models with user vectors; None for nobody the model knows. Default: None for all.
 
         Returns:
             One list per row, best first; shorter than k when fewer items are left.
@@ -158,7 +158,7 @@ class RecommenderClient:
         histories: Sequence[Sequence[Id]],
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
-        users: Sequence[Id] | None = None,
+        users: Sequence[Id | None] | None = None,
     ) -> list[list[RankedItem]]:
         """Returns as many items as the export was made for, without those of the history.
 
@@ -187,7 +187,7 @@ class RecommenderClient:
         histories: Sequence[Sequence[Id]],
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
-        users: Sequence[Id] | None = None,
+        users: Sequence[Id | None] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Returns the vectors of histories, float32 `[rows, dim]`; models whose scores are products of vectors only."""
 
@@ -205,7 +205,7 @@ class RecommenderClient:
         candidates: Sequence[Sequence[Id]],
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
-        users: Sequence[Id] | None = None,
+        users: Sequence[Id | None] | None = None,
     ) -> list[npt.NDArray[np.float32]]:
         """Returns the scores of given items after each history.
 

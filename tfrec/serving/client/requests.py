@@ -23,12 +23,13 @@ class History:
     Attributes:
         items: Raw item ids of each row, oldest first.
         timestamps: Milliseconds since 1970 of each event; zeros are sent where a model wants some and there are none.
-        users: Raw user id of each row; an id that nobody has is sent where a model wants one and there is none.
+        users: Raw user id of each row, None for nobody known; an id that nobody has is sent where a model wants one
+            and there is none.
     """
 
     items: Sequence[Sequence[Id]]
     timestamps: Sequence[Sequence[int]] | None = None
-    users: Sequence[Id] | None = None
+    users: Sequence[Id | None] | None = None
 
     def inputs(self, metadata: ModelMetadata, signature: Signature) -> Arrays:
         """Returns `history`, `history_length` and, where the signature has them, `timestamp` and `user`."""
@@ -44,8 +45,10 @@ class History:
             inputs["timestamp"] = times
         if "user" in signature.inputs:
             kind: IdType = "string" if signature.inputs["user"].dtype == "string" else "int64"
-            users = per_row("users", self.users, rows) or [UNKNOWN_ID[kind]] * rows
-            inputs["user"] = id_vector(users, kind, what="user")
+            users = per_row("users", self.users, rows) or [None] * rows
+            inputs["user"] = id_vector(
+                [UNKNOWN_ID[kind] if user is None else user for user in users], kind, what="user"
+            )
         return inputs
 
 
