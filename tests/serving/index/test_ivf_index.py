@@ -92,7 +92,7 @@ def test_recall_on_groups_and_exact_scores(with_bias):
     # Larger than what inner products differ by: without regard to the bias, most of the best would be missed.
     bias = (6.0 * generator.standard_normal(len(vectors))).astype(np.float32) if with_bias else None
     index = IVFIndex(vectors, bias)
-    assert (index.num_clusters, index.num_probes, index.num_items) == (283, 16, 19_998)
+    assert (index.num_clusters, index.num_probes, index.num_items) == (141, 8, 19_998)
     scores, items = _search(index, queries, 10)
     exact = queries @ vectors.T + (0 if bias is None else bias)
     np.testing.assert_allclose(scores, np.take_along_axis(exact, items, axis=1), atol=1e-4)

@@ -43,8 +43,8 @@ class IVFIndex(VectorIndex):
             such rows can be looked up and are never returned.
         bias: float32 `[n]`, added to the scores. Default: none.
         first_index: Item index of the first row: 0, 1 or 2. Default: 0.
-        num_clusters: Default: twice the square root of the number of items.
-        num_probes: Clusters visited per query. Default: 16, which for a million items visits one item in 125.
+        num_clusters: Default: the square root of the number of items.
+        num_probes: Clusters visited per query. Default: 8, which for a million items visits one item in 125.
         iterations: Rounds of k-means. Default: 10.
         sample_per_cluster: Items per cluster that k-means learns from, drawn at random. Default: 64.
         seed: Fixes the clusters. Default: 0.
@@ -69,7 +69,7 @@ class IVFIndex(VectorIndex):
         *,
         first_index: int = 0,
         num_clusters: int | None = None,
-        num_probes: int = 16,
+        num_probes: int = 8,
         iterations: int = 10,
         sample_per_cluster: int = 64,
         seed: int = 0,
@@ -109,8 +109,8 @@ class IVFIndex(VectorIndex):
 
     @staticmethod
     def default_clusters(num_items: int) -> int:
-        """Returns twice the square root of the number of items, and at most that number."""
-        return min(num_items, round(2 * math.sqrt(num_items)))
+        """Returns the square root of the number of items."""
+        return round(math.sqrt(num_items))
 
     def vectors_of(self, indices: tf.Tensor) -> tf.Tensor:
         return tf.gather(self._vectors, tf.gather(self._rows, indices - self.first_index))
