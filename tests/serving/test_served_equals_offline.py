@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.harness.planted_shop import ID_TYPES, planted_shop
+from tests.harness.planted_shop import ID_TYPES, planted_shop, user_id
 from tests.harness.tiny_run import tiny_run
 from tests.serving.server.model_server import ModelServer
+from tfrec import recommend
+from tfrec.command import run_command
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_history import EventHistory
 from tfrec.models.sequence_recommender import SequenceRecommender
@@ -42,6 +44,7 @@ class Served:
     """A model on the server, and what it says offline."""
 
     name: str
+    run: Path
     model: Any
     dataset: InteractionDataset
     requests: list[dict[str, Any]]
@@ -68,14 +71,14 @@ def served(
 ) -> Served:
     kind, id_type = request.param
     name = f"{kind}-{id_type}"
-    run = tmp_path_factory.mktemp("runs") / name
+    run = tmp_path_factory.getbasetemp() / name
     model = tiny_run(run, kind, shops[id_type], **SETTINGS.get(kind, {}))
     options = ExportOptions(run=run, assignments=[f"k={LIST_LENGTH}"], verify=False)
     version = Path(export_run(server.root / name, options, Console(quiet=True))["path"])
     assert (version / WARMUP_FILE).stat().st_size > 0
     server.wait_for(name, 1)
     requests = json.loads((version / GOLDEN_FILE).read_text(encoding="utf-8"))
-    return Served(name, model, shops[id_type], requests)
+    return Served(name, run, model, shops[id_type], requests)
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -156,6 +159,20 @@ def test_lists_of_the_client(served: Served, url: str) -> None:
             np.testing.assert_allclose(found, [top.score for top in ranked[::3]], atol=1e-5, rtol=1e-5)
 
 
+def test_the_command_prints_the_same(served: Served, server: ModelServer, capsys: pytest.CaptureFixture[str]) -> None:
+    user = str(user_id(3, served.dataset.item_vocabulary.id_type))
+
+    def printed(*where: str) -> Any:
+        arguments = ["--run", str(served.run), f"--user={user}", "-k", "6", "--json", *where]
+        assert run_command(recommend.main, arguments, prog="recommend") == 0
+        return json.loads(capsys.readouterr().out)
+
+    offline, online = printed(), printed("--server", server.grpc_url, "--model-name", served.name)
+    check(*([_ranked(document.pop("recommendations"))] for document in (online, offline)))
+    assert len(offline["history"]) > 2
+    assert online == offline
+
+
 def numpy_type(dtype: str) -> Any:
     return object if dtype == "string" else dtype
 
@@ -169,3 +186,8 @@ def check(found: list[list[RankedItem]], expected: list[list[RankedItem]]) -> No
 def _columns(ranked: list[RankedItem]) -> dict[str, Any]:
     columns: dict[str, Callable[[RankedItem], Any]] = {"items": lambda top: top.item, "scores": lambda top: top.score}
     return {name: [[column(top) for top in ranked]] for name, column in columns.items()}
+
+
+def _ranked(entries: list[dict[str, Any]]) -> list[RankedItem]:
+    assert len(entries) == 6
+    return [RankedItem(entry["item"], entry["score"]) for entry in entries]
