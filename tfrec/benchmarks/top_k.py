@@ -40,9 +40,9 @@ class Settings:
 
     items: int = 1_000_000
     groups: int = 2_000
-    random_items: int = 200_000
+    random_items: int = 100_000
     dim: int = 64
-    calls: tuple[tuple[int, int], ...] = ((1, 30), (32, 6))
+    calls: tuple[tuple[int, int], ...] = ((1, 30), (32, 4))
     queries: int = 256
     repetitions: int = 5
 
