@@ -7,6 +7,7 @@ the client's own methods are compared with `top_items` over histories of the dat
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,9 +52,9 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, InteractionDataset]:
+def shops(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], InteractionDataset]:
     folder = tmp_path_factory.mktemp("shops")
-    return {id_type: planted_shop(folder / id_type, id_type) for id_type in ID_TYPES}
+    return functools.cache(lambda id_type: planted_shop(folder / id_type, id_type))
 
 
 def _cases() -> list[tuple[str, str]]:
@@ -62,31 +63,32 @@ def _cases() -> list[tuple[str, str]]:
     return [(name, ID_TYPES[turn % len(ID_TYPES)]) for turn, name in enumerate(names)]
 
 
-@pytest.fixture(scope="module", params=_cases(), ids="-".join)
-def served(
-    request: pytest.FixtureRequest,
-    shops: dict[str, InteractionDataset],
+@pytest.mark.usefixtures("graphs_as_they_are")
+@pytest.mark.parametrize(("kind", "id_type"), _cases())
+def test_served_equals_offline(
+    kind: str,
+    id_type: str,
+    shops: Callable[[str], InteractionDataset],
     server: ModelServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Served:
-    kind, id_type = request.param
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     name = f"{kind}-{id_type}"
-    run = tmp_path_factory.getbasetemp() / name
-    model = tiny_run(run, kind, shops[id_type], **SETTINGS.get(kind, {}))
-    options = ExportOptions(run=run, assignments=[f"k={LIST_LENGTH}"], verify=False)
+    dataset = shops(id_type)
+    model = tiny_run(tmp_path / "run", kind, dataset, **SETTINGS.get(kind, {}))
+    options = ExportOptions(run=tmp_path / "run", assignments=[f"k={LIST_LENGTH}"], verify=False)
     version = Path(export_run(server.root / name, options, Console(quiet=True))["path"])
     assert (version / WARMUP_FILE).stat().st_size > 0
-    server.wait_for(name, 1)
     requests = json.loads((version / GOLDEN_FILE).read_text(encoding="utf-8"))
-    return Served(name, run, model, shops[id_type], requests)
+    server.wait_for(name, 1)
+    served = Served(name, tmp_path / "run", model, dataset, requests)
+    for url in server.urls:
+        check_golden_requests(served, url)
+        check_lists_of_the_client(served, url)
+    check_what_the_command_prints(served, server.grpc_url, capsys)
 
 
-@pytest.fixture(params=["grpc", "rest"])
-def url(request: pytest.FixtureRequest, server: ModelServer) -> str:
-    return server.grpc_url if request.param == "grpc" else server.rest_url
-
-
-def test_golden_requests(served: Served, url: str) -> None:
+def check_golden_requests(served: Served, url: str) -> None:
     transport = connect(url)
     signatures = transport.metadata(served.name, None, 120).signatures
     assert {request["signature"] for request in served.requests} == set(signatures)
@@ -109,7 +111,7 @@ def test_golden_requests(served: Served, url: str) -> None:
     assert differences == []
 
 
-def test_lists_of_the_client(served: Served, url: str) -> None:
+def check_lists_of_the_client(served: Served, url: str) -> None:
     dataset, items = served.dataset, served.dataset.item_vocabulary
     users = dataset.vocabulary("user")
     samples = sample_histories(dataset)
@@ -159,7 +161,7 @@ def test_lists_of_the_client(served: Served, url: str) -> None:
             np.testing.assert_allclose(found, [top.score for top in ranked[::3]], atol=1e-5, rtol=1e-5)
 
 
-def test_the_command_prints_the_same(served: Served, server: ModelServer, capsys: pytest.CaptureFixture[str]) -> None:
+def check_what_the_command_prints(served: Served, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     user = str(user_id(3, served.dataset.item_vocabulary.id_type))
 
     def printed(*where: str) -> Any:
@@ -167,7 +169,7 @@ def test_the_command_prints_the_same(served: Served, server: ModelServer, capsys
         assert run_command(recommend.main, arguments, prog="recommend") == 0
         return json.loads(capsys.readouterr().out)
 
-    offline, online = printed(), printed("--server", server.grpc_url, "--model-name", served.name)
+    offline, online = printed(), printed("--server", url, "--model-name", served.name)
     check(*([_ranked(document.pop("recommendations"))] for document in (online, offline)))
     assert len(offline["history"]) > 2
     assert online == offline
