@@ -28,13 +28,13 @@ Found = dict[str, Any]
 def run_export_test(
     name: str, dataset: InteractionDataset, id_type: str, folder: Path | None = None, **settings: Any
 ) -> None:
-    """Exports a tiny model and compares all its signatures with ranking by hand, and with the golden requests.
+    """Exports a tiny model and compares all its signatures with ranking by hand.
 
     Args:
         name: Registered name.
         dataset: The planted shop.
         id_type: Its type of item ids.
-        folder: Save the export here and load it again; None asks the graphs as they are.
+        folder: Save the export here, load it again and replay the golden requests; None asks the graphs as they are.
         **settings: Settings of the architecture.
     """
     model = tiny_recommender(name, dataset, **settings)
@@ -42,20 +42,19 @@ def run_export_test(
     users = dataset.vocabulary("user") if "user" in model.request_features else None
     served = ServedModel(model, items, users=users, config=ExportConfig(k=K))
     signatures = served.signatures()
-    answers = OfflineAnswers(model, items, users=users, k=K)
-    golden = GoldenRequests(answers, list(signatures), sample_histories(dataset)).compose()
-    assert 18 <= len(golden) <= 30
     if folder is not None:
         tf.saved_model.save(served, str(folder), signatures=signatures)
         assert foreign_ops(graph_ops(folder)) == []
         signatures = tf.saved_model.load(str(folder)).signatures
-        golden = json.loads(json.dumps(golden))
+        answers = OfflineAnswers(model, items, users=users, k=K)
+        golden = GoldenRequests(answers, list(signatures), sample_histories(dataset)).compose()
+        assert 18 <= len(golden) <= 30
+        assert replay(signatures, json.loads(json.dumps(golden))) == []
     client = Client(signatures, model, items, id_type, users)
     check_lists(client)
     check_scores(client)
     if "session_step" in signatures:
         check_session(client)
-    assert replay(signatures, golden) == []
 
 
 class Client:

@@ -66,6 +66,7 @@ class ServedModel(tf.Module):
             )
         self._weights = [variable.value for variable in model.weights]
         self._untracked = Untracked(model)
+        self._shared = Untracked(_shared_query(model, self.factorised))
         self.items = IdTable(items, name="items")
         self.users = IdTable(users, name="users") if users is not None and "user" in self.request_features else None
         rows = CandidateRows(items.size, candidates)
@@ -256,8 +257,7 @@ class ServedModel(tf.Module):
         return prepared, tf.where(inside, items, PADDING_INDEX)
 
     def _query(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        model = self.model
-        return tf.cast(model.encode_targets(batch) if self.factorised else model.score_targets(batch), tf.float32)
+        return self._shared.value(dict(batch))
 
     def _answer(self, found: tuple[tf.Tensor, tf.Tensor]) -> Tensors:
         scores, indices = found
@@ -267,6 +267,19 @@ class ServedModel(tf.Module):
             "scores": tf.where(real, scores, LOWEST),
             "count": tf.reduce_sum(tf.cast(real, tf.int32), axis=1),
         }
+
+
+def _shared_query(model: Any, factorised: bool) -> Any:
+    """Returns states or scores of batches, as one graph for all signatures."""
+    row, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)
+    batch = {"item": rows, "timestamp": tf.TensorSpec([None, None], tf.int64), "length": row, "num_targets": row}
+    if "user" in model.request_features:
+        batch["user"] = row
+
+    def query(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.cast(model.encode_targets(batch) if factorised else model.score_targets(batch), tf.float32)
+
+    return tf.function(query, input_signature=[batch], autograph=False)
 
 
 def _traced(function: Callable[..., Tensors], specs: Mapping[str, tf.TensorSpec]) -> Any:
