@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_a_version_holds_everything(published: Path, run: Path, shop: Interactio
 def test_warm_up_requests_are_those_of_the_signatures(published: Path) -> None:
     log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     records = tf.data.TFRecordDataset(str(published / "1" / "assets.extra" / "tf_serving_warmup_requests"))
-    loaded = tf.saved_model.load(str(published / "1")).signatures
+    loaded = _load(published / "1").signatures
     asked = set()
     for record in records.as_numpy_iterator():
         request = log.PredictionLog.FromString(record).predict_log.request
@@ -133,6 +134,7 @@ def test_a_planted_corruption_is_found_and_nothing_is_published(
     assert names(tmp_path / "shop") == []
 
 
+@pytest.mark.slow
 def test_another_item_side_without_training(models: Path, shop: InteractionDataset, tmp_path: Path) -> None:
     """First other item features, then another index and fewer candidates; what is not given stays."""
     # In the item file, 0 and 4 change places, so do their vectors, made of features alone.
@@ -170,7 +172,12 @@ def test_another_item_side_without_training(models: Path, shop: InteractionDatas
 
 
 def _signature(version: Path, name: str) -> Any:
-    return tf.saved_model.load(str(version)).signatures[name]
+    return _load(version).signatures[name]
+
+
+@functools.cache
+def _load(version: Path) -> Any:
+    return tf.saved_model.load(str(version))
 
 
 def _log_of(shop: InteractionDataset) -> pa.Table:
