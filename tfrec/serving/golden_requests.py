@@ -55,7 +55,7 @@ class GoldenRequests:
     Args:
         answers: The model, offline.
         signatures: Names of the signatures of the export.
-        histories: Histories of the data, at least one with a known item.
+        histories: Histories of the data, at least one.
     """
 
     def __init__(self, answers: OfflineAnswers, signatures: Sequence[str], histories: Sequence[GoldenHistory]) -> None:
@@ -99,7 +99,7 @@ class GoldenRequests:
         some = self._known[::every][:_LISTED]
         cold = self._batch([GoldenHistory([])])
         window = self._answers.model.history_window
-        source = [index for one in self._histories for index in one.items if index >= FIRST_INDEX]
+        source = [index for one in self._histories for index in one.items if index >= FIRST_INDEX] or [FIRST_INDEX]
         long = (source * (window // len(source) + 2))[: window + _LONGER]
         times = [int(time) for time in np.arange(len(long)) * 60_000]
         unknown, other = self._unknown
