@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "Measure a trained model on a split with exact full ranking",
     "recommend": "Print the next items for a user or a session",
     "export": "A trained run as a version directory for TensorFlow Serving: publish, roll back, check",
+    "publish": "User and item vectors of a trained run to Redis or files: verified, switched at once, rolled back",
     "benchmark": "Time training, conversion, reading and evaluation beside the obvious alternatives",
 }
 

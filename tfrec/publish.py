@@ -31,7 +31,14 @@ def main(
     ] = None,
     what: Annotated[str, typer.Option(help="users, items or both.")] = "both",
     format: Annotated[str, typer.Option("--format", help="float32, float16 (bytes) or json (lists).")] = "float32",
-    prefix: Annotated[str, typer.Option(help="What keys begin with, {prefix} in the template.")] = "tfrec",
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="What keys begin with, {prefix} in the template. Default: tfrec; for keys without versions "
+            "tfrec-plain, so that they do not replace the versioned vectors.",
+            show_default=False,
+        ),
+    ] = None,
     key_template: Annotated[
         str,
         typer.Option(
@@ -116,11 +123,13 @@ def main(
         print_json(document)
 
 
-def _store(url: str | None, key_template: str, prefix: str, **options: Any) -> Any:
-    from tfrec.stores.redis.key_template import KeyTemplate
+def _store(url: str | None, key_template: str, prefix: str | None, **options: Any) -> Any:
+    from tfrec.stores.redis.key_template import DEFAULT_PREFIX, KeyTemplate
     from tfrec.stores.redis.publish_settings import PublishSettings
     from tfrec.stores.redis.redis_store import RedisVectorStore
 
+    if prefix is None:
+        prefix = DEFAULT_PREFIX if "{version}" in key_template else f"{DEFAULT_PREFIX}-plain"
     template = KeyTemplate(key_template, prefix)
     return RedisVectorStore(url, template=template, settings=PublishSettings(**options))
 

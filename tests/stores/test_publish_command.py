@@ -173,8 +173,11 @@ def test_publishing_rolling_back_and_pruning(make_run, server, capsys, monkeypat
 def test_published_json_lists_under_the_users_own_ids(make_run, server, capsys):
     make_run("gru4rec", strings=True)
     arguments = ["--run", "R", "--redis", server.url, "--what", "users", "--format", "json"]
+    assert run(*arguments) == 0
+    live = EmbeddingReader(server.url, "users").version
     assert run(*arguments, "--key-template", "user:{id}") == 0
     assert "Keys without versions" in capsys.readouterr().out
+    assert EmbeddingReader(server.url, "users").version == live  # they have a prefix of their own
     with server.client() as client:
         numbers = json.loads(client.get(f"user:Bürger: {2**40 + 3}"))
     assert len(numbers) == 6

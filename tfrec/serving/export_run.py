@@ -39,6 +39,7 @@ EXPORT_FILE = "assets.extra/export.json"
 CARD_FILE = "assets.extra/model_card.md"
 _CANDIDATES = "assets.extra/candidates.json"
 SCHEMA_ASSET = f"assets.extra/{SCHEMA_FILE}"
+_LOW_RECALL = 0.9
 _RANKED = ("serving_default", "recommend", "examples", "session_step")
 
 
@@ -123,6 +124,8 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         if config.index.kind != "exact":
             recall = _take_answers(requests, signatures)
             console.print(f"The index finds {100 * recall:.1f} % of what exact search finds.", markup=False)
+            if recall < _LOW_RECALL:
+                console.print("WARNING: that is little. More probes find more: --set index.num_probes=N", markup=False)
     document = {
         "format_version": FORMAT_VERSION,
         "model": loaded.model.registered_name,
@@ -178,7 +181,9 @@ def read_export(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"Not a version that tfrec exported: {error}", file=path, remedy="Pass DIR/VERSION of an export."
+            f"Not a version that tfrec exported ({type(error).__name__}).",
+            file=path,
+            remedy="Pass DIR/VERSION of an export; one that was rolled back is parked as DIR/.VERSION.rolled-back.",
         ) from error
     if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
         raise DataError("The export has another format.", file=path, remedy="Export again with this tfrec.")

@@ -26,8 +26,8 @@ def explain(error: Exception, address: RedisAddress) -> TfrecError:
     where, said = address.shown, address.mask(str(error))
     if isinstance(error, exceptions.AuthenticationError):
         return StoreError(
-            f"Redis at {where} does not accept the user or password: {said}.",
-            remedy=f"Give both in the URL, redis://USER:PASSWORD@HOST, best through {URL_VARIABLE}.",
+            f"Redis at {where} does not accept the user or password, or needs one: {said.rstrip('.')}.",
+            remedy=f"Give them in the URL, redis://USER:PASSWORD@HOST (USER may be empty), best by {URL_VARIABLE}.",
         )
     if isinstance(error, exceptions.OutOfMemoryError):  # type: ignore[attr-defined]
         return StoreError(
