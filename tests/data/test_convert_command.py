@@ -169,6 +169,7 @@ def test_ctrl_c_in_a_process_of_its_own(log, tmp_path):
     """SIGINT while a query runs: exit code 130, no output, and --resume ends the work."""
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell runs in the background
         "from tfrec.command import run_command\n"
         "from tfrec import convert\n"
         "from tfrec.data import shard_writer\n"
