@@ -71,15 +71,26 @@ def print_comparison(document: Mapping[str, Any], console: Console) -> None:
     first, second = document["runs"]
     samples, confidence = document["bootstrap"]["samples"], 100 * document["bootstrap"]["confidence"]
     console.print(f"A: {first} ({document['models'][0]})\nB: {second} ({document['models'][1]})", markup=False)
-    columns = ["metric", "A", "B", "chance", "A - B", "from", "to", "p", "A better"]
+    columns = ["metric", "A", "B", "chance", "A - B", "from", "to", "p", "better"]
     keys = ("metric", "a", "b", "chance", "difference", "low", "high", "p_value", "share_better")
     for protocol in document["protocols"]:
         title = (
             f"{protocol['num_targets']:,} targets of `{document['split']}` (ranking: {protocol['label']}; "
             f"ties: {protocol['tie_rule']}), {confidence:g} % intervals of {samples:,} resamples"
         )
-        rows = [[row[key] for key in keys] for row in protocol["rows"] if not row["metric"].startswith("hit@")]
+        rows = [
+            [_cell(key, row[key]) for key in keys] for row in protocol["rows"] if not row["metric"].startswith("hit@")
+        ]
         console.print(make_table(title, columns, rows))
+
+
+def _cell(key: str, value: Any) -> Any:
+    """Returns what fits into 80 columns: p-values with three decimals, shares in percent, ranks with one decimal."""
+    if not isinstance(value, float):
+        return value
+    if key == "share_better":
+        return f"{value:.1%}"
+    return f"{value:.3f}" if key == "p_value" else f"{value:.1f}" if abs(value) >= 100 else value
 
 
 def _check_same_protocol(first: Path, second: Path, ours: EvaluationConfig, theirs: EvaluationConfig) -> None:
