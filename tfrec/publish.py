@@ -124,12 +124,10 @@ def main(
 
 
 def _store(url: str | None, key_template: str, prefix: str | None, **options: Any) -> Any:
-    from tfrec.stores.redis.key_template import DEFAULT_PREFIX, KeyTemplate
+    from tfrec.stores.redis.key_template import KeyTemplate
     from tfrec.stores.redis.publish_settings import PublishSettings
     from tfrec.stores.redis.redis_store import RedisVectorStore
 
-    if prefix is None:
-        prefix = DEFAULT_PREFIX if "{version}" in key_template else f"{DEFAULT_PREFIX}-plain"
     template = KeyTemplate(key_template, prefix)
     return RedisVectorStore(url, template=template, settings=PublishSettings(**options))
 
@@ -240,6 +238,8 @@ def _roll_back(store: Any, kinds: list[str], human: Any, dry_run: bool) -> dict[
                 f"The {entry['kind']} vectors are back at version {entry['live']}; {entry['withdrawn']} is withdrawn."
             )
             human.print(text, markup=False, soft_wrap=True)
+        for kind in sorted(live.keys() - set(chosen)):
+            human.print(f"The {kind} vectors stay at version {live[kind]}: compare only vectors of one model.")
     return {"redis": store.address.shown, "dry_run": dry_run, "rolled_back": done}
 
 

@@ -52,6 +52,10 @@ def test_the_environment_names_the_server(monkeypatch):
 
 def test_key_templates():
     assert KeyTemplate().parts("users", "v1") == ("tfrec:users:v1:", "")
+    assert KeyTemplate().store_prefix == "tfrec"
+    assert (KeyTemplate("user:{id}").store_prefix, KeyTemplate("user:{id}", "p").store_prefix) == ("tfrec-plain", "p")
+    with pytest.raises(ConfigError, match="prefix"):
+        KeyTemplate(prefix="")
     flat = KeyTemplate("user:{id}", "p")
     assert (flat.versioned, flat.has_kind, flat.parts("users", "v1")) == (False, False, ("user:", ""))
     braces = KeyTemplate("{{{kind}}}/{version}/{id}.vec")

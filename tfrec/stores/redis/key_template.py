@@ -10,6 +10,7 @@ from tfrec.errors import ConfigError
 
 DEFAULT_TEMPLATE = "{prefix}:{kind}:{version}:{id}"
 DEFAULT_PREFIX = "tfrec"
+PLAIN_PREFIX = "tfrec-plain"
 _FIELDS = ("prefix", "kind", "version", "id")
 _IN_VERSION = re.compile(r"[A-Za-z0-9_-]")
 _REMEDY = "For example `{prefix}:{kind}:{version}:{id}`, or `user:{id}` for keys without versions."
@@ -25,7 +26,11 @@ class KeyTemplate:
 
     Args:
         template: Literal text and fields; `{{` and `}}` stand for braces.
-        prefix: Value of `{prefix}`; also precedes the store's own keys, `{prefix}:meta:...`.
+        prefix: What precedes the store's own keys, `{prefix}:meta:...`, and the value of `{prefix}`. Default: `tfrec`;
+            `tfrec-plain` without `{version}`, so that a flat publication does not replace the versioned one.
+
+    Attributes:
+        store_prefix: The prefix, given or default.
 
     Raises:
         ConfigError: `{id}` is missing, a field is unknown or occurs twice, or a version could not be told from what
@@ -37,11 +42,11 @@ class KeyTemplate:
     """
 
     template: str = DEFAULT_TEMPLATE
-    prefix: str = DEFAULT_PREFIX
+    prefix: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.prefix or re.search(r"\s", self.prefix):
-            raise ConfigError(f"The prefix `{self.prefix}` is empty or has white space.")
+        if not self.store_prefix or re.search(r"\s", self.store_prefix):
+            raise ConfigError(f"The prefix `{self.store_prefix}` is empty or has white space.")
         try:
             pieces = list(string.Formatter().parse(self.template))
         except ValueError as error:
@@ -66,6 +71,13 @@ class KeyTemplate:
                 )
 
     @property
+    def store_prefix(self) -> str:
+        """What precedes the store's own keys."""
+        if self.prefix is not None:
+            return self.prefix
+        return DEFAULT_PREFIX if self.versioned else PLAIN_PREFIX
+
+    @property
     def versioned(self) -> bool:
         """Whether keys contain the version."""
         return "{version}" in self.template
@@ -78,6 +90,6 @@ class KeyTemplate:
     def parts(self, kind: str, version: str) -> tuple[str, str]:
         """Returns what precedes and what follows the raw id in a key."""
         marker = "\0"
-        key = self.template.format(prefix=self.prefix, kind=kind, version=version, id=marker)
+        key = self.template.format(prefix=self.store_prefix, kind=kind, version=version, id=marker)
         head, _, tail = key.partition(marker)
         return head, tail

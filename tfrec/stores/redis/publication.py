@@ -70,7 +70,7 @@ class Publication:
     ) -> None:
         self.source = source
         self.about = source.description
-        self.keys = StoreKeys(template.prefix, self.about.kind)
+        self.keys = StoreKeys(template.store_prefix, self.about.kind)
         self.header: VectorHeader | None = None
         self.written = self.resumed = self.value_bytes = 0
         self._template = template

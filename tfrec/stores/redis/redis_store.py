@@ -61,7 +61,7 @@ class RedisVectorStore:
         self.template = template or KeyTemplate()
         self.settings = settings or PublishSettings()
         self._client = self.address.client()
-        self._lease_key = StoreKeys(self.template.prefix, "").lease
+        self._lease_key = StoreKeys(self.template.store_prefix, "").lease
 
     def publish(self, sources: Sequence[VectorSource], report: Report | None = None) -> list[Published]:
         """Writes a version of every source, verifies all, makes them live together and prunes old ones.
@@ -139,7 +139,7 @@ class RedisVectorStore:
 
     def reader(self, kind: Kind, **expected: Any) -> EmbeddingReader:
         """Returns a reader of the live version; see `EmbeddingReader` for what may be expected of it."""
-        return EmbeddingReader(self.address, kind, prefix=self.template.prefix, **expected)
+        return EmbeddingReader(self.address, kind, prefix=self.template.store_prefix, **expected)
 
     def live_versions(self) -> dict[Kind, str]:
         """Returns the live version of each kind that was published."""
@@ -171,7 +171,7 @@ class RedisVectorStore:
         return Patience(self.address, first_seconds=_FIRST_CONTACT_SECONDS, seconds=self.settings.retry_seconds)
 
     def _keys(self, kind: Kind) -> StoreKeys:
-        return StoreKeys(self.template.prefix, kind)
+        return StoreKeys(self.template.store_prefix, kind)
 
     def _attempt(self, parts: list[Publication], lease: Lease, patience: Patience, tell: Report) -> list[str]:
         """Goes all the way to the switch on unbroken connections; errors of redis-py are the caller's."""
