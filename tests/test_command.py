@@ -85,6 +85,16 @@ def test_table_shows_floats_with_four_decimals(capsys: pytest.CaptureFixture[str
     assert "0.12345" not in out
 
 
+def test_a_narrow_table_keeps_the_names_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [[name, *[1234.5] * 9] for name in ("recall@10", "recall@20")]
+    narrow = console()
+    narrow.width = 60
+    narrow.print(make_table("", ["metric", *"abcdefghi"], rows))
+    out = capsys.readouterr().out
+    assert "recall@10" in out
+    assert "recall@20" in out
+
+
 def test_closest_name() -> None:
     assert did_you_mean("gru4rek", ["gru4rec", "markov"]) == "Did you mean `gru4rec`? Known: `gru4rec`, `markov`."
     assert did_you_mean("zzz", ["gru4rec"]) == "Known: `gru4rec`."

@@ -144,9 +144,14 @@ def test_comparing_two_runs(runs: dict[str, Path], tmp_path: Path, capsys: Any) 
     assert 0 < row["low"] < row["difference"] < row["high"]
     assert (row["p_value"], row["share_better"]) == (1 / 100, 1.0)
     assert sampled["label"] == "sampled, 19 uniform negatives"
-    printed = capsys.readouterr().out
-    assert "better" in printed
-    assert "ndcg@10" in printed
+    lines = capsys.readouterr().out.splitlines()
+    assert ["metric", "A", "B", "chance", "A", "-", "B", "from", "to", "p", "better"] in [
+        line.split() for line in lines
+    ]
+    printed = next(line.split() for line in lines if line.split()[:1] == ["ndcg@10"])
+    numbers = [row[key] for key in ("a", "b", "chance", "difference", "low", "high")]
+    assert printed == ["ndcg@10", *(f"{number:.4f}" for number in numbers), "0.010", "100.0%"]
+    assert max(map(len, lines)) <= 80
 
 
 def test_what_cannot_be_compared_is_refused(runs: dict[str, Path], dataset: Path, tmp_path: Path) -> None:

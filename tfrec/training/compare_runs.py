@@ -76,7 +76,8 @@ def print_comparison(document: Mapping[str, Any], console: Console) -> None:
     for protocol in document["protocols"]:
         title = (
             f"{protocol['num_targets']:,} targets of `{document['split']}` (ranking: {protocol['label']}; "
-            f"ties: {protocol['tie_rule']}), {confidence:g} % intervals of {samples:,} resamples"
+            f"ties: {protocol['tie_rule']}), {confidence:g} % intervals of {samples:,} resamples; "
+            "better: share of them in which A is better"
         )
         rows = [
             [_cell(key, row[key]) for key in keys] for row in protocol["rows"] if not row["metric"].startswith("hit@")
