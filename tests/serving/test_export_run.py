@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import shutil
 from pathlib import Path
@@ -135,7 +136,9 @@ def test_a_planted_corruption_is_found_and_nothing_is_published(
 
 
 @pytest.mark.slow
-def test_another_item_side_without_training(models: Path, shop: InteractionDataset, tmp_path: Path) -> None:
+def test_another_item_side_without_training(
+    models: Path, shop: InteractionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First other item features, then another index and fewer candidates; what is not given stays."""
     # In the item file, 0 and 4 change places, so do their vectors, made of features alone.
     (tmp_path / "swapped").mkdir()
@@ -158,7 +161,11 @@ def test_another_item_side_without_training(models: Path, shop: InteractionDatas
     path.write_text(json.dumps({**json.loads(path.read_text()), "candidates": 4}))
     (models / "2" / "assets.extra" / "candidates.json").write_text(json.dumps(listed))
     every_cluster = ["index.kind=ivf", "index.num_clusters=2", "index.num_probes=2", "k=5"]
-    export_run(models, ExportOptions(items_only=True, assignments=every_cluster, verify=False), QUIET)
+    monkeypatch.setattr("tfrec.serving.export_run._LOW_RECALL", 1.01)  # the warning of an index that finds too little
+    told = Console(file=io.StringIO(), width=120)
+    export_run(models, ExportOptions(items_only=True, assignments=every_cluster, verify=False), told)
+    assert "The index finds 100.0 % of what exact search finds." in told.file.getvalue()
+    assert "WARNING: that is little" in told.file.getvalue()
     export = read_export(models / "3")
     assert (export["config"]["k"], export["config"]["index"]["kind"], export["candidates"]) == (5, "ivf", 4)
     assert (export["recall"], export["data"]) == (1.0, changed.path)  # all clusters are searched

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -22,12 +21,12 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError, DataError
 from tfrec.files import write_json
-from tfrec.serving.export_error import ExportError
 from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.golden_requests import GoldenRequests, Request, sample_histories
+from tfrec.serving.index_answers import take_answers
 from tfrec.serving.model_card import model_card
 from tfrec.serving.offline_answers import OfflineAnswers
-from tfrec.serving.replay import GOLDEN_FILE, TOLERANCE, binary
+from tfrec.serving.replay import GOLDEN_FILE
 from tfrec.serving.served_model import ServedModel
 from tfrec.serving.version_directory import VersionDirectory
 from tfrec.serving.warmup import write_warmup
@@ -40,7 +39,6 @@ CARD_FILE = "assets.extra/model_card.md"
 _CANDIDATES = "assets.extra/candidates.json"
 SCHEMA_ASSET = f"assets.extra/{SCHEMA_FILE}"
 _LOW_RECALL = 0.9
-_RANKED = ("serving_default", "recommend", "examples", "session_step")
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         requests = GoldenRequests(answers, list(signatures), sample_histories(dataset)).compose()
         recall = None
         if config.index.kind != "exact":
-            recall = _take_answers(requests, signatures)
+            recall = take_answers(requests, signatures)
             console.print(f"The index finds {100 * recall:.1f} % of what exact search finds.", markup=False)
             if recall < _LOW_RECALL:
                 console.print("WARNING: that is little. More probes find more: --set index.num_probes=N", markup=False)
@@ -215,51 +213,6 @@ def _candidates(
         return None
     raw = json.loads((directory.newest() / _CANDIDATES).read_text(encoding="utf-8"))
     return sorted(items.lookup(raw).tolist())
-
-
-def _take_answers(requests: Sequence[Request], signatures: Mapping[str, Any]) -> float:
-    """Replaces the lists of exact search by those of an approximate index, after a check of their scores.
-
-    Returns:
-        The share of the exact lists of `k` items that the index finds, over the histories of the golden requests.
-
-    Raises:
-        ExportError: A score is not that of the model.
-    """
-    found = wanted = 0
-    for request in requests:
-        if request["signature"] not in _RANKED:
-            continue
-        function = signatures[request["signature"]]
-        specs = function.structured_input_signature[1]
-        outputs = function(**{name: _constant(request["inputs"][name], spec) for name, spec in specs.items()})
-        received = {name: _plain(value) for name, value in outputs.items()}
-        exact = request["outputs"]
-        for row, count in enumerate(exact["count"]):
-            known = dict(zip(exact["items"][row][:count], exact["scores"][row], strict=False))
-            own = dict(zip(received["items"][row][: received["count"][row]], received["scores"][row], strict=False))
-            if request["signature"] == "serving_default" and request["inputs"]["history_length"][row]:
-                wanted += count  # other requests are answered exactly anyway: allow-lists, empty histories
-                found += len(known.keys() & own.keys())
-            for item in known.keys() & own.keys():
-                if abs(known[item] - own[item]) > TOLERANCE * max(1.0, abs(known[item])):
-                    raise ExportError(f"The index gives item `{item}` the score {own[item]}, the model {known[item]}.")
-        request["outputs"] = received
-    return round(found / max(1, wanted), 6)
-
-
-def _constant(value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    plain = binary(value)
-    return tf.constant(plain, spec.dtype, shape=np.shape(plain))
-
-
-def _plain(value: tf.Tensor) -> Any:
-    def text(inner: Any) -> Any:
-        if isinstance(inner, list):
-            return [text(one) for one in inner]
-        return inner.decode() if isinstance(inner, bytes) else inner
-
-    return text(value.numpy().tolist())
 
 
 def _write_extras(
