@@ -1,0 +1,36 @@
+"""What ParquetExampleGen found out about the log, carried in the schema so that it reaches the trainer."""
+
+from __future__ import annotations
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from tfrec.data.manifest import Manifest
+
+RECORD_NAME = "conversion.json"
+_MARK = "tfrec conversion "
+
+
+def with_record(schema: schema_pb2.Schema, record: Manifest) -> schema_pb2.Schema:
+    """Returns a copy of a schema with the record among its annotations; Transform keeps them in its graph's metadata.
+
+    Args:
+        schema: Any schema.
+        record: Manifest of the conversion, without vocabularies and shards.
+    """
+    marked = schema_pb2.Schema()
+    marked.CopyFrom(schema)
+    others = [comment for comment in marked.annotation.comment if not comment.startswith(_MARK)]
+    marked.annotation.comment[:] = [*others, _MARK + record.model_dump_json()]
+    return marked
+
+
+def find_record(schema: schema_pb2.Schema) -> Manifest | None:
+    """Returns the record in a schema, or None when the examples were not made by ParquetExampleGen.
+
+    Raises:
+        DataError: The record was written by another version and cannot be read.
+    """
+    for comment in schema.annotation.comment:
+        if comment.startswith(_MARK):
+            return Manifest.from_json(comment[len(_MARK) :], file="schema.pbtxt")
+    return None
