@@ -1,4 +1,4 @@
-"""Search of saved and loaded indices for the best items, beside faiss."""
+"""Search of saved and loaded indices for the best items, and whole requests, beside faiss."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from tfrec.benchmarks.repetition import seconds, take_turns
 from tfrec.benchmarks.report import BenchmarkReport
+from tfrec.benchmarks.served_catalogue import ServedCatalogue, raw_ids, served_catalogue
 from tfrec.config.index_config import IndexConfig
 from tfrec.data.vocabulary import FIRST_INDEX
-from tfrec.serving.index.build import build_index
 from tfrec.serving.index.ivf_index import IVFIndex
-from tfrec.serving.index.vector_index import VectorIndex
 
 _K = 10
 _SPREAD = 0.4  # of the vectors of a group; centres of groups have spread 1
+_EVENTS = 5  # of the history of a request
 
 Search = Callable[[NDArray[np.float32]], NDArray[np.int32]]
+Call = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,31 @@ def run(settings: Settings, scratch: Path) -> BenchmarkReport:
         "top_k", f"The {_K} best of {settings.items:,} items", settings.repetitions, asdict(settings)
     )
     report.notes.append(
-        "A call takes and returns numpy arrays; threads are those that TensorFlow and faiss choose. "
+        "A call takes and returns numpy arrays; threads are those that TensorFlow and faiss choose. `search` is the "
+        "index of a SavedModel alone, which is what faiss does; `recommend` the whole signature of a GRU4Rec: raw ids "
+        f"of {_EVENTS} events in, encoding, search, exclusion of the history, raw ids out. "
         "p50 and p99 are of the calls of a round."
     )
-    searches, queries = _clustered(report, settings, scratch)
+    yardsticks, served, queries = _clustered(report, settings, scratch)
+    histories = raw_ids(np.random.default_rng(1).integers(0, settings.items, (len(queries), _EVENTS)))
     for batch, calls in settings.calls:
-        _time(report, settings, searches, queries, batch, calls)
+        starts = range(0, len(queries) - batch + 1, batch)
+        parts = [slice(start, start + batch) for start in starts]
+
+        def call(function: Callable[..., object], inputs: NDArray[np.generic], parts: list[slice] = parts) -> Call:
+            return lambda i: function(inputs[parts[i % len(parts)]])
+
+        cases = {name: call(search, queries) for name, search in yardsticks.items()}
+        cases |= {f"search, {name}": call(catalogue.search, queries) for name, catalogue in served.items()}
+        cases |= {f"recommend, {name}": call(catalogue.recommend, histories) for name, catalogue in served.items()}
+        _time(report, settings, cases, batch, calls)
     return report
 
 
 def _clustered(
     report: BenchmarkReport, settings: Settings, scratch: Path
-) -> tuple[dict[str, Search], NDArray[np.float32]]:
-    """Makes all indices and checks what they find; returns those that are timed, and queries."""
+) -> tuple[dict[str, Search], dict[str, ServedCatalogue], NDArray[np.float32]]:
+    """Makes all indices and checks what they find; returns those of faiss, ours, and queries."""
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((settings.groups, settings.dim), np.float32)
     vectors, queries = (
@@ -78,44 +91,27 @@ def _clustered(
         for count in (settings.items, settings.queries)
     )
     group = "clustered vectors"
-    searches = {**_faiss(report, vectors), **_tfrec(vectors, scratch / "clustered", ("exact", "ivf"))}
+    yardsticks, served = _faiss(report, vectors), _tfrec(vectors, scratch / "clustered", ("exact", "ivf"))
+    searches = {**yardsticks, **{name: catalogue.search for name, catalogue in served.items()}}
     recalls = _recalls(report, group, settings, searches, vectors, queries)
-    for name, recall in recalls.items():
+    for name in served:
         least = 0.95 if "IVF" in name else 0.999
-        if name.startswith("tfrec"):
-            report.check(recall >= least, f"{name}: recall@{_K} on {group} is at least {least} ({recall:.4f})")
+        report.check(
+            recalls[name] >= least, f"{name}: recall@{_K} on {group} is at least {least} ({recalls[name]:.4f})"
+        )
     vectors, others = (
         generator.standard_normal((count, settings.dim), np.float32)
         for count in (settings.random_items, settings.queries)
     )
-    at_random = {**_faiss(None, vectors), **_tfrec(vectors, scratch / "random", ("ivf",))}
-    at_random = {name: search for name, search in at_random.items() if "IVF" in name}
+    at_random = {name: search for name, search in _faiss(None, vectors).items() if "IVF" in name}
+    at_random |= {name: found.search for name, found in _tfrec(vectors, scratch / "random", ("ivf",)).items()}
     _recalls(report, f"{settings.random_items:,} vectors at random", settings, at_random, vectors, others)
-    return searches, queries
+    return yardsticks, served, queries
 
 
-def _tfrec(vectors: NDArray[np.float32], root: Path, kinds: tuple[str, ...]) -> dict[str, Search]:
-    """Makes indices and returns their searches, after saving and loading."""
-    searches: dict[str, Search] = {}
-    for kind in kinds:
-        index = build_index(kind, vectors, first_index=FIRST_INDEX)
-        name = f"tfrec {kind}"
-        if isinstance(index, IVFIndex):
-            name = f"tfrec IVF{index.num_clusters}, {index.num_probes} probes"
-        searches[name] = _saved_and_loaded(index, root / kind)
-    return searches
-
-
-def _saved_and_loaded(index: VectorIndex, path: Path) -> Search:
-    module = tf.Module()
-    module.index = index
-    module.search = tf.function(
-        lambda queries: index.search(queries, _K),
-        input_signature=[tf.TensorSpec([None, index.dim], tf.float32, name="queries")],
-    )
-    tf.saved_model.save(module, str(path))
-    loaded = tf.saved_model.load(str(path))
-    return lambda queries: loaded.search(queries)[1].numpy()
+def _tfrec(vectors: NDArray[np.float32], root: Path, kinds: tuple[str, ...]) -> dict[str, ServedCatalogue]:
+    catalogues = [served_catalogue(vectors, kind, root / kind, _K) for kind in kinds]
+    return {f"tfrec {catalogue.index}": catalogue for catalogue in catalogues}
 
 
 def _faiss(report: BenchmarkReport | None, vectors: NDArray[np.float32]) -> dict[str, Search]:
@@ -168,35 +164,27 @@ def _recalls(
     return recalls
 
 
-def _time(
-    report: BenchmarkReport,
-    settings: Settings,
-    searches: dict[str, Search],
-    queries: NDArray[np.float32],
-    batch: int,
-    calls: int,
-) -> None:
-    times: dict[str, list[NDArray[np.float64]]] = {name: [] for name in searches}
-    parts = [queries[start : start + batch] for start in range(0, len(queries) - batch + 1, batch)]
+def _time(report: BenchmarkReport, settings: Settings, cases: dict[str, Call], batch: int, calls: int) -> None:
+    times: dict[str, list[NDArray[np.float64]]] = {name: [] for name in cases}
 
     def case(name: str) -> Callable[[], float]:
         def measure() -> float:
-            taken = [seconds(lambda i=i: searches[name](parts[i % len(parts)])) for i in range(calls)]  # type: ignore[misc]
-            times[name].append(1e3 * np.array(taken))
+            times[name].append(1e3 * np.array([seconds(lambda i=i: cases[name](i)) for i in range(calls)]))  # type: ignore[misc]
             return float(np.median(times[name][-1]))
 
         return measure
 
-    take_turns({name: case(name) for name in searches}, settings.repetitions)
-    group, first = f"batch {batch}", next(iter(searches))
+    take_turns({name: case(name) for name in cases}, settings.repetitions)
+    group, first = f"batch {batch}", next(iter(cases))
     medians: dict[str, list[float]] = {}
     for quantile in (99, 50):
-        for name in searches:
+        for name in cases:
             rounds = times[name][1:]  # the first was for warming up
             medians[name] = [float(np.percentile(taken, quantile)) for taken in rounds]
             report.add(group, name, f"ms, p{quantile}", medians[name], relative_to="" if name == first else first)
-    exact = medians["tfrec exact"]
-    for name in searches:
-        if name.startswith("tfrec IVF"):
-            faster = [base / value for base, value in zip(exact, medians[name], strict=True)]
-            report.add(group, name, "times as fast as tfrec exact", faster)
+    for what in ("search", "recommend"):
+        exact = medians[f"{what}, tfrec exact"]
+        for name in cases:
+            if name.startswith(f"{what}, tfrec IVF"):
+                faster = [base / value for base, value in zip(exact, medians[name], strict=True)]
+                report.add(group, name, "times as fast as exact", faster)

@@ -15,7 +15,7 @@ from tfrec.serving.index.vector_index import VectorIndex
 
 _GROUP = 256  # queries that are scored together
 _SCORES = 1 << 21  # scores that one chunk may make: 8 MiB
-_PARALLEL_CHUNKS = 4
+_PARALLEL_CHUNKS = 2
 _ALIGNMENT = BLOCK  # a slice from a multiple of so many rows is no copy, whatever the width
 
 
@@ -31,7 +31,7 @@ class ExactIndex(VectorIndex):
             such rows can be looked up and are never returned.
         bias: float32 `[n]`, added to the scores. Default: none.
         first_index: Item index of the first row: 0, 1 or 2. Default: 0.
-        chunk: Items that are scored together, at most. Default: 131,072.
+        chunk: Items that are scored together, at most. Default: 524,288.
         name: Name of the module.
 
     Raises:
@@ -50,7 +50,7 @@ class ExactIndex(VectorIndex):
         bias: npt.NDArray[np.float32] | tf.Tensor | None = None,
         *,
         first_index: int = 0,
-        chunk: int = 1 << 17,
+        chunk: int = 1 << 19,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)

@@ -128,12 +128,22 @@ class IVFIndex(VectorIndex):
         lengths = tf.norm(seen, axis=1, keepdims=True)
         promise = tf.matmul(tf.concat([seen, lengths], axis=1), self._clusters, transpose_b=True)  # [batch, clusters]
         _, probes = tf.math.top_k(promise, self.num_probes)
-        scores, items = tf.map_fn(
-            lambda row: self._nearest_of_query(row[0], row[1], k),
-            (queries, probes),
-            parallel_iterations=_PARALLEL_QUERIES,
-            fn_output_signature=(tf.TensorSpec([None], tf.float32), tf.TensorSpec([None], tf.int32)),
-        )
+
+        def one() -> tuple[tf.Tensor, tf.Tensor]:
+            scores, items = self._nearest_of_query(queries[0], probes[0], k)
+            return scores[tf.newaxis], items[tf.newaxis]
+
+        def many() -> tuple[tf.Tensor, tf.Tensor]:
+            scores, items = tf.map_fn(
+                lambda row: self._nearest_of_query(row[0], row[1], k),
+                (queries, probes),
+                parallel_iterations=_PARALLEL_QUERIES,
+                fn_output_signature=(tf.TensorSpec([None], tf.float32), tf.TensorSpec([None], tf.int32)),
+            )
+            return scores, items
+
+        # A loop of one round costs a tenth of the search.
+        scores, items = tf.cond(batch <= 1, one, many)
         return scores[:batch], items[:batch]
 
     def _nearest_of_query(self, query: tf.Tensor, probes: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -153,18 +163,20 @@ def _best_in_item_order(scores: tf.Tensor, items: tf.Tensor, k: tf.Tensor) -> tu
     items = tf.pad(items, [[0, missing]], constant_values=PADDING_INDEX)
     best, places = tf.math.top_k(scores, k)
     last = best[-1:]  # the worst score that is still returned; empty for k = 0
-    # Those above it are all among the places; of those equal to it, the ones with the smallest item index are wanted.
-    equal = tf.reduce_any(tf.equal(scores[:, tf.newaxis], last), axis=1)
-    _, level = tf.math.top_k(tf.where(equal, -items, tf.int32.min), k)
-    chosen_items = tf.concat([tf.gather(items, places), tf.gather(items, level)], axis=0)
-    above = tf.reduce_any(best[:, tf.newaxis] > last, axis=1)
-    chosen_scores = tf.concat(
-        [
-            tf.where(above, best, MISSING_SCORE),
-            tf.where(tf.gather(equal, level), tf.gather(scores, level), MISSING_SCORE),
-        ],
-        axis=0,
-    )
+
+    def level_is_shared() -> tuple[tf.Tensor, tf.Tensor]:
+        # Those above the last are all among the places; of those equal to it, the smallest item indices are wanted.
+        equal = tf.reduce_any(tf.equal(scores[:, tf.newaxis], last), axis=1)
+        _, level = tf.math.top_k(tf.where(equal, -items, tf.int32.min), k)
+        above = tf.reduce_any(best[:, tf.newaxis] > last, axis=1)
+        own, shared = tf.where(above, best, MISSING_SCORE), tf.gather(scores, level)
+        return (
+            tf.concat([own, tf.where(tf.gather(equal, level), shared, MISSING_SCORE)], axis=0),
+            tf.concat([tf.gather(items, places), tf.gather(items, level)], axis=0),
+        )
+
+    reached = tf.math.count_nonzero(scores[:, tf.newaxis] >= last, dtype=tf.int32)
+    chosen_scores, chosen_items = tf.cond(reached > k, level_is_shared, lambda: (best, tf.gather(items, places)))
     order = tf.argsort(chosen_items, stable=True)
     best, places = tf.math.top_k(tf.gather(chosen_scores, order), k)
     return best, tf.gather(tf.gather(chosen_items, order), places)
