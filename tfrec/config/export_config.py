@@ -18,6 +18,9 @@ class ExportConfig(StrictModel):
 
     k: int = Field(100, ge=1, description="Items of a list where the request cannot say how many.")
     index: IndexConfig = Field(default_factory=IndexConfig)
+    rank_targets: bool = Field(
+        False, description="Also a signature that ranks the targets of raw examples, for TensorFlow Model Analysis."
+    )
 
 
 def load_export_config(base: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()) -> ExportConfig:

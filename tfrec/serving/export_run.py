@@ -113,7 +113,8 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         console.print(f"Would export {loaded.model.registered_name} to `{path}`.", markup=False)
         return {"model": loaded.model.registered_name, "version": version, "path": str(path)}
     with _step(console, f"Building the index ({config.index.kind}) and the signatures"):
-        served = ServedModel(loaded.model, items, users=users, config=config, candidates=candidates)
+        ranking = loaded.config.evaluation if config.rank_targets else None
+        served = ServedModel(loaded.model, items, users=users, config=config, candidates=candidates, ranking=ranking)
         signatures = served.signatures()
     with _step(console, "Golden requests"):
         answers = OfflineAnswers(loaded.model, items, users=users, k=config.k, candidates=candidates)

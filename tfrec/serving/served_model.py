@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.export_config import ExportConfig
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.errors import ConfigError
@@ -16,6 +17,7 @@ from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRec
 from tfrec.serving.candidate_rows import CandidateRows
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
+from tfrec.serving.target_ranking import SIGNATURE, TargetRanking
 from tfrec.serving.untracked import Untracked
 from tfrec.training.top_items import popularity_scores
 
@@ -38,6 +40,7 @@ class ServedModel(tf.Module):
         users: Its user vocabulary; needed when the model is told the user.
         config: Index and length of lists.
         candidates: Indices of the items that may be recommended. Default: all.
+        ranking: How targets are ranked by the signature `rank_targets`. Default: there is no such signature.
 
     Raises:
         ConfigError: The model needs something of a request that requests cannot hold, or an index does not suit it.
@@ -51,6 +54,7 @@ class ServedModel(tf.Module):
         users: Vocabulary | None = None,
         config: ExportConfig | None = None,
         candidates: Sequence[int] | None = None,
+        ranking: EvaluationConfig | None = None,
     ) -> None:
         super().__init__(name="served")
         config = config or ExportConfig()
@@ -84,6 +88,9 @@ class ServedModel(tf.Module):
                     remedy="Pass --index exact.",
                 )
             self.ranker = ScoreRanker(rows, popularity)
+        self.target_ranking = None
+        if ranking is not None:
+            self.target_ranking = TargetRanking(model, self.items, self.users, items.counts, self._query, ranking)
 
     @property
     def model(self) -> Any:
@@ -233,6 +240,8 @@ class ServedModel(tf.Module):
         if self.factorised:
             found["encode_user"] = (self.encode_user, history)
             found["encode_item"] = (self.encode_item, {"ids": tf.TensorSpec([None], ids)})
+        if self.target_ranking is not None:
+            found[SIGNATURE] = (self.target_ranking, {"examples": tf.TensorSpec([None], tf.string)})
         if hasattr(self.model, "session_step"):
             states = {
                 f"state_{layer}": tf.TensorSpec([None, units], tf.float32)
