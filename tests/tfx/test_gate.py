@@ -1,0 +1,137 @@
+"""The Evaluator blesses and blocks: models made by hand, whose ranks stand in the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+pytestmark = pytest.mark.tfx
+pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+
+from tfx_pipeline.blessing import read_decision  # noqa: E402
+from tfx_pipeline.evaluator_config import MODULE, evaluator_config  # noqa: E402
+from tfx_pipeline.gate_config import GateConfig  # noqa: E402
+
+INF = 1_000_000
+# Two targets per example: (popularity, history), ranks by the baseline, by a model better overall but worse in the
+# tail, and by a worse one. Recall@3 of all 8: 4/8, 5/8, 1/8; of the 2 in the tail: 2/2, 0/2, 0/2.
+EXAMPLES: list[dict[str, list[int]]] = [
+    {"popularity": [0, 0], "history": [1, 2], "old": [1, 9], "uneven": [1, 3], "worse": [9, 9]},
+    {"popularity": [0, 1], "history": [1, 2], "old": [9, 9], "uneven": [2, 2], "worse": [9, 9]},
+    {"popularity": [2, 2], "history": [2, 3], "old": [3, 2], "uneven": [4, INF], "worse": [9, 9]},
+    {"popularity": [0, 1], "history": [4, 5], "old": [3, 8], "uneven": [3, 8], "worse": [3, 8]},
+]
+GATE = GateConfig(
+    minimum={"recall@3": 0.1}, max_loss={"recall@3": 0.1}, max_slice_loss={"recall@3": 0.5}, cold_history=2
+)
+
+
+class HandMade(tf.Module):
+    """A model whose ranks are a feature of the examples."""
+
+    def __init__(self, feature: str) -> None:
+        super().__init__()
+        self.feature = feature
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def rank_targets(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        names = [self.feature, "popularity", "history"]
+        found = tf.io.parse_example(examples, {name: tf.io.FixedLenFeature([2], tf.int64) for name in names})
+        rank = tf.cast(found[self.feature], tf.float32)
+        return {
+            "rank": tf.where(rank >= INF, float("inf"), rank),
+            "popularity": found["popularity"],
+            "history": found["history"],
+        }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("gate")
+    for name in ("old", "uneven", "worse"):
+        module = HandMade(name)
+        place = root / name / "Format-Serving"
+        tf.saved_model.save(module, str(place), signatures={"rank_targets": module.rank_targets})
+    (root / "examples" / "Split-test").mkdir(parents=True)
+    path = root / "examples" / "Split-test" / "data_tfrecord-00000-of-00001.gz"
+    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for columns in EXAMPLES:
+            features = {
+                name: tf.train.Feature(int64_list=tf.train.Int64List(value=held)) for name, held in columns.items()
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return root
+
+
+def evaluate(folder: Path, output: Path, model: str, baseline: str | None, gate: GateConfig = GATE) -> Any:
+    """Runs the executor of the Evaluator as the pipeline does, and returns the decision."""
+    from tfx.components.evaluator.executor import Executor
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.types import standard_artifacts
+    from tfx.utils import proto_utils
+
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder / "examples")
+    examples.split_names = '["test"]'
+    examples.set_string_custom_property("file_format", "tfrecords_gzip")
+    inputs: dict[str, list[Any]] = {"examples": [examples]}
+    for key, name in (("model", model), ("baseline_model", baseline)):
+        if name is not None:
+            artifact = standard_artifacts.Model()
+            artifact.uri = str(folder / name)
+            inputs[key] = [artifact]
+    evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
+    evaluation.uri, blessing.uri = str(output / "evaluation"), str(output / "blessing")
+    properties = {
+        "eval_config": proto_utils.proto_to_json(evaluator_config(gate, [3])),
+        "example_splits": '["test"]',
+        "module_path": MODULE,
+        "feature_slicing_spec": None,
+    }
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=["--runner=DirectRunner"], extra_flags=None, tmp_dir=str(output / "tmp"), unique_id="1"
+    )
+    Executor(context).Do(inputs, {"evaluation": [evaluation], "blessing": [blessing]}, properties)
+    decision = read_decision(evaluation.uri)
+    assert decision.blessed == (blessing.get_int_custom_property("blessed") == 1)
+    return decision
+
+
+def test_the_first_model_is_blessed_without_a_baseline(folder: Path, tmp_path: Path) -> None:
+    decision = evaluate(folder, tmp_path, "old", None)
+    assert decision.blessed
+    assert decision.reasons == []
+    values = {name: row["candidate"] for name, row in decision.slices.items()}
+    assert values["all"]["targets"] == 8
+    assert values["all"]["recall@3"] == pytest.approx(4 / 8)
+    assert values["all"]["mrr@3"] == pytest.approx((1 + 1 / 3 + 1 / 2 + 1 / 3) / 8)
+    assert values["item_popularity:head"]["targets"] == 4
+    assert values["item_popularity:head"]["recall@3"] == pytest.approx(2 / 4)
+    assert values["item_popularity:tail"]["recall@3"] == pytest.approx(2 / 2)
+    assert values["user_history:cold"]["recall@3"] == pytest.approx(1 / 2)
+    assert values["user_history:warm"]["targets"] == 6
+
+
+def test_a_worse_model_is_blocked_with_the_reason(folder: Path, tmp_path: Path) -> None:
+    decision = evaluate(folder, tmp_path, "worse", "old")
+    assert not decision.blessed
+    reasons = " ".join(decision.reasons)
+    assert "recall@3 of all targets is 0.1250, 0.3750 below the baseline's 0.5000; at most 0.1 may be lost" in reasons
+
+
+def test_a_model_better_overall_but_worse_in_one_slice_is_blocked_by_the_slice(folder: Path, tmp_path: Path) -> None:
+    decision = evaluate(folder, tmp_path, "uneven", "old")
+    assert decision.slices["all"]["candidate"]["recall@3"] == pytest.approx(5 / 8)
+    assert not decision.blessed
+    assert decision.reasons == [
+        "recall@3 of item_popularity:tail is 0.0000, 1.0000 below the baseline's 1.0000; at most 0.5 may be lost"
+    ]
+
+
+def test_a_model_below_the_minimum_is_blocked_without_a_baseline(folder: Path, tmp_path: Path) -> None:
+    gate = GATE.model_copy(update={"minimum": {"recall@3": 0.2}})
+    decision = evaluate(folder, tmp_path, "worse", None, gate)
+    assert decision.reasons == ["recall@3 of all targets is 0.1250; at least 0.2 is needed"]

@@ -1,0 +1,88 @@
+"""What the Evaluator decided, and why, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+OVERALL = "all"
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An evaluation.
+
+    Attributes:
+        blessed: Whether every bound holds.
+        reasons: One sentence per bound that does not.
+        slices: Values by slice (`all`, `item_popularity:head` ...), by model (`candidate`, `baseline`), by metric.
+    """
+
+    blessed: bool
+    reasons: list[str] = field(default_factory=list)
+    slices: dict[str, dict[str, Values]] = field(default_factory=dict)
+
+
+def read_decision(evaluation: str) -> Decision:
+    """Reads the output `evaluation` of the Evaluator.
+
+    Args:
+        evaluation: URI of the artifact.
+    """
+    validation = tfma.load_validation_result(evaluation)
+    slices = _slices(evaluation)
+    reasons = []
+    for part in validation.metric_validations_per_slice:
+        name = _name([(column.column, _value(column)) for column in part.slice_key.single_slice_keys])
+        for failure in part.failures:
+            reasons += _explain(name, failure, slices.get(name, {}))
+    reasons += [f"no target is in the slice {_spec(missing)}" for missing in validation.missing_slices]
+    return Decision(bool(validation.validation_ok), list(dict.fromkeys(reasons)), slices)
+
+
+def _slices(evaluation: str) -> dict[str, dict[str, Values]]:
+    slices: dict[str, dict[str, Values]] = {}
+    for record in tfma.load_metrics(evaluation):
+        name = _name([(column.column, _value(column)) for column in record.slice_key.single_slice_keys])
+        models = slices.setdefault(name, {})
+        for entry in record.metric_keys_and_values:
+            if entry.key.is_diff:
+                continue
+            model = entry.key.model_name or CANDIDATE
+            models.setdefault(model, {})[entry.key.name] = entry.value.double_value.value
+    return dict(sorted(slices.items(), key=lambda item: (item[0] != OVERALL, item[0])))
+
+
+def _explain(name: str, failure: Any, models: dict[str, Values]) -> list[str]:
+    metric = failure.metric_key.name
+    where = f"{metric} of {'all targets' if name == OVERALL else name}"
+    own, old = (models.get(model, {}).get(metric, math.nan) for model in (CANDIDATE, BASELINE))
+    threshold = failure.metric_threshold
+    if threshold.HasField("value_threshold"):
+        bound = threshold.value_threshold.lower_bound.value
+        return [f"{where} is {own:.4f}; at least {bound:g} is needed"]
+    if threshold.HasField("change_threshold"):
+        bound = -threshold.change_threshold.absolute.value
+        return [f"{where} is {own:.4f}, {old - own:.4f} below the baseline's {old:.4f}; at most {bound:g} may be lost"]
+    return [f"{where}: {failure.message.strip() or 'a bound does not hold'}"]
+
+
+def _name(columns: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{column}:{value}" for column, value in columns) or OVERALL
+
+
+def _value(column: Any) -> str:
+    kind = column.WhichOneof("kind")
+    value = getattr(column, kind)
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _spec(spec: Any) -> str:
+    return ", ".join([*spec.feature_keys, *(f"{key}:{value}" for key, value in spec.feature_values.items())]) or OVERALL
