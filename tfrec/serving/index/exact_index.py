@@ -31,7 +31,7 @@ class ExactIndex(VectorIndex):
             such rows can be looked up and are never returned.
         bias: float32 `[n]`, added to the scores. Default: none.
         first_index: Item index of the first row: 0, 1 or 2. Default: 0.
-        chunk: Items that are scored together, at most. Default: 524,288.
+        chunk: Items that are scored together, at most. Default: 1,048,576.
         name: Name of the module.
 
     Raises:
@@ -50,7 +50,7 @@ class ExactIndex(VectorIndex):
         bias: npt.NDArray[np.float32] | tf.Tensor | None = None,
         *,
         first_index: int = 0,
-        chunk: int = 1 << 19,
+        chunk: int = 1 << 20,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
