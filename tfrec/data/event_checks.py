@@ -31,14 +31,18 @@ def check_ids(work: WorkDatabase, sources: list[SourceFile], rows: list[int], ro
         if not count:
             continue
         source, row = event_place(sources, rows, position)
-        value = source.value(work.connection, column, row)
-        more = f" ({count:,} such rows in all)" if count > 1 else ""
-        if value is None or value == "":
-            problem, remedy = f"The id is null{more}.", "Remove these rows or fill them in."
-        else:
-            problem = f"The id `{value}` is not an int64{more}."
-            remedy = "Write the column as integers, or as strings in every file."
-        raise DataError(problem, file=source.path, column=column, row=row, remedy=remedy)
+        raise bad_id(source, column, row, source.value(work.connection, column, row), count)
+
+
+def bad_id(source: SourceFile, column: str, row: int, value: object, count: int) -> DataError:
+    """Returns the error for an id that is null or no int64; `count` such rows there are in all."""
+    more = f" ({count:,} such rows in all)" if count > 1 else ""
+    if value is None or value == "":
+        problem, remedy = f"The id is null{more}.", "Remove these rows or fill them in."
+    else:
+        problem = f"The id `{value}` is not an int64{more}."
+        remedy = "Write the column as integers, or as strings in every file."
+    return DataError(problem, file=source.path, column=column, row=row, remedy=remedy)
 
 
 def check_times(
@@ -58,43 +62,73 @@ def check_times(
     Raises:
         DataError: A null, unparseable, negative or not finite time, or one after the year 9999.
     """
-    bad = "t IS NULL OR t < 0 OR NOT isfinite(t)" if kind == "DOUBLE" else "t IS NULL OR t < 0"
     count, position, largest = work.row(
-        f"SELECT count(*), min({place}), (SELECT max(t) FROM loaded) FROM loaded WHERE {bad}"
+        f"SELECT count(*), min({place}), (SELECT max(t) FROM loaded) FROM loaded WHERE {bad_time_sql(kind)}"
     )
-    more = f" ({count:,} such rows in all)" if count > 1 else ""
     if count:
         source, row = event_place(sources, rows, position)
         value = source.value(work.connection, roles.time, row)
         stored = work.scalar(f"SELECT t FROM loaded WHERE {place} = {position}")
-        if value is None:
-            what, remedy = "The time is null", "Remove these rows or fill them in."
-        elif stored is None:
-            what = f"The time `{value}` cannot be parsed as {'a datetime' if kind == 'datetime' else 'a number'}"
-            remedy = "Write numbers or ISO 8601 text (2024-05-31T12:00:00Z)."
-        elif stored < 0 and stored != float("-inf"):
-            what, remedy = f"The time `{value}` is negative (before 1970)", "Correct or remove these rows."
-        else:
-            what, remedy = f"The time `{value}` is not a finite number", "Correct or remove these rows."
-        raise DataError(f"{what}{more}.", file=source.path, column=roles.time, row=row, remedy=remedy)
-    if kind == "datetime":
-        unit, reason = "us", "datetime column"
-    elif time_unit != "auto":
-        unit, reason = time_unit, "given by --time-unit"
-    else:
-        unit = next(name for name, limit in _UNIT_LIMITS if largest < limit)
-        reason = f"chosen by the largest value, {largest}"
-    if largest > _LATEST_MS * _PER_MILLISECOND[unit]:
+        raise bad_time(source, roles.time, row, value, stored, kind, count)
+    unit, reason = find_time_unit(time_unit, kind, largest)
+    if largest > latest_time(unit):
         position = work.scalar(f"SELECT min({place}) FROM loaded WHERE t = (SELECT max(t) FROM loaded)")
-        source, row = event_place(sources, rows, position)
-        raise DataError(
-            f"The time `{largest}` in `{unit}` is after the year 9999.",
-            file=source.path,
-            column=roles.time,
-            row=row,
-            remedy="Give the right unit with --time-unit.",
-        )
+        raise late_time(largest, unit, *event_place(sources, rows, position), roles.time)
     return unit, reason
+
+
+def bad_time_sql(kind: str) -> str:
+    """Returns SQL that is true for a `t` that is no time; `kind` is from `time_kind`."""
+    return "(t IS NULL OR t < 0 OR NOT isfinite(t))" if kind == "DOUBLE" else "(t IS NULL OR t < 0)"
+
+
+def bad_time(
+    source: SourceFile, column: str, row: int, value: object, stored: float | None, kind: str, count: int
+) -> DataError:
+    """Returns the error for what is no time: `value` in the file, `stored` as a number; `count` such rows in all."""
+    more = f" ({count:,} such rows in all)" if count > 1 else ""
+    if value is None:
+        what, remedy = "The time is null", "Remove these rows or fill them in."
+    elif stored is None:
+        what = f"The time `{value}` cannot be parsed as {'a datetime' if kind == 'datetime' else 'a number'}"
+        remedy = "Write numbers or ISO 8601 text (2024-05-31T12:00:00Z)."
+    elif stored < 0 and stored != float("-inf"):
+        what, remedy = f"The time `{value}` is negative (before 1970)", "Correct or remove these rows."
+    else:
+        what, remedy = f"The time `{value}` is not a finite number", "Correct or remove these rows."
+    return DataError(f"{what}{more}.", file=source.path, column=column, row=row, remedy=remedy)
+
+
+def find_time_unit(asked: str, kind: str, largest: float) -> tuple[str, str]:
+    """Returns the unit of numeric times, and why it is that one.
+
+    Args:
+        asked: Unit asked for, or `auto`.
+        kind: From `time_kind`.
+        largest: The largest time.
+    """
+    if kind == "datetime":
+        return "us", "datetime column"
+    if asked != "auto":
+        return asked, "given by --time-unit"
+    unit = next(name for name, limit in _UNIT_LIMITS if largest < limit)
+    return unit, f"chosen by the largest value, {largest}"
+
+
+def latest_time(unit: str) -> float:
+    """Returns the largest time that is accepted: the year 10000."""
+    return _LATEST_MS * _PER_MILLISECOND[unit]
+
+
+def late_time(largest: float, unit: str, source: SourceFile, row: int, column: str) -> DataError:
+    """Returns the error for a time after `latest_time`."""
+    return DataError(
+        f"The time `{largest}` in `{unit}` is after the year 9999.",
+        file=source.path,
+        column=column,
+        row=row,
+        remedy="Give the right unit with --time-unit.",
+    )
 
 
 def event_place(sources: list[SourceFile], rows: list[int], position: int) -> tuple[SourceFile, int]:

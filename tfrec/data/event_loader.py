@@ -93,9 +93,9 @@ def load_events(
             check_ids(work, sources, rows, roles, place)
             unit, reason = check_times(work, time_unit, sources, rows, roles, kind, place)
             stage.facts.update(unit=unit, reason=reason)
-            _encode_strings(work, id_types, place)
+            encode_strings(work, id_types, place)
         unit, reason = stage.facts["unit"], stage.facts["reason"]
-    return LoadedEvents(roles, id_types, _milliseconds(unit, kind), unit, reason, rows, unselected)
+    return LoadedEvents(roles, id_types, milliseconds_sql(unit, kind), unit, reason, rows, unselected)
 
 
 def _wrongly_guessed(work: WorkDatabase, guesses: dict[str, tuple[IdType, bool]]) -> list[str]:
@@ -131,16 +131,7 @@ def _insert(
             count = _check_conditions(work, source, conditions)
             selected = " AND ".join(condition.sql(source) for condition in conditions)
             relation = f"(SELECT *, row_number() OVER () - 1 AS {_ROW} FROM {relation}) WHERE {selected}"
-        for letter, column in roles.ids().items():
-            kind, guessed = id_types[letter]
-            name = identifier(column)
-            if kind == "int64":
-                expressions.append(f"TRY_CAST({name} AS BIGINT)")
-            else:
-                expressions.append(f"nullif(CAST({name} AS VARCHAR), '')")
-            if guessed:
-                expressions.append(is_loose(name))
-        expressions.append(time_sql(source, roles.time, times))
+        expressions += event_values(source, roles, id_types, times)
         inserted = read_value(work, source, f"INSERT INTO loaded SELECT {', '.join(expressions)} FROM {relation}")
         if not conditions:
             count = inserted
@@ -150,6 +141,29 @@ def _insert(
     if not sum(rows):
         raise DataError("No data rows in any input file.", file=sources[0].path, remedy="Check the input.")
     return rows
+
+
+def event_values(source: SourceFile, roles: Roles, id_types: dict[str, tuple[IdType, bool]], times: str) -> list[str]:
+    """Returns SQL for the ids and the time of a row, in the order of the columns of `loaded`.
+
+    Args:
+        source: The file the row is in.
+        roles: Columns by role.
+        id_types: Type of each id, and whether it was only guessed; then the id is followed by whether the guess fails.
+        times: From `time_kind`.
+    """
+    expressions = []
+    for letter, column in roles.ids().items():
+        kind, guessed = id_types[letter]
+        name = identifier(column)
+        if kind == "int64":
+            expressions.append(f"TRY_CAST({name} AS BIGINT)")
+        else:
+            expressions.append(f"nullif(CAST({name} AS VARCHAR), '')")
+        if guessed:
+            expressions.append(is_loose(name))
+    expressions.append(time_sql(source, roles.time, times))
+    return expressions
 
 
 def _check_conditions(work: WorkDatabase, source: SourceFile, conditions: tuple[RowCondition, ...]) -> int:
@@ -165,7 +179,8 @@ def _check_conditions(work: WorkDatabase, source: SourceFile, conditions: tuple[
     return int(read_value(work, source, f"SELECT count(*) FROM {source.relation()}"))
 
 
-def _milliseconds(unit: str, kind: str) -> str:
+def milliseconds_sql(unit: str, kind: str) -> str:
+    """Returns SQL for `t` in milliseconds; `kind` is from `time_kind`."""
     if unit == "s":
         return "CAST(round(t * 1000) AS BIGINT)"
     if unit == "ms":
@@ -174,8 +189,14 @@ def _milliseconds(unit: str, kind: str) -> str:
     return f"CAST(floor(t / {divisor}) AS BIGINT)" if kind == "DOUBLE" else f"(t // {divisor})"
 
 
-def _encode_strings(work: WorkDatabase, id_types: dict[str, IdType], place: str) -> None:
-    """Makes the view `events`; string ids are replaced by codes in byte order of the ids, once."""
+def encode_strings(work: WorkDatabase, id_types: dict[str, IdType], place: str) -> None:
+    """Makes the view `events` of `loaded`; string ids are replaced by codes in byte order of the ids, once.
+
+    Args:
+        work: The work database.
+        id_types: Type of each id.
+        place: Column of `loaded` with the position of the row in the input.
+    """
     strings = [letter for letter, kind in id_types.items() if kind == "string"]
     if not strings:
         work.run(f"CREATE VIEW events AS SELECT {place} AS pos, {', '.join(id_types)}, t FROM loaded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tfrec.data.conversion_options import ConversionOptions, SplitRule
@@ -73,12 +74,40 @@ def assign_folds(
         DataError: The rule leaves no training event, or a user has events in the files of a split that precede events
             in those of an earlier one.
     """
+    plan = fold_events(work, options, loaded, sources)
+    if not work.scalar("SELECT count(*) FROM folded WHERE fold = 0"):
+        raise DataError(
+            f"The split rule `{plan.rule}` leaves no training event.",
+            remedy="Make valid and test smaller (--test-days, --valid-days, --test-fraction, --valid-fraction).",
+        )
+    return plan
+
+
+def fold_events(
+    work: WorkDatabase,
+    options: ConversionOptions,
+    loaded: LoadedEvents,
+    sources: list[SourceFile],
+    boundaries: dict[str, int] | None = None,
+) -> SplitPlan:
+    """Makes `folded` as `assign_folds` does, also for a part of the sequences.
+
+    Args:
+        work: The work database, with `filtered` and `keys`.
+        options: Rule and its parameters.
+        loaded: What was loaded.
+        sources: Input files, with their splits for the rule `given`.
+        boundaries: Where the splits begin, for the rules that go by time; None = found in the events at hand.
+
+    Returns:
+        The plan.
+    """
     rule = options.rule(sessions=loaded.roles.session is not None or options.session_gap is not None)
     ms = loaded.milliseconds
     if rule == "given":
         plan = _by_file(work, loaded, sources)
     elif rule in ("session_time", "session_time_last"):
-        plan = _by_session(work, options, rule, ms)
+        plan = _by_session(work, options, rule, ms, boundaries)
     elif rule == "leave_one_out":
         plan = SplitPlan(rule, True)
         window = "OVER (PARTITION BY q ORDER BY t DESC, pos DESC)"
@@ -88,15 +117,49 @@ def assign_folds(
             f"(SELECT *, {ms} AS ms, row_number() {window} AS back, count(*) OVER (PARTITION BY q) AS n FROM filtered)"
         )
     elif rule == "global_time":
-        plan = _by_time(work, options, ms)
+        plan = _by_time(work, options, ms, boundaries)
     else:
         plan = _by_user(work, options, loaded, ms)
-    if not work.scalar("SELECT count(*) FROM folded WHERE fold = 0"):
-        raise DataError(
-            f"The split rule `{rule}` leaves no training event.",
-            remedy="Make valid and test smaller (--test-days, --valid-days, --test-fraction, --valid-fraction).",
-        )
     return plan
+
+
+def session_boundaries(
+    options: ConversionOptions, rule: SplitRule, latest: int, latest_before: Callable[[int], int | None]
+) -> dict[str, int]:
+    """Returns where test, and valid if asked for, begin under the session rules.
+
+    Args:
+        options: `test_days`, `valid_days` and `split_time` are used.
+        rule: `session_time` or `session_time_last`.
+        latest: Time of the last event, milliseconds.
+        latest_before: Gives the last end of a session that ends before an instant.
+    """
+    end = options.split_time if options.split_time is not None else latest
+    boundaries = {"test": end - round(_test_days(options) * DAY_MS)}
+    if valid_days := options.valid_days or 0.0:
+        start: int | None = boundaries["test"]
+        if rule == "session_time_last":
+            start = latest_before(boundaries["test"])
+        boundaries["valid"] = boundaries["test"] if start is None else start - round(valid_days * DAY_MS)
+    return boundaries
+
+
+def time_boundaries(options: ConversionOptions, latest: int, time_of_last: Callable[[float], int]) -> dict[str, int]:
+    """Returns where test and valid begin under the rule `global_time`.
+
+    Args:
+        options: Days or fractions.
+        latest: Time of the last event, milliseconds.
+        time_of_last: Gives the time of the first of the last so many events, by their share.
+    """
+    if options.test_days is not None:
+        test = latest - round(options.test_days * DAY_MS)
+        valid = test - round((options.valid_days or 0.0) * DAY_MS)
+    else:
+        valid_fraction, test_fraction = options.fractions
+        test = time_of_last(test_fraction)
+        valid = time_of_last(test_fraction + valid_fraction)
+    return {"test": test, "valid": valid} if valid < test else {"test": test}
 
 
 def _by_file(work: WorkDatabase, loaded: LoadedEvents, sources: list[SourceFile]) -> SplitPlan:
@@ -141,26 +204,24 @@ def _check_order(work: WorkDatabase, loaded: LoadedEvents, sources: list[SourceF
         )
 
 
-def _by_session(work: WorkDatabase, options: ConversionOptions, rule: SplitRule, ms: str) -> SplitPlan:
-    test_days = 1.0 if options.test_days is None else options.test_days
-    valid_days = options.valid_days or 0.0
-    plan = SplitPlan(rule, False, parameters={"test_days": test_days, "valid_days": valid_days})
+def _by_session(
+    work: WorkDatabase, options: ConversionOptions, rule: SplitRule, ms: str, boundaries: dict[str, int] | None
+) -> SplitPlan:
+    plan = SplitPlan(rule, False)
+    plan.parameters.update(test_days=_test_days(options), valid_days=options.valid_days or 0.0)
     work.run(
         f"CREATE TABLE spans AS SELECT q, min(ms) AS first, max(ms) AS last FROM (SELECT q, {ms} AS ms FROM filtered) "
         "GROUP BY q"
     )
-    end = options.split_time if options.split_time is not None else work.scalar("SELECT max(last) FROM spans")
+    if boundaries is None:
+        latest = work.scalar("SELECT max(last) FROM spans")
+        boundaries = session_boundaries(
+            options, rule, latest, lambda test: work.scalar(f"SELECT max(last) FROM spans WHERE last < {test}")
+        )
+    plan.boundaries.update(boundaries)
     when = "first" if rule == "session_time" else "last"
-    test = end - round(test_days * DAY_MS)
-    valid = test
-    plan.boundaries["test"] = test
-    if valid_days:
-        if rule == "session_time_last":
-            end = work.scalar(f"SELECT max(last) FROM spans WHERE last < {test}")
-            valid = test if end is None else end - round(valid_days * DAY_MS)
-        else:
-            valid = test - round(valid_days * DAY_MS)
-        plan.boundaries["valid"] = valid
+    test = plan.boundaries["test"]
+    valid = plan.boundaries.get("valid", test)
     work.run(
         f"CREATE TABLE cut AS SELECT q, CASE WHEN {when} >= {test} THEN 2 WHEN {when} >= {valid} THEN 1 ELSE 0 END "
         "AS fold FROM spans"
@@ -176,25 +237,27 @@ def _by_session(work: WorkDatabase, options: ConversionOptions, rule: SplitRule,
     return plan
 
 
-def _by_time(work: WorkDatabase, options: ConversionOptions, ms: str) -> SplitPlan:
+def _by_time(work: WorkDatabase, options: ConversionOptions, ms: str, boundaries: dict[str, int] | None) -> SplitPlan:
     plan = SplitPlan("global_time", True)
-    work.run(f"CREATE TABLE timed AS SELECT *, {ms} AS ms FROM filtered")
     if options.test_days is not None:
-        valid_days = options.valid_days or 0.0
-        plan.parameters.update(test_days=options.test_days, valid_days=valid_days)
-        test = work.scalar("SELECT max(ms) FROM timed") - round(options.test_days * DAY_MS)
-        valid = test - round(valid_days * DAY_MS)
+        plan.parameters.update(test_days=options.test_days, valid_days=options.valid_days or 0.0)
     else:
         valid_fraction, test_fraction = options.fractions
         plan.parameters.update(test_fraction=test_fraction, valid_fraction=valid_fraction)
-        test = _time_of_last(work, test_fraction)
-        valid = _time_of_last(work, test_fraction + valid_fraction)
-    plan.boundaries["test"] = test
-    if valid < test:
-        plan.boundaries["valid"] = valid
+    work.run(f"CREATE TABLE timed AS SELECT *, {ms} AS ms FROM filtered")
+    if boundaries is None:
+        latest = work.scalar("SELECT max(ms) FROM timed")
+        boundaries = time_boundaries(options, latest, lambda fraction: _time_of_last(work, fraction))
+    plan.boundaries.update(boundaries)
+    test = plan.boundaries["test"]
+    valid = plan.boundaries.get("valid", test)
     fold = f"CASE WHEN ms >= {test} THEN 2 WHEN ms >= {valid} THEN 1 ELSE 0 END"
     work.run(f"CREATE VIEW folded AS SELECT *, {fold} AS fold FROM timed")
     return plan
+
+
+def _test_days(options: ConversionOptions) -> float:
+    return 1.0 if options.test_days is None else options.test_days
 
 
 def _time_of_last(work: WorkDatabase, fraction: float) -> int:
