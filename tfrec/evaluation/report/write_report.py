@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-from tfrec.errors import ConfigError
 from tfrec.evaluation.report.accuracy_section import accuracy_section
 from tfrec.evaluation.report.audit_section import audit_section
 from tfrec.evaluation.report.blocks import Section
 from tfrec.evaluation.report.learning_section import learning_section
 from tfrec.evaluation.report.overview_section import overview_section
+from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.evaluation.report.popularity_section import popularity_section
 from tfrec.evaluation.report.provenance_section import data_section, provenance_section
 from tfrec.evaluation.report.ranks_section import ranks_section
 from tfrec.evaluation.report.run_documents import RunDocuments, read_run
 from tfrec.evaluation.report.similarity_section import similarity_section
 from tfrec.evaluation.report.slices_section import slices_section
-from tfrec.files import atomic_write
-from tfrec.version import __version__
 
 _SECTIONS = (
     overview_section,
@@ -39,17 +32,6 @@ _SECTIONS = (
     data_section,
     provenance_section,
 )
-_QUOTED = re.compile(r"`([^`\n]+)`")
-
-
-@dataclass(frozen=True)
-class _Page:
-    title: str
-    kicker: str
-    lead: str
-    footer: str
-    version: str
-    sections: tuple[Section, ...]
 
 
 def write_report(
@@ -71,48 +53,26 @@ def write_report(
     Example:
         >>> write_report("RUN", "RUN/report.html")  # doctest: +SKIP
     """
-    html = render_report(read_run(Path(run), evaluation))
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(html)
-    except OSError as error:
-        raise ConfigError(f"The report `{path}` cannot be written: {error}", remedy="Name another file.") from error
+    write_page(render_report(read_run(Path(run), evaluation)), path)
 
 
 def render_report(run: RunDocuments) -> str:
     """Returns the HTML of a report."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfrec.evaluation.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["code"] = _code
     made = (make(run) for make in _SECTIONS)
-    return environment.get_template("page.html.j2").render(page=_page(run, tuple(part for part in made if part)))
+    return render_page(_page(run, tuple(part for part in made if part)))
 
 
-def _code(text: str) -> Markup:
-    escaped = str(escape(text))
-    return Markup(_QUOTED.sub(r"<code>\1</code>", escaped))
-
-
-def _page(run: RunDocuments, sections: tuple[Section, ...]) -> _Page:
+def _page(run: RunDocuments, sections: tuple[Section, ...]) -> Page:
     data = _data_name(run)
     said = [f"Run `{run.name}`"]
     if run.manifest.get("created"):
         said.append(f"trained {str(run.manifest['created'])[:16].replace('T', ' ')} UTC")
     if "seed" in run.manifest:
         said.append(f"seed {run.manifest['seed']}")
-    return _Page(
+    return Page(
         title=f"{run.model} on {data}",
         kicker="tfrec run report",
         lead=f"{', '.join(said)}.",
-        footer=f"Written by tfrec {__version__}. This page is self-contained: it loads nothing and runs no script.",
-        version=__version__,
         sections=sections,
     )
 
