@@ -44,6 +44,7 @@ def run_experiment(
     overwrite: bool = False,
     resume: bool = False,
     replayed: dict[str, Any] | None = None,
+    report: bool = True,
 ) -> dict[str, Any]:
     """Trains a model, measures it beside its baselines and writes the run directory.
 
@@ -54,6 +55,7 @@ def run_experiment(
         overwrite: Replace an earlier run in `output`.
         resume: Continue the run in `output`.
         replayed: Manifest of a run that is repeated; its data must be unchanged.
+        report: Leave `report.html` in the run directory.
 
     Returns:
         The content of `metrics.json`.
@@ -114,7 +116,8 @@ def run_experiment(
     run.write_json(run.evaluation_document, document)
     run.write_json(run.metrics, metrics)
     store.clear()
-    leave_report(run.path, console)
+    if report:
+        leave_report(run.path, console)
     return metrics
 
 
