@@ -13,6 +13,7 @@ COMMANDS = {
     "datasets": "List known public data sets; turn their owners' files into Parquet or a split dataset",
     "convert": "Event logs (Parquet, CSV, TSV, RecBole, JSON lines) to a dataset directory of TFRecords",
     "train": "Train a model, measure it beside its baselines, write a run directory",
+    "tune": "Search for settings on the validation split; the winner is confirmed over several seeds",
     "evaluate": "Measure a trained model on a split with exact full ranking",
     "recommend": "Print the next items for a user or a session",
     "export": "A trained run as a version directory for TensorFlow Serving: publish, roll back, check",

@@ -1,0 +1,1 @@
+"""Search for hyper-parameters: spaces, searchers, trials, confirmation over seeds, report."""

@@ -1,0 +1,54 @@
+"""What a search improves: a metric of the full ranking on the validation split, and in which direction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tfrec.errors import ConfigError
+
+_HIGHER = ("recall", "mrr", "ndcg", "hit")
+_LOWER = ("avg_rank",)
+_PATTERN = re.compile(rf"({'|'.join(_HIGHER)})@([1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric and its direction.
+
+    Args:
+        name: As in `metrics.json`, for example `ndcg@10`.
+        direction: `max` or `min`.
+        cutoff: Its cut-off, or None.
+    """
+
+    name: str
+    direction: Literal["max", "min"]
+    cutoff: int | None = None
+
+    @classmethod
+    def parse(cls, name: str) -> Objective:
+        """Reads the name of a metric.
+
+        Raises:
+            ConfigError: There is no such metric of a full ranking.
+        """
+        if (found := _PATTERN.fullmatch(name)) is not None:
+            return cls(name, "max", int(found[2]))
+        if name in _LOWER:
+            return cls(name, "min")
+        known = [*(f"{family}@K" for family in _HIGHER), *_LOWER]
+        raise ConfigError(
+            f"The objective `{name}` is no metric of a full ranking.",
+            remedy=f"Known, with K a cut-off: {', '.join(f'`{metric}`' for metric in known)}.",
+        )
+
+    @property
+    def monitored(self) -> bool:
+        """Whether training can stop early by it."""
+        return self.cutoff is not None
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether a value is better than another one."""
+        return value > other if self.direction == "max" else value < other
