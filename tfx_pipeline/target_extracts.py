@@ -48,7 +48,7 @@ def target_extracts(batch: Extracts, *, candidate: str, cold_history: int) -> It
                 found = {name: {RANK: values[inside]} for name, values in ranks.items()}
                 yield {
                     tfma.FEATURES_KEY: {POPULARITY: np.array([popular]), HISTORY: np.array([history])},
-                    tfma.PREDICTIONS_KEY: found[""] if "" in found else found,
+                    tfma.PREDICTIONS_KEY: found.get("", found),
                 }
 
 
@@ -59,7 +59,7 @@ def _ranks(outputs: Extracts, real: NDArray[np.bool_], name: str) -> NDArray[np.
     return rank[real]
 
 
-def TargetExtractor(candidate: str, cold_history: int) -> tfma.extractors.Extractor:  # noqa: N802  as TFMA names them
+def TargetExtractor(candidate: str, cold_history: int) -> tfma.extractors.Extractor:
     """Returns `target_extracts` as an extractor, which replaces the one that unbatches."""
     return tfma.extractors.Extractor(
         stage_name="ExtractTargets",

@@ -1,0 +1,1 @@
+"""Components of our own: function components, which TFX runs in the process of the runner."""

@@ -1,0 +1,101 @@
+"""The Pusher: a blessed model becomes a version that TensorFlow Serving takes up."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import InfraBlessing, Model, ModelBlessing, PushedModel
+from tfx.utils import path_utils
+
+from tfrec.files import write_json
+from tfrec.serving.export_run import CARD_FILE, EXPORT_FILE, read_export
+from tfrec.serving.version_directory import VersionDirectory
+from tfx_pipeline.components.artifact_files import is_blessed, read_note, write_note
+from tfx_pipeline.components.golden_replay import REPORT
+
+PUSH = "push.json"
+
+
+@component
+def VersionPusher(  # type: ignore[no-untyped-def]
+    model: InputArtifact[Model],
+    model_blessing: InputArtifact[ModelBlessing],
+    infra_blessing: InputArtifact[InfraBlessing],
+    pushed_model: OutputArtifact[PushedModel],
+    destination: Parameter[str],
+    keep: Parameter[int],
+    occasion: Parameter[str],
+):
+    """Copies a model that both blessings let pass into a directory of versions, which shows it whole or not at all.
+
+    The number of the version is one above the largest. A model that is the newest version already is not pushed twice,
+    so an interrupted run can be repeated.
+
+    Args:
+        model: Output `model` of the Trainer.
+        model_blessing: Output `blessing` of the Evaluator.
+        infra_blessing: Output `blessing` of GoldenReplay.
+        pushed_model: Gets the properties of TFX's Pusher (`pushed`, `pushed_destination`, `pushed_version`) and
+            `push.json`.
+        destination: The directory of all versions.
+        keep: How many versions to keep; 0 = all.
+        occasion: Differs from run to run, so that the push is never taken from the cache: what lies in the destination
+            is not known to TFX.
+    """
+    del occasion
+    blessings = {"the Evaluator": model_blessing, "the replay of golden requests": infra_blessing}
+    missing = [name for name, blessing in blessings.items() if not is_blessed(blessing)]
+    if missing:
+        write_note(pushed_model, PUSH, {"pushed": False, "reason": f"Not blessed by {' and '.join(missing)}."})
+        pushed_model.set_int_custom_property("pushed", 0)
+        return
+    replay = read_note(infra_blessing.uri, REPORT)
+    found = push(Path(path_utils.serving_model_path(model.uri)), Path(destination), replay, keep=keep)
+    write_note(pushed_model, PUSH, {"pushed": True, **found})
+    pushed_model.set_int_custom_property("pushed", 1)
+    pushed_model.set_string_custom_property("pushed_destination", found["path"])
+    pushed_model.set_string_custom_property("pushed_version", str(found["version"]))
+
+
+def push(source: Path, destination: Path, replay: dict[str, Any], *, keep: int = 0) -> dict[str, Any]:
+    """Publishes an exported model as the next version.
+
+    Args:
+        source: The exported model.
+        destination: The directory of all versions.
+        replay: What the replay of the golden requests found.
+        keep: How many versions to keep; 0 = all.
+
+    Returns:
+        `version`, `path`, `new` (false when it was the newest version already) and `removed` versions.
+    """
+    directory = VersionDirectory(destination)
+    export = read_export(source)
+    versions = directory.versions()
+    if versions and _same(read_export_or_nothing(directory.folder(versions[-1])), export):
+        return {"version": versions[-1], "path": str(directory.folder(versions[-1])), "new": False, "removed": []}
+    version = directory.next_version()
+    verified = {key: replay[key] for key in ("requests", "seconds") if key in replay}
+    with directory.new_version(version) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        write_json(folder / EXPORT_FILE, {**export, "version": version, "verified": verified or None})
+        card = folder / CARD_FILE
+        title = re.sub(r"version \d+", f"version {version}", card.read_text(encoding="utf-8"), count=1)
+        card.write_text(title, encoding="utf-8")
+    removed = directory.prune(keep) if keep else []
+    return {"version": version, "path": str(directory.folder(version)), "new": True, "removed": removed}
+
+
+def read_export_or_nothing(folder: Path) -> dict[str, Any]:
+    """Returns `export.json` of a version, or nothing for one that tfrec did not export."""
+    return read_export(folder) if (folder / EXPORT_FILE).is_file() else {}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two exports are copies of one: they agree in all but what pushing changes."""
+    changed = ("version", "verified")
+    kept = [{key: value for key, value in export.items() if key not in changed} for export in (one, other)]
+    return kept[0] == kept[1]

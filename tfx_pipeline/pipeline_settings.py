@@ -1,0 +1,66 @@
+"""Everything that a run of the pipeline is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfx_pipeline.features import TransformSettings
+from tfx_pipeline.gate_config import GateConfig
+from tfx_pipeline.trainer_module import TrainerSettings
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What the nodes are told.
+
+    Attributes:
+        root: Directory of artifacts, metadata, logs and reports.
+        conversion: Flags of `tfrec.convert` (roles of columns, filters, split rule), with the files of the log.
+        trainer: Model and settings.
+        gate: Bounds of the Evaluator.
+        cutoffs: Cut-offs of the metrics.
+        splits: Splits besides `train` that the split rule makes.
+        transform: Vocabulary and time features.
+        serving: Directory of versions that models are pushed to.
+        keep: Versions to keep there; 0 = all.
+        redis: Redis server without password; None publishes nothing.
+        tune: Number of trials of the Tuner; 0 = there is none.
+        tuner: Further settings of the Tuner.
+        beam: Flags for Beam.
+        cache: Whether nodes may come from the cache.
+        occasion: Tells this run from all others.
+    """
+
+    root: Path
+    conversion: Mapping[str, Any]
+    trainer: TrainerSettings
+    gate: GateConfig
+    cutoffs: tuple[int, ...]
+    splits: tuple[str, ...]
+    serving: Path
+    transform: TransformSettings = field(default_factory=TransformSettings)
+    keep: int = 0
+    redis: str | None = None
+    tune: int = 0
+    tuner: Mapping[str, Any] = field(default_factory=dict)
+    beam: tuple[str, ...] = ()
+    cache: bool = True
+    occasion: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the pipeline, under which the metadata know blessed models: one per model."""
+        return f"tfrec-{self.trainer.model}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the nodes write."""
+        return self.root / "artifacts"
+
+    @property
+    def metadata(self) -> Path:
+        """The metadata's database."""
+        return self.root / "metadata.sqlite"

@@ -1,0 +1,137 @@
+"""What the Trainer calls: `run_fn` trains any registered model as `tfrec.train` does and exports it for serving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tfrec.config.run_config import RunConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import ConfigError
+from tfrec.serving.export_run import ExportOptions, export_run
+from tfrec.training.experiment import run_experiment
+from tfrec.training.model_store import run_config
+from tfx_pipeline.transformed_dataset import open_transformed_dataset
+
+RUN_FN = "tfx_pipeline.trainer_module.run_fn"
+DATASET = "dataset"
+RUN = "run"
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """What the Trainer is told; travels as `custom_config`, so that a change of it trains anew.
+
+    Attributes:
+        model: Registered name.
+        config: Text of a YAML file of settings; empty for none.
+        assignments: Further settings, as `--set` takes them.
+        export: Settings of `ExportConfig`, as `index.kind=ivf`.
+        code: Version of the code, so that another one does not take models from the cache.
+    """
+
+    model: str
+    config: str = ""
+    assignments: tuple[str, ...] = ()
+    export: tuple[str, ...] = ()
+    code: str = ""
+
+    def custom_config(self) -> dict[str, str]:
+        """Returns the settings as the Trainer's `custom_config` takes them."""
+        return {"settings": json.dumps(asdict(self), sort_keys=True)}
+
+    @classmethod
+    def from_custom_config(cls, custom_config: Mapping[str, Any] | None) -> TrainerSettings:
+        """Returns the settings in a `custom_config`."""
+        values = json.loads((custom_config or {}).get("settings", "{}"))
+        if "model" not in values:
+            raise ConfigError("The Trainer is not told which model to train.", remedy="Use `TrainerSettings`.")
+        lists = {name: tuple(values.get(name, ())) for name in ("assignments", "export")}
+        return cls(**{**values, **lists})
+
+    def run_config(self, folder: Path, dataset: str | None = None, tuned: Sequence[str] = ()) -> RunConfig:
+        """Returns the effective configuration of the run.
+
+        Args:
+            folder: Where the text of the configuration is put, for messages that name a file.
+            dataset: The dataset directory. Default: that of the configuration.
+            tuned: Settings that a Tuner found; `assignments` come before them.
+
+        Raises:
+            ConfigError: A setting is unknown or has no valid value.
+        """
+        file = None
+        if self.config:
+            file = folder / "given_config.yaml"
+            file.write_text(self.config, encoding="utf-8")
+        data = [] if dataset is None else [f"data.path={dataset}"]
+        return run_config(self.model, file=file, assignments=[*self.assignments, *tuned, *data])
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains, evaluates and exports.
+
+    The output `model_run` holds `dataset/`, the dataset directory around the transformed examples, and `run/`, the run
+    directory, as `tfrec.evaluate`, `tfrec.recommend` and `tfrec.publish` take it. The SavedModel is that of
+    `tfrec.export`, with the signature `rank_targets` for the Evaluator.
+
+    Args:
+        fn_args: `FnArgs` of TFX.
+    """
+    console = Console(stderr=True, highlight=False)
+    settings = TrainerSettings.from_custom_config(fn_args.custom_config)
+    folder = Path(fn_args.model_run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = transformed_dataset(fn_args, folder / DATASET)
+    config = settings.run_config(folder, str(dataset.path), tuned_assignments(fn_args.hyperparameters))
+    run_experiment(config, folder / RUN, console)
+    export_model(folder / RUN, Path(fn_args.serving_model_dir), settings.export, console)
+
+
+def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset:
+    """Makes the dataset directory around the transformed examples that a Trainer or Tuner is given."""
+    examples = {_split(pattern): pattern for pattern in [*fn_args.train_files, *fn_args.eval_files]}
+    graph = fn_args.transform_graph_path or fn_args.transform_output
+    return open_transformed_dataset(graph, examples, output)
+
+
+def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:
+    """Returns what a Tuner found as settings: the values of a configuration of KerasTuner's hyperparameters."""
+    values = (hyperparameters or {}).get("values", {})
+    return [f"{name}={json.dumps(value)}" for name, value in values.items() if "/" not in name]
+
+
+def export_model(run: Path, output: Path, assignments: Sequence[str], console: Console) -> dict[str, Any]:
+    """Exports a run into a directory of its own, without versions beside it.
+
+    Golden requests are replayed later, by a component of their own.
+
+    Args:
+        run: The run directory.
+        output: The directory of the SavedModel.
+        assignments: Settings of the export.
+        console: For progress.
+
+    Returns:
+        The content of `export.json`.
+    """
+    versions = output.with_name(f".{output.name}.versions")
+    settings = [*assignments, "rank_targets=true"]
+    try:
+        document = export_run(versions, ExportOptions(run=run, assignments=settings, verify=False), console)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        Path(document["path"]).rename(output)
+    finally:
+        shutil.rmtree(versions, ignore_errors=True)
+    return document
+
+
+def _split(pattern: str) -> str:
+    """The split of a pattern of files such as `.../Split-train/*`."""
+    return Path(pattern).parent.name.removeprefix("Split-")
