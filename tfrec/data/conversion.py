@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -30,9 +29,8 @@ from tfrec.data.manifest import (
     AuditRecord,
     Manifest,
     ShardRecord,
-    VocabularyRecord,
 )
-from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema, source_records
+from tfrec.data.manifest_builder import ManifestParts, build_manifest, count_totals, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
 from tfrec.data.remote_inputs import fetch_remote
 from tfrec.data.shard_writer import ShardWriter, shard_bounds
@@ -40,6 +38,7 @@ from tfrec.data.source_files import SourceFile, open_source, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
 from tfrec.data.vocabulary import Vocabulary
+from tfrec.data.vocabulary_files import write_vocabularies
 from tfrec.data.work_database import OutOfSpaceError, WorkDatabase
 from tfrec.errors import DataError
 from tfrec.version import __version__
@@ -230,12 +229,25 @@ class _Conversion:
             root = None if options.dry_run else self.root
             items = write_items(work, options, self.item_columns, rows, self.encoder, root)
             vocabularies |= items.vocabularies
-        records = self._write_vocabularies(vocabularies)
+        records = write_vocabularies(vocabularies, None if options.dry_run else self.root)
         schema = dataset_schema(loaded, vocabularies, items.features if items else [])
         shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts)
         record = items.record if items else None
-        parts = ManifestParts(self.sources, sizes, loaded, plan, dropped, facts, records, shards, schema, audit, record)
-        manifest = build_manifest(work, options, parts)
+        parts = ManifestParts(
+            self.sources,
+            sizes,
+            loaded,
+            plan,
+            dropped,
+            facts,
+            count_totals(work, loaded),
+            records,
+            shards,
+            schema,
+            audit,
+            record,
+        )
+        manifest = build_manifest(options, parts)
         if not options.dry_run:
             (self.root / SCHEMA_NAME).write_text(schema.to_text())
             temporary = self.root / f"{MANIFEST_NAME}.tmp"
@@ -252,23 +264,6 @@ class _Conversion:
         temporary.write_text(json.dumps(sizes))
         temporary.rename(cache)
         return sizes
-
-    def _write_vocabularies(self, vocabularies: dict[str, Vocabulary]) -> dict[str, VocabularyRecord]:
-        records = {}
-        for name, vocabulary in vocabularies.items():
-            content = vocabulary.to_parquet()
-            if not self.options.dry_run:
-                (self.root / "vocab").mkdir(exist_ok=True)
-                (self.root / "vocab" / f"{name}.parquet").write_bytes(content)
-            records[name] = VocabularyRecord(
-                path=f"vocab/{name}.parquet",
-                id_type=vocabulary.id_type,
-                size=vocabulary.size,
-                content_sha256=vocabulary.content_hash,
-                bytes=len(content),
-                sha256=hashlib.sha256(content).hexdigest(),
-            )
-        return records
 
     def _write_shards(
         self, work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, facts: dict[str, Any]

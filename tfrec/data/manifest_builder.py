@@ -29,6 +29,15 @@ from tfrec.version import __version__
 
 
 @dataclass(frozen=True)
+class DatasetTotals:
+    """Sequences and users over all splits, each once, and items of the vocabulary without training events."""
+
+    sequences: int
+    users: int
+    cold_items: int
+
+
+@dataclass(frozen=True)
 class ManifestParts:
     """What the manifest is made of.
 
@@ -39,6 +48,7 @@ class ManifestParts:
         plan: How the events were split.
         dropped: Facts of the filters.
         facts: Facts of `build_sequences`, by split.
+        totals: Totals over all splits.
         vocabularies: Records of the vocabulary files.
         shards: Records of the shards, by split.
         schema: The schema.
@@ -52,6 +62,7 @@ class ManifestParts:
     plan: SplitPlan
     dropped: dict[str, int]
     facts: dict[str, Any]
+    totals: DatasetTotals
     vocabularies: dict[str, VocabularyRecord]
     shards: dict[str, list[ShardRecord]]
     schema: DatasetSchema
@@ -59,7 +70,15 @@ class ManifestParts:
     items: ItemsRecord | None = None
 
 
-def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: ManifestParts) -> Manifest:
+def count_totals(work: WorkDatabase, loaded: LoadedEvents) -> DatasetTotals:
+    """Returns the totals over all splits, each sequence and user once, from the tables of the splits."""
+    letter = "u" if loaded.roles.user else "s"
+    used = " UNION ".join(f"SELECT q FROM sequences_{split}" for split in SPLITS)
+    sequences, users = work.row(f"SELECT count(*), count(DISTINCT {letter}) FROM ({used}) JOIN keys USING (q)")
+    return DatasetTotals(sequences, users, work.scalar("SELECT count(*) FROM catalogue_i WHERE count = 0"))
+
+
+def build_manifest(options: ConversionOptions, parts: ManifestParts) -> Manifest:
     """Returns the manifest; it counts every event read as written or as dropped for one reason."""
     loaded = parts.loaded
     fields = set(SplitRecord.model_fields) - {"shards"}
@@ -69,8 +88,6 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
         if parts.facts[split]["sequences"]
     }
     letter = "u" if loaded.roles.user else "s"
-    used = " UNION ".join(f"SELECT q FROM sequences_{split}" for split in splits)
-    sequences, users = work.row(f"SELECT count(*), count(DISTINCT {letter}) FROM ({used}) JOIN keys USING (q)")
     unknown = sum(parts.facts[split]["unknown_item_events"] for split in ("valid", "test"))
     unknown = unknown if options.unknown_items == "drop" else 0
     written = sum(parts.facts[split]["own_events"] for split in SPLITS)
@@ -107,10 +124,10 @@ def build_manifest(work: WorkDatabase, options: ConversionOptions, parts: Manife
         counts=CountRecord(
             events_read=sum(loaded.rows),
             events=written,
-            sequences=sequences,
-            users=users,
+            sequences=parts.totals.sequences,
+            users=parts.totals.users,
             items=parts.vocabularies["item"].size - 2,
-            cold_items=work.scalar("SELECT count(*) FROM catalogue_i WHERE count = 0"),
+            cold_items=parts.totals.cold_items,
             dropped_events={
                 "where": loaded.unselected,
                 "consecutive_duplicates": parts.dropped["consecutive_duplicates"],

@@ -44,20 +44,45 @@ def build_sequences(
     """
     facts: dict[str, Any] = {}
     for fold, split in enumerate(SPLITS):
-        events = f"SELECT q, ms, fold FROM ({split_events(plan, fold, options.unknown_items)})"
-        ids = [f"keys.{letter}" for letter in ("u", "s") if letter in loaded.id_types]
-        order = ", ".join([*(["first"] if options.sequence_order == "time" else []), *ids, "first", "q"])
-        work.run(
-            f"CREATE TABLE sequences_{split} AS SELECT CAST(row_number() OVER (ORDER BY {order}) - 1 AS BIGINT) "
-            "AS rank, q, n, own, least(own, n - 1) AS k, first, last FROM (SELECT q, count(*) AS n, "
-            f"count(*) FILTER (fold = {fold}) AS own, min(ms) AS first, max(ms) AS last FROM ({events}) "
-            "GROUP BY q HAVING n >= 2 AND own >= 1) JOIN keys USING (q)"
-        )
+        make_split_sequences(work, loaded, plan, options, fold)
         if split == "train":
-            _build_vocabularies(work, loaded)
+            if not work.scalar("SELECT count(*) FROM sequences_train"):
+                raise no_training_sequence()
+            build_vocabularies(work, loaded, training_counts(loaded))
             build_catalogue(work, loaded, options, earlier)
-        facts[split] = _statistics(work, split, fold)
+        facts[split] = split_statistics(work, split, fold)
     return facts
+
+
+def make_split_sequences(
+    work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, options: ConversionOptions, fold: int
+) -> None:
+    """Makes the table `sequences_<split>` of one split, see `build_sequences`.
+
+    Args:
+        work: The work database, with `folded` and `keys`; for valid and test also `catalogue_i`.
+        loaded: What was loaded.
+        plan: How it was split.
+        options: What happens to unknown items, and the order of the sequences.
+        fold: Number of the split.
+    """
+    events = f"SELECT q, ms, fold FROM ({split_events(plan, fold, options.unknown_items)})"
+    ids = [f"keys.{letter}" for letter in ("u", "s") if letter in loaded.id_types]
+    order = ", ".join([*(["first"] if options.sequence_order == "time" else []), *ids, "first", "q"])
+    work.run(
+        f"CREATE TABLE sequences_{SPLITS[fold]} AS SELECT CAST(row_number() OVER (ORDER BY {order}) - 1 AS BIGINT) "
+        "AS rank, q, n, own, least(own, n - 1) AS k, first, last FROM (SELECT q, count(*) AS n, "
+        f"count(*) FILTER (fold = {fold}) AS own, min(ms) AS first, max(ms) AS last FROM ({events}) "
+        "GROUP BY q HAVING n >= 2 AND own >= 1) JOIN keys USING (q)"
+    )
+
+
+def no_training_sequence() -> DataError:
+    """Returns the error for a training split without sequences."""
+    return DataError(
+        "No training sequence has two events.",
+        remedy="Check the user or session column and the split, or give more data.",
+    )
 
 
 def split_events(plan: SplitPlan, fold: int, unknown_items: str) -> str:
@@ -106,16 +131,23 @@ def read_vocabulary(work: WorkDatabase, letter: str) -> Vocabulary:
     return Vocabulary(ids, table["count"].to_numpy())
 
 
-def _build_vocabularies(work: WorkDatabase, loaded: LoadedEvents) -> None:
-    if not work.scalar("SELECT count(*) FROM sequences_train"):
-        raise DataError(
-            "No training sequence has two events.",
-            remedy="Check the user or session column and the split, or give more data.",
-        )
+def training_counts(loaded: LoadedEvents) -> dict[str, str]:
+    """Returns SQL per vocabulary (letter i or u) for `code` and `count`: the events of the training examples."""
     trained = "folded SEMI JOIN sequences_train USING (q) WHERE fold = 0"
     counted = {"i": f"SELECT i AS code, count(*) AS count FROM {trained} GROUP BY i"}
     if loaded.roles.user:
         counted["u"] = "SELECT u AS code, sum(n)::BIGINT AS count FROM sequences_train JOIN keys USING (q) GROUP BY u"
+    return counted
+
+
+def build_vocabularies(work: WorkDatabase, loaded: LoadedEvents, counted: dict[str, str]) -> None:
+    """Makes `vocabulary_i` and, with a user column, `vocabulary_u` (code, id, count, index).
+
+    Args:
+        work: The work database, with the tables of string ids.
+        loaded: What was loaded.
+        counted: From `training_counts`.
+    """
     for letter, sql in counted.items():
         string = loaded.id_types[letter] == "string"
         named = f"JOIN ids_{letter} USING (code)" if string else ""
@@ -126,7 +158,8 @@ def _build_vocabularies(work: WorkDatabase, loaded: LoadedEvents) -> None:
         )
 
 
-def _statistics(work: WorkDatabase, split: str, fold: int) -> dict[str, Any]:
+def split_statistics(work: WorkDatabase, split: str, fold: int) -> dict[str, Any]:
+    """Returns the statistics of `SplitRecord` and the events of the fold, from the tables of a split."""
     names = "sequences, events, targets, first_time, last_time, min_length, mean_length, median_length, max_length"
     values = work.row(
         "SELECT count(*), coalesce(sum(n), 0)::BIGINT, coalesce(sum(k), 0)::BIGINT, min(first), max(last), "
