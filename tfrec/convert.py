@@ -41,6 +41,9 @@ def main(
         list[str] | None,
         typer.Option(help="Read only rows with COLUMN OPERATOR VALUE: 'rating>=4', 'event=view'; repeat for and."),
     ] = None,
+    event_features: Annotated[
+        str | None, typer.Option(help="Columns of the log that become categories of events, separated by commas.")
+    ] = None,
     drop_consecutive_duplicates: Annotated[
         bool, typer.Option("--drop-consecutive-duplicates", help="Collapse i,i,j to i,j within a sequence.")
     ] = False,
@@ -152,6 +155,7 @@ def main(
         time_unit=time_unit,
         session_gap=session_gap,
         where=where or (),
+        event_features=tuple(event_features.split(",")) if event_features else (),
         drop_consecutive_duplicates=drop_consecutive_duplicates,
         min_item_count=min_item_count,
         min_seq_len=min_seq_len,

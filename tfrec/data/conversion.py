@@ -16,6 +16,13 @@ from tfrec.data.audit import audit_splits
 from tfrec.data.column_types import Roles, find_roles
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.event_features import (
+    EventFeature,
+    check_event_features,
+    event_feature_specs,
+    event_vocabularies,
+    load_event_features,
+)
 from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
@@ -166,6 +173,8 @@ class _Conversion:
         self.sources = sources
         self.items = items
         self.item_columns = find_item_columns(options, items, roles.item) if items else None
+        taken = [feature.name for feature in self.item_columns.features] if self.item_columns else []
+        check_event_features(options.event_features, sources, taken)
         self.roles = roles
         self.earlier = earlier
         self.root = root
@@ -213,6 +222,7 @@ class _Conversion:
             if not stage.done:
                 stage.facts.update(build_sequences(work, loaded, plan, options, self.earlier))
             facts = stage.facts
+        events = load_event_features(work, self.sources, options.event_features, loaded.rows)
         audit = None
         if options.audit:
             self.report("auditing", 0, 0)
@@ -229,9 +239,11 @@ class _Conversion:
             root = None if options.dry_run else self.root
             items = write_items(work, options, self.item_columns, rows, self.encoder, root)
             vocabularies |= items.vocabularies
+        vocabularies |= event_vocabularies(work, events)
         records = write_vocabularies(vocabularies, None if options.dry_run else self.root)
-        schema = dataset_schema(loaded, vocabularies, items.features if items else [])
-        shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts)
+        event_specs = event_feature_specs(events, vocabularies)
+        schema = dataset_schema(loaded, vocabularies, items.features if items else [], event_specs)
+        shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts, events)
         record = items.record if items else None
         parts = ManifestParts(
             self.sources,
@@ -266,7 +278,12 @@ class _Conversion:
         return sizes
 
     def _write_shards(
-        self, work: WorkDatabase, loaded: LoadedEvents, plan: SplitPlan, facts: dict[str, Any]
+        self,
+        work: WorkDatabase,
+        loaded: LoadedEvents,
+        plan: SplitPlan,
+        facts: dict[str, Any],
+        features: list[EventFeature],
     ) -> dict[str, list[ShardRecord]]:
         total = sum(facts[split]["sequences"] for split in SPLITS)
         done = 0
@@ -289,7 +306,8 @@ class _Conversion:
             if not writer.done:
                 first = writer.first_rank
                 contexts = work.stream(example_contexts(loaded, split, first), _STREAM_SEQUENCES)
-                events = work.stream(example_events(plan, fold, self.options.unknown_items, first), _STREAM_EVENTS)
+                query = example_events(plan, fold, self.options.unknown_items, first, features)
+                events = work.stream(query, _STREAM_EVENTS)
                 writer.write(contexts, events, advance)
             shards[split] = writer.records
             done += sequences

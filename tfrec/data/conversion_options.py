@@ -66,6 +66,7 @@ class ConversionOptions(BaseModel):
             None = the last event.
         unknown_items: What happens to valid and test events of items without training events: `drop` them, keep them as
             index 1 (`oov`), or give the items an index after those of training (`keep`).
+        event_features: Columns of the log that become categories of events, see `event_features`.
         where: Conditions `COLUMN OPERATOR VALUE` that rows must satisfy to be read as events, see `row_conditions`.
         items: Files with one row per item: side features and titles.
         items_id_col: Column of item ids in them; None = as `item_col`, else `item_id`.
@@ -111,6 +112,7 @@ class ConversionOptions(BaseModel):
     valid_fraction: float | None = Field(default=None, ge=0, lt=1)
     split_time: int | None = None
     unknown_items: Literal["drop", "oov", "keep"] = "drop"
+    event_features: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     items_id_col: str | None = None

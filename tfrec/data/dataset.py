@@ -188,6 +188,15 @@ class InteractionDataset:
         return vocabulary
 
     @property
+    def event_features(self) -> list[str]:
+        """Names of the features of events besides item and time, each with a vocabulary of its own."""
+        return [
+            feature.name
+            for feature in self.schema.features
+            if feature.shape == "sequence" and feature.vocabulary not in (None, "item")
+        ]
+
+    @property
     def has_item_features(self) -> bool:
         """Whether the dataset was converted with item files."""
         return self.manifest.items is not None

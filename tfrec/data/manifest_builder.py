@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,7 +163,10 @@ def source_records(sources: list[SourceFile], sizes: list[tuple[int, str]], rows
 
 
 def dataset_schema(
-    loaded: LoadedEvents, vocabularies: dict[str, Vocabulary], item_features: list[FeatureSpec]
+    loaded: LoadedEvents,
+    vocabularies: dict[str, Vocabulary],
+    item_features: list[FeatureSpec],
+    event_features: Sequence[FeatureSpec] = (),
 ) -> DatasetSchema:
     """Returns the schema of the examples that a conversion writes, those of items included."""
 
@@ -186,4 +190,5 @@ def dataset_schema(
     if "user" in vocabularies:
         features.append(indices("user", "scalar", vocabularies["user"]))
     features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
+    features.extend(event_features)
     return DatasetSchema(features=features, item_features=item_features)

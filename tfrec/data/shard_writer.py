@@ -90,7 +90,7 @@ class ShardWriter:
 
         Args:
             contexts: Per sequence `user_id`, optionally `user`, `length`, `num_targets`.
-            events: Per event `item`, `timestamp`, sequence after sequence.
+            events: Per event `item`, `timestamp` and event features, sequence after sequence.
             progress: Called with the number of sequences written since the last call.
 
         Returns:
@@ -130,9 +130,9 @@ class ShardWriter:
 
     def _columns(self, chunk: pa.Table, lengths: npt.NDArray[np.int64], stream: _EventStream) -> list[FeatureColumn]:
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        item, timestamp = stream.take(int(offsets[-1]))
+        events = stream.take(int(offsets[-1]))
         single = np.arange(len(lengths) + 1, dtype=np.int64)
-        columns = [FeatureColumn("item", item, offsets), FeatureColumn("timestamp", timestamp, offsets)]
+        columns = [FeatureColumn(name, values, offsets) for name, values in events.items()]
         for name in chunk.column_names:
             if name == "length":
                 continue
@@ -173,21 +173,22 @@ class _EventStream:
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
-        self._rest: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        self._rest: list[dict[str, npt.NDArray[np.int64]]] = []
         self._size = 0
 
-    def take(self, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def take(self, count: int) -> dict[str, npt.NDArray[np.int64]]:
         while self._size < count:
             batch = next(self._batches, None)
             if batch is None:
                 raise DataError(f"{count - self._size} events are missing from the work database.", remedy=_RESTART)
-            self._rest.append((batch.column(0).to_numpy(), batch.column(1).to_numpy()))
+            self._rest.append({name: batch.column(at).to_numpy() for at, name in enumerate(batch.schema.names)})
             self._size += batch.num_rows
-        item = np.concatenate([part[0] for part in self._rest]) if len(self._rest) != 1 else self._rest[0][0]
-        timestamp = np.concatenate([part[1] for part in self._rest]) if len(self._rest) != 1 else self._rest[0][1]
-        self._rest = [(item[count:], timestamp[count:])]
+        joined = self._rest[0]
+        if len(self._rest) != 1:
+            joined = {name: np.concatenate([part[name] for part in self._rest]) for name in joined}
+        self._rest = [{name: values[count:] for name, values in joined.items()}]
         self._size -= count
-        return item[:count], timestamp[:count]
+        return {name: values[:count] for name, values in joined.items()}
 
 
 def _chunks(contexts: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

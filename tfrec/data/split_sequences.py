@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfrec.data.catalogue import build_catalogue
 from tfrec.data.conversion_options import ConversionOptions
+from tfrec.data.event_features import EventFeature, event_feature_sql
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.splits import SPLITS, SplitPlan
+from tfrec.data.sql import identifier
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, Vocabulary
 from tfrec.data.work_database import WorkDatabase
 from tfrec.errors import DataError
@@ -96,14 +99,19 @@ def split_events(plan: SplitPlan, fold: int, unknown_items: str) -> str:
     return f"SELECT {columns} FROM (SELECT {columns} FROM folded {own}) {known}"
 
 
-def example_events(plan: SplitPlan, fold: int, unknown_items: str, first_rank: int) -> str:
-    """Returns SQL for `item` and `timestamp` of every event of a split, in the order of the examples."""
+def example_events(
+    plan: SplitPlan, fold: int, unknown_items: str, first_rank: int, features: Sequence[EventFeature] = ()
+) -> str:
+    """Returns SQL for `item`, `timestamp` and features of every event of a split, in the order of the examples."""
+    columns, joins = event_feature_sql(features)
+    chosen = ", ".join(["item", "timestamp", *(identifier(feature.name) for feature in features)])
     join = "JOIN" if fold == 0 or unknown_items == "drop" else "LEFT JOIN"
     own = f"fold <= {fold}" if plan.history else f"fold = {fold}"
     return (
-        f"SELECT item, timestamp FROM (SELECT CAST(coalesce(v.index, {OOV_INDEX}) AS BIGINT) AS item, ms AS timestamp, "
-        f"CAST(rank AS INTEGER) AS rank, t, pos FROM folded JOIN sequences_{SPLITS[fold]} AS s USING (q) "
-        f"{join} catalogue_i AS v ON v.code = i WHERE {own} AND rank >= {first_rank}) ORDER BY rank, t, pos"
+        f"SELECT {chosen} FROM (SELECT CAST(coalesce(v.index, {OOV_INDEX}) AS BIGINT) AS item, ms AS timestamp, "
+        f"CAST(rank AS INTEGER) AS rank, t, pos{columns} FROM folded JOIN sequences_{SPLITS[fold]} AS s "
+        f"USING (q) {join} catalogue_i AS v ON v.code = i{joins} WHERE {own} AND rank >= {first_rank}) "
+        "ORDER BY rank, t, pos"
     )
 
 
