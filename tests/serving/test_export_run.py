@@ -247,3 +247,5 @@ def test_other_data_are_refused_with_a_diff(
         check_export(published / "1", data=other.path, verify=False)
     with pytest.raises(DataError, match="Not a version that tfrec exported"):
         check_export(tmp_path, verify=False)
+    with pytest.raises(DataError, match=r"(?s)A directory of versions, not a version: 1\..*Pass one of them.*shop/1"):
+        check_export(published, verify=False)

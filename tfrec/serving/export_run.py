@@ -179,6 +179,13 @@ def read_export(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        versions = VersionDirectory(folder).versions()
+        if versions:
+            raise DataError(
+                f"A directory of versions, not a version: {', '.join(map(str, versions))}.",
+                file=folder,
+                remedy=f"Pass one of them, for example `{VersionDirectory(folder).newest()}`.",
+            ) from error
         raise DataError(
             f"Not a version that tfrec exported ({type(error).__name__}).",
             file=path,
