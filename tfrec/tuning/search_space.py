@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,11 +36,7 @@ class SearchSpace:
 
         space = HyperParameters()
         known = {parameter.key: parameter for parameter in self.parameters}
-        for parameter in self.parameters:
-            with ExitStack() as scopes:
-                for key, values in parameter.when.items():
-                    scopes.enter_context(space.conditional_scope(key, known[key].codes(values)))
-                _register(space, parameter)
+        space.merge([_hyperparameter(parameter, known) for parameter in self.parameters])
         return space
 
     def decode(self, codes: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,14 +114,19 @@ class SearchSpace:
                 yield branch
 
 
-def _register(space: Any, parameter: Parameter) -> None:
+def _hyperparameter(parameter: Parameter, known: Mapping[str, Parameter]) -> Any:
+    """Returns KerasTuner's object; conditions are set directly, because its scopes know chains of them only."""
+    from keras_tuner.engine import hyperparameters
+    from keras_tuner.src.engine.conditions import Parent
+
     config, grid = parameter.config, parameter.grid
+    conditions = [Parent(key, known[key].codes(values)) for key, values in parameter.when.items()]
     if grid is not None:
-        space.Choice(parameter.key, list(range(len(grid))))
-        return
-    make = space.Int if config.type == "int" else space.Float
-    low, high = (int(config.min or 0), int(config.max or 0)) if config.type == "int" else (config.min, config.max)
-    make(parameter.key, low, high, sampling="log" if config.log else "linear")
+        return hyperparameters.Choice(parameter.key, list(range(len(grid))), conditions=conditions)
+    make = hyperparameters.Int if config.type == "int" else hyperparameters.Float
+    number = int if config.type == "int" else float
+    bounds = (number(config.min or 0), number(config.max or 0))
+    return make(parameter.key, *bounds, sampling="log" if config.log else "linear", conditions=conditions)
 
 
 def _active(parameter: Parameter, values: Mapping[str, Any]) -> bool:
