@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, make_table, print_json, run_command
+from tfrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +26,18 @@ def main(
     train: Annotated[list[str] | None, typer.Option(help="Training files, when the split is given.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation files.")] = None,
     test: Annotated[list[str] | None, typer.Option(help="Test files.")] = None,
+    impressions: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file that says which columns of a log of impressions are the label, categories, numbers and "
+            "lists: makes a dataset for click models instead of sequences. --split is random, tail, day or given."
+        ),
+    ] = None,
+    day_col: Annotated[str | None, typer.Option(help="Impressions: column of days for --split day.")] = None,
+    sample: Annotated[int | None, typer.Option(help="Impressions: only so many rows, drawn from all.")] = None,
+    stratify: Annotated[
+        str | None, typer.Option(help="Impressions: column (for example the label) whose shares --sample keeps.")
+    ] = None,
     format: Annotated[
         str | None, typer.Option(help="parquet, csv, tsv, inter (RecBole) or jsonl. Default: by file name.")
     ] = None,
@@ -137,6 +151,52 @@ def main(
     timestamp --output DS`
     """
     del debug
+    if impressions is not None:
+        _refuse_sequence_flags(
+            user_col=user_col,
+            session_col=session_col,
+            session_gap=session_gap,
+            where=where,
+            items=items,
+            vocabulary=vocabulary,
+            split_time=split_time,
+            audit=audit,
+        )
+        _convert_impressions(
+            impressions,
+            json_output=json,
+            output=output,
+            input=tuple(input or ()),
+            train=tuple(train or ()),
+            valid=tuple(valid or ()),
+            test=tuple(test or ()),
+            format=format,
+            split=split or ("given" if train else "day" if day_col else "random"),
+            day_column=day_col,
+            sample=sample,
+            stratify=stratify,
+            shards=shards,
+            compression=compression,
+            seed=seed,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            **{
+                name: value
+                for name, value in (
+                    ("valid_fraction", valid_fraction),
+                    ("test_fraction", test_fraction),
+                    ("valid_days", valid_days),
+                    ("test_days", test_days),
+                )
+                if value is not None
+            },
+        )
+        return
+    if day_col is not None or sample is not None or stratify is not None:
+        raise ConfigError(
+            "`--day-col`, `--sample` and `--stratify` are for impressions.", remedy="Pass `--impressions SCHEMA.yaml`."
+        )
     from tfrec.data.conversion import convert
     from tfrec.data.conversion_notes import time_warnings
     from tfrec.data.conversion_options import parse_options
@@ -195,6 +255,38 @@ def main(
         print_json({**document, "manifest": manifest.model_dump(mode="json")})
     else:
         _print_report(console(), manifest, output, dry_run=dry_run)
+
+
+def _refuse_sequence_flags(**flags: object) -> None:
+    for name, value in flags.items():
+        if value:
+            raise ConfigError(
+                f"`--{name.replace('_', '-')}` is for sequences, not for impressions.", remedy="Leave it out."
+            )
+
+
+def _convert_impressions(schema: Path, *, json_output: bool, **values: Any) -> None:
+    from tfrec.config.load import read_yaml
+    from tfrec.data.impressions.impression_conversion import convert_impressions
+    from tfrec.data.impressions.impression_options import impression_options
+
+    options = impression_options(impressions=read_yaml(schema), **values)
+    with _progress_bars() as report:
+        manifest = convert_impressions(options, progress=report)
+    if json_output:
+        document = {"output": options.output, "dry_run": options.dry_run}
+        print_json({**document, "manifest": manifest.model_dump(mode="json")})
+        return
+    out = console()
+    rows = [
+        [name, f"{part.rows:,}", f"{part.clicks:,}", f"{100 * part.clicks / part.rows:.3f} %", str(len(part.shards))]
+        for name, part in manifest.splits.items()
+    ]
+    if rows:
+        title = f"{manifest.rows_read:,} rows read"
+        out.print(make_table(title, ["split", "rows", "clicks", "click rate", "shards"], rows))
+    written = f"Dataset: {options.output}"
+    out.print(f"Nothing was written to {options.output} (--dry-run)." if options.dry_run else written, markup=False)
 
 
 class _progress_bars:

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.manifest import MANIFEST_NAME
 from tfrec.data.remote_paths import UnreachableError
 from tfrec.data.work_database import OutOfSpaceError, locked
@@ -15,6 +15,22 @@ from tfrec.errors import DataError
 
 _WORK = "work"
 _MARK = "conversion.fingerprint"
+
+
+class OutputOptions(Protocol):
+    """What the options of every conversion have."""
+
+    @property
+    def output(self) -> str:
+        """Dataset directory to write."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether an existing dataset may be replaced."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether an interrupted conversion is continued."""
 
 
 class PartialOutput:
@@ -34,7 +50,7 @@ class PartialOutput:
         DataError: The output exists and may not be replaced, or `OUTPUT.partial` is not of a conversion.
     """
 
-    def __init__(self, options: ConversionOptions, fingerprint: str) -> None:
+    def __init__(self, options: OutputOptions, fingerprint: str) -> None:
         self.output = Path(options.output)
         self.partial = _partial(self.output)
         self._mark = self.partial / _MARK
