@@ -78,7 +78,8 @@ class NodeRunner(LocalDagRunner):
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id}
         )
         deployment = runner_utils.extract_local_deployment_config(pipeline)
-        connection = runner_utils.extract_mlmd_connection(deployment)
+        config = deployment.metadata_connection_config
+        connection = getattr(config, config.WhichOneof("connection_config"))
         if run_options is not None:
             part = run_options.partial_run
             partial_run_utils.mark_pipeline(

@@ -22,7 +22,6 @@ class PipelineSettings:
         trainer: Model and settings.
         gate: Bounds of the Evaluator.
         cutoffs: Cut-offs of the metrics.
-        splits: Splits besides `train` that the split rule makes.
         transform: Vocabulary and time features.
         serving: Directory of versions that models are pushed to.
         keep: Versions to keep there; 0 = all.
@@ -39,7 +38,6 @@ class PipelineSettings:
     trainer: TrainerSettings
     gate: GateConfig
     cutoffs: tuple[int, ...]
-    splits: tuple[str, ...]
     serving: Path
     transform: TransformSettings = field(default_factory=TransformSettings)
     keep: int = 0
@@ -49,11 +47,6 @@ class PipelineSettings:
     beam: tuple[str, ...] = ()
     cache: bool = True
     occasion: str = ""
-
-    @property
-    def name(self) -> str:
-        """Name of the pipeline, under which the metadata know blessed models: one per model."""
-        return f"tfrec-{self.trainer.model}"
 
     @property
     def artifacts(self) -> Path:

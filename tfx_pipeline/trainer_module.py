@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from rich.console import Console
 
 from tfrec.config.run_config import RunConfig
@@ -22,6 +24,7 @@ from tfx_pipeline.transformed_dataset import open_transformed_dataset
 RUN_FN = "tfx_pipeline.trainer_module.run_fn"
 DATASET = "dataset"
 RUN = "run"
+_SPLIT = "Split-"
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,23 @@ def run_fn(fn_args: Any) -> None:
     dataset = transformed_dataset(fn_args, folder / DATASET)
     config = settings.run_config(folder, str(dataset.path), tuned_assignments(fn_args.hyperparameters))
     run_experiment(config, folder / RUN, console)
-    export_model(folder / RUN, Path(fn_args.serving_model_dir), settings.export, console)
+    document = export_model(folder / RUN, Path(fn_args.serving_model_dir), settings.export)
+    console.print(f"Exported with the signatures {', '.join(document['signatures'])}.", markup=False)
 
 
 def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset:
-    """Makes the dataset directory around the transformed examples that a Trainer or Tuner is given."""
-    examples = {_split(pattern): pattern for pattern in [*fn_args.train_files, *fn_args.eval_files]}
-    graph = fn_args.transform_graph_path or fn_args.transform_output
-    return open_transformed_dataset(graph, examples, output)
+    """Makes the dataset directory around the transformed examples that a Trainer or Tuner is given.
+
+    All splits of the artifact are taken, whichever of them TFX lists.
+
+    Args:
+        fn_args: `FnArgs` of TFX.
+        output: The directory.
+    """
+    splits, _ = posixpath.split(posixpath.dirname(fn_args.train_files[0]))  # .../Split-train/*
+    names = [name.rstrip("/").removeprefix(_SPLIT) for name in tf.io.gfile.listdir(splits) if name.startswith(_SPLIT)]
+    examples = {name: posixpath.join(splits, _SPLIT + name) for name in names}
+    return open_transformed_dataset(fn_args.transform_graph_path or fn_args.transform_output, examples, output)
 
 
 def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:
@@ -107,7 +119,7 @@ def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:
     return [f"{name}={json.dumps(value)}" for name, value in values.items() if "/" not in name]
 
 
-def export_model(run: Path, output: Path, assignments: Sequence[str], console: Console) -> dict[str, Any]:
+def export_model(run: Path, output: Path, assignments: Sequence[str]) -> dict[str, Any]:
     """Exports a run into a directory of its own, without versions beside it.
 
     Golden requests are replayed later, by a component of their own.
@@ -116,7 +128,6 @@ def export_model(run: Path, output: Path, assignments: Sequence[str], console: C
         run: The run directory.
         output: The directory of the SavedModel.
         assignments: Settings of the export.
-        console: For progress.
 
     Returns:
         The content of `export.json`.
@@ -124,14 +135,10 @@ def export_model(run: Path, output: Path, assignments: Sequence[str], console: C
     versions = output.with_name(f".{output.name}.versions")
     settings = [*assignments, "rank_targets=true"]
     try:
-        document = export_run(versions, ExportOptions(run=run, assignments=settings, verify=False), console)
+        options = ExportOptions(run=run, assignments=settings, verify=False)
+        document = export_run(versions, options, Console(quiet=True))
         output.parent.mkdir(parents=True, exist_ok=True)
         Path(document["path"]).rename(output)
     finally:
         shutil.rmtree(versions, ignore_errors=True)
     return document
-
-
-def _split(pattern: str) -> str:
-    """The split of a pattern of files such as `.../Split-train/*`."""
-    return Path(pattern).parent.name.removeprefix("Split-")

@@ -1,0 +1,93 @@
+"""The half of the pipeline from the transformed examples to Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfx.components import Evaluator, Trainer, Tuner
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.proto import trainer_pb2
+from tfx.types.channel import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from tfx_pipeline.components.golden_replay import GoldenReplay
+from tfx_pipeline.components.redis_exporter import RedisExporter
+from tfx_pipeline.components.version_pusher import VersionPusher
+from tfx_pipeline.evaluator_config import MODULE, evaluator_config
+from tfx_pipeline.pipeline_settings import PipelineSettings
+from tfx_pipeline.trainer_module import RUN_FN
+
+TUNER_FN = "tfx_pipeline.tuner_module.tuner_fn"
+BASELINE, PUSHER = "Resolver", "Pusher"
+
+
+@dataclass(frozen=True)
+class DataChannels:
+    """What the data half hands over.
+
+    Attributes:
+        examples: Raw examples.
+        transformed: Transformed examples.
+        graph: The transform graph.
+        schema: The checked schema.
+    """
+
+    examples: Any
+    transformed: Any
+    graph: Any
+    schema: Any
+
+
+def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
+    """Returns [Tuner,] Trainer, Resolver, Evaluator, GoldenReplay, Pusher [, RedisExporter]."""
+    train_args = trainer_pb2.TrainArgs(splits=["train"])
+    eval_args = trainer_pb2.EvalArgs(splits=["train"])  # not used: the dataset directory has all splits
+    nodes: list[Any] = []
+    found: dict[str, Any] = {}
+    custom = settings.trainer.custom_config()
+    shared = {"transform_graph": data.graph, "schema": data.schema, "train_args": train_args, "eval_args": eval_args}
+    if settings.tune:
+        tuner = Tuner(
+            tuner_fn=TUNER_FN,
+            examples=data.transformed,
+            custom_config={**custom, **settings.tuner, "trials": settings.tune},
+            **shared,
+        )
+        nodes.append(tuner)
+        found["hyperparameters"] = tuner.outputs["best_hyperparameters"]
+    trainer = Trainer(run_fn=RUN_FN, examples=data.transformed, custom_config=custom, **found, **shared)
+    model = trainer.outputs["model"]
+    baseline = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id(BASELINE)
+    evaluator = Evaluator(
+        examples=data.examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        example_splits=[settings.gate.split],
+        eval_config=evaluator_config(settings.gate, settings.cutoffs),
+        module_path=MODULE,
+    )
+    replay = GoldenReplay(model=model)
+    pusher = VersionPusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=replay.outputs["blessing"],
+        destination=str(settings.serving),
+        keep=settings.keep,
+        occasion=settings.occasion,
+    ).with_id(PUSHER)
+    nodes += [trainer, baseline, evaluator, replay, pusher]
+    if settings.redis is not None:
+        exporter = RedisExporter(
+            model_run=trainer.outputs["model_run"],
+            pushed_model=pusher.outputs["pushed_model"],
+            server=settings.redis,
+            occasion=settings.occasion,
+        )
+        nodes.append(exporter)
+    return nodes

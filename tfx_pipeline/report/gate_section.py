@@ -1,0 +1,89 @@
+"""The decision: values by slice beside the baseline's, bounds, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Heading, Notice, Row, Section, Table
+from tfrec.evaluation.report.charts import Estimate, interval_chart
+from tfrec.evaluation.report.numbers import count_text
+from tfx_pipeline.blessing import BASELINE, CANDIDATE, OVERALL, Decision
+from tfx_pipeline.run_facts import RunFacts
+
+
+def decision_blocks(facts: RunFacts) -> tuple[Block, ...]:
+    """Returns the decision in a sentence, and one notice per reason."""
+    if facts.failure is not None:
+        return (Notice("alarm", "failed", str(facts.failure)),)
+    if facts.blocked:
+        reasons = tuple(Notice("alarm", "bound", reason) for reason in facts.reasons)
+        return (Notice("alarm", "blocked", "The model was not pushed and nothing was published."), *reasons)
+    if facts.push.get("pushed"):
+        what = f"Blessed and pushed as version {facts.push['version']}"
+        return (Notice("fine", "blessed", what, str(facts.push["path"])),)
+    return (Notice("warning", "open", "The run did not come to a decision."),)
+
+
+def gate_section(facts: RunFacts) -> Section | None:
+    """Returns the values of all slices with the bounds, or None before the Evaluator."""
+    decision = facts.decision
+    if decision is None:
+        return None
+    gate = facts.settings.gate
+    metrics = [name for name in gate.metrics if name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {})]
+    blocks: list[Block] = [*_replay_notice(facts)]
+    if metrics:
+        blocks.append(Charts(tuple(_chart(decision, metric, number) for number, metric in enumerate(metrics))))
+    blocks.append(_table(decision, metrics, f"Split {gate.split}; in brackets the difference to the baseline"))
+    blocks.append(Heading("Bounds"))
+    bounds = {"least value": gate.minimum, "most lost, all": gate.max_loss, "most lost, a slice": gate.max_slice_loss}
+    blocks.append(_bounds(metrics, bounds))
+    others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in ("targets", *metrics)]
+    if others:
+        blocks += [Heading("Other metrics"), _table(decision, sorted(others), "Without bounds")]
+    return Section("evaluation", "Evaluation", tuple(blocks))
+
+
+def _replay_notice(facts: RunFacts) -> list[Block]:
+    replay = facts.replay
+    if not replay:
+        return []
+    if replay.get("blessed"):
+        text = f"{replay['requests']} golden requests answered as by the trained model, by TensorFlow alone."
+        return [Notice("fine", "replayed", text)]
+    return [Notice("alarm", "replay", str(replay.get("reason")))]
+
+
+def _chart(decision: Decision, metric: str, number: int) -> Chart:
+    estimates = []
+    for name, models in decision.slices.items():
+        for model, role in ((CANDIDATE, "model"), (BASELINE, "other")):
+            if metric in models.get(model, {}) and name != OVERALL:
+                label = name if model == CANDIDATE else f"{name}, baseline"
+                estimates.append(Estimate(label, models[model][metric], None, role))  # type: ignore[arg-type]
+    overall = decision.slices[OVERALL][CANDIDATE][metric]
+    said = "; ".join(f"{row.label}: {row.value:.4f}" for row in estimates)
+    label = f"{metric} (dashed: all targets)"
+    svg = interval_chart(f"gate-{number}", f"{metric} by slice: {said}.", estimates, x_label=label, reference=overall)
+    return Chart(metric, svg)
+
+
+def _table(decision: Decision, metrics: list[str], caption: str) -> Table:
+    rows = []
+    for name, models in decision.slices.items():
+        own, old = models.get(CANDIDATE, {}), models.get(BASELINE, {})
+        cells = [Cell(count_text(int(own.get("targets", 0))))]
+        for metric in metrics:
+            note = f"({own[metric] - old[metric]:+.4f})" if metric in old else ""
+            cells.append(Cell(f"{own[metric]:.4f}", note))
+        rows.append(Row(name, tuple(cells), role="model" if name == OVERALL else ""))
+    return Table(caption, "slice", ("targets", *metrics), tuple(rows))
+
+
+def _bounds(metrics: list[str], bounds: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = tuple(
+        Row(what, tuple(Cell(f"{values[metric]:g}" if metric in values else "") for metric in metrics))
+        for what, values in bounds.items()
+    )
+    return Table("Losses are against the latest blessed model, in absolute terms", "bound", tuple(metrics), rows)

@@ -1,0 +1,133 @@
+"""`python -m tfx_pipeline.run`: a Parquet log to a pushed, checked model, with everything in between recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, print_json, run_command
+from tfrec.errors import ConfigError
+
+EXIT_BLOCKED = 7
+"""Exit code of a run whose model was not pushed because a gate said no."""
+
+
+def main(
+    data: Annotated[list[str], typer.Option(help="Parquet files, globs or directories; repeat for more.")],
+    root: Annotated[Path, typer.Option(help="Directory of artifacts, metadata, logs, reports and served versions.")],
+    model: Annotated[str, typer.Option(help="Registered model; `python -m tfrec` lists them.")] = "gru4rec",
+    config: Annotated[Path | None, typer.Option(help="YAML file that overrides the model's preset.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.epochs=3.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Bounds of the Evaluator, e.g. minimum.recall@20=0.3; repeat for more."),
+    ] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Settings of the export, e.g. index.kind=ivf.")
+    ] = None,
+    tune: Annotated[int, typer.Option(min=0, help="Trials of the Tuner before training; 0: no Tuner.")] = 0,
+    serving: Annotated[Path | None, typer.Option(help="Directory of versions. Default: ROOT/serving.")] = None,
+    keep: Annotated[int, typer.Option(min=0, help="Versions to keep there; 0: all.")] = 0,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="Publish vectors there: a URL, or `env` for that of the environment variable TFREC_REDIS_URL, which "
+            "keeps the password out of the process list."
+        ),
+    ] = None,
+    user_col: Annotated[str | None, typer.Option(help="Column of user ids.")] = None,
+    session_col: Annotated[
+        str | None, typer.Option(help="Column of session ids. Default of the two: session_id, else user_id.")
+    ] = None,
+    item_col: Annotated[str, typer.Option(help="Column of item ids.")] = "item_id",
+    time_col: Annotated[str, typer.Option(help="Column of event times.")] = "timestamp",
+    time_unit: Annotated[str, typer.Option(help="Unit of numeric times: auto, s, ms, us or ns.")] = "auto",
+    session_gap: Annotated[float | None, typer.Option(help="Seconds after which a new session begins.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Read only rows with COLUMN OPERATOR VALUE.")] = None,
+    min_item_count: Annotated[int, typer.Option(help="Drop items with fewer events.")] = 1,
+    min_seq_len: Annotated[int, typer.Option(help="Drop sequences with fewer events (at least 2).")] = 2,
+    split: Annotated[str | None, typer.Option(help="Split rule, as in tfrec.convert.")] = None,
+    test_days: Annotated[float | None, typer.Option(help="Days in test.")] = None,
+    valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
+    test_fraction: Annotated[float | None, typer.Option(help="Share in test.")] = None,
+    valid_fraction: Annotated[float | None, typer.Option(help="Share in valid.")] = None,
+    split_time: Annotated[int | None, typer.Option(help="Count days back from this time, milliseconds.")] = None,
+    runner: Annotated[str, typer.Option(help="Beam's: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner.")] = "",
+    beam_arg: Annotated[
+        list[str] | None, typer.Option(metavar="FLAG", help="Passed to Beam, e.g. --beam-arg=--direct_num_workers=2.")
+    ] = None,
+    from_node: Annotated[str | None, typer.Option("--from", help="Begin with this node; take the rest over.")] = None,
+    to_node: Annotated[str | None, typer.Option("--to", help="End with this node.")] = None,
+    cache: Annotated[bool, typer.Option(help="Take over nodes whose inputs and settings did not change.")] = True,
+    dry_run: DryRunFlag = False,
+    json_output: JsonFlag = False,
+    debug: DebugFlag = False,
+) -> None:
+    """Runs all nodes: examples, statistics, validation, Transform, [Tuner,] Trainer, Evaluator, replay, Pusher, Redis.
+
+    A model is pushed only when the data are as the schema says, no metric is below its bound, neither over all targets
+    nor in a slice, and the exported model answers as the trained one. Exit code 7: the model was blocked; its reasons
+    are printed and stand in ROOT/report.html. Run the same command again after an interruption: what was done is taken
+    over.
+
+    Example: `python -m tfx_pipeline.run --data clicks.parquet --model sasrec --root shop --redis redis://localhost:6379/0`
+    """
+    if not data:
+        raise ConfigError("There are no data.", remedy="Pass --data FILE.parquet.")
+    conversion = {
+        "input": tuple(data),
+        "format": "parquet",
+        "user_col": user_col,
+        "session_col": session_col,
+        "item_col": item_col,
+        "time_col": time_col,
+        "time_unit": time_unit,
+        "session_gap": session_gap,
+        "where": tuple(where or ()),
+        "min_item_count": min_item_count,
+        "min_seq_len": min_seq_len,
+        "split": split,
+        "test_days": test_days,
+        "valid_days": valid_days,
+        "test_fraction": test_fraction,
+        "valid_fraction": valid_fraction,
+        "split_time": split_time,
+    }
+    human = console(json_output=json_output)
+    from tfx_pipeline.quiet_logs import quiet_logs
+
+    root = root.resolve()
+    with quiet_logs(None if dry_run else root / "logs", debug=debug):
+        from tfx_pipeline.run_settings import make_settings
+        from tfx_pipeline.run_whole import run_whole
+
+        settings = make_settings(
+            root=root,
+            conversion=conversion,
+            model=model,
+            config=config,
+            assignments=assignments or (),
+            gate=gate or (),
+            export=export or (),
+            tune=tune,
+            serving=serving,
+            keep=keep,
+            redis=redis,
+            runner=runner,
+            beam=beam_arg or (),
+            cache=cache,
+        )
+        document: dict[str, Any] = run_whole(settings, human, from_node=from_node, to_node=to_node, dry_run=dry_run)
+    if json_output:
+        print_json(document)
+    if document.get("blocked"):
+        raise typer.Exit(EXIT_BLOCKED)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,92 @@
+"""The report of a run of the pipeline: one page with data, anomalies, slices, the decision and the lineage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfrec.evaluation.report.blocks import Block, Cell, Facts, Row, Section, Table
+from tfrec.evaluation.report.page import Page, render_page, write_page
+from tfrec.training.run_manifest import machine, software_versions, source_commit
+from tfx_pipeline.lineage import artifact_digest
+from tfx_pipeline.report.data_sections import anomalies_section, statistics_section
+from tfx_pipeline.report.gate_section import decision_blocks, gate_section
+from tfx_pipeline.run_facts import RunFacts
+
+
+def write_run_report(facts: RunFacts, path: Path) -> None:
+    """Writes the report of a run, also of one that failed: parts that it did not come to are left out.
+
+    Args:
+        facts: What the nodes left.
+        path: The HTML file.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    made = (
+        _overview(facts),
+        statistics_section(facts),
+        anomalies_section(facts),
+        gate_section(facts),
+        _lineage(facts),
+        _provenance(facts),
+    )
+    page = Page(
+        title=f"{facts.settings.trainer.model}: {_verdict(facts)}",
+        kicker="tfrec pipeline report",
+        lead=f"Run `{facts.lineage.run_id}` in `{facts.settings.root}`, {facts.seconds:.0f} s.",
+        sections=tuple(section for section in made if section is not None),
+    )
+    write_page(render_page(page), path)
+
+
+def _verdict(facts: RunFacts) -> str:
+    if facts.failure is not None:
+        return f"stopped at {facts.failure.node}"
+    if facts.blocked:
+        return "blocked"
+    return f"pushed as version {facts.push['version']}" if facts.push.get("pushed") else "partial run"
+
+
+def _overview(facts: RunFacts) -> Section:
+    rows = tuple(Row(run.node, (Cell(run.state), Cell(f"{run.seconds:.1f}"))) for run in facts.nodes)
+    blocks: list[Block] = [*decision_blocks(facts)]
+    if facts.publication.get("published"):
+        vectors = facts.publication["vectors"]
+        entries = [(kind, f"{one['count']:,} of {one['dim']}", one["version"]) for kind, one in vectors.items()]
+        blocks.append(Facts((("Redis", facts.publication["server"], ""), *entries)))
+    blocks.append(Table("Nodes", "node", ("state", "seconds"), rows))
+    return Section("overview", "Decision", tuple(blocks))
+
+
+def _lineage(facts: RunFacts) -> Section | None:
+    """Every artifact with what it was made of."""
+    rows = []
+    for execution in facts.lineage.executions:
+        made_of = ", ".join(f"{given.key} {given.identity}" for given in execution.inputs)
+        for output in execution.outputs:
+            digest = artifact_digest(output.uri) or "not computed"
+            cells = (Cell(str(output.identity)), Cell(output.kind, f"of {made_of}" if made_of else ""), Cell(digest))
+            rows.append(Row(f"{execution.node}.{output.key}", cells, note=output.uri))
+    if not rows:
+        return None
+    caption = "Artifacts by their number in the metadata; the checksum is of names and contents of their files"
+    table = Table(caption, "artifact", ("number", "type", "sha256, first digits"), tuple(rows), sentences=True)
+    return Section("lineage", "Lineage", (table,))
+
+
+def _provenance(facts: RunFacts) -> Section:
+    import tensorflow_model_analysis as tfma
+    import tfx
+
+    settings = facts.settings
+    versions = {**software_versions(), "tfx": tfx.__version__, "tensorflow-model-analysis": tfma.__version__}
+    entries = [
+        ("commit", source_commit() or "unknown", ""),
+        ("model", settings.trainer.model, " ".join(settings.trainer.assignments)),
+        ("data", ", ".join(map(str, settings.conversion.get("input", ()))), ""),
+        ("Beam", " ".join(settings.beam), ""),
+        *((name, version, "") for name, version in versions.items()),
+        *((name, str(value), "") for name, value in machine().items() if value),
+    ]
+    return Section("provenance", "Code and machine", (Facts(tuple(entries)),))

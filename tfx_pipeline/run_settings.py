@@ -1,0 +1,160 @@
+"""From the flags of `python -m tfx_pipeline.run` to the settings of the nodes; mistakes are found before the run."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tfrec.config.export_config import load_export_config
+from tfrec.config.load import parse_assignment, read_yaml
+from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.config.strict_model import canonical_keys
+from tfrec.errors import ConfigError, did_you_mean
+from tfrec.models.sequence_recommender import FactorisedRecommender
+from tfrec.registry import model_class
+from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
+from tfrec.training.run_manifest import source_commit
+from tfrec.version import __version__
+from tfx_pipeline.gate_config import GateConfig
+from tfx_pipeline.pipeline_settings import PipelineSettings
+from tfx_pipeline.trainer_module import TrainerSettings
+
+RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PrismRunner")
+_LOCAL = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+_SETUP = Path(__file__).resolve().parent.parent / "setup.py"
+
+
+def make_settings(
+    *,
+    root: Path,
+    conversion: Mapping[str, Any],
+    model: str,
+    config: Path | None = None,
+    assignments: Sequence[str] = (),
+    gate: Sequence[str] = (),
+    export: Sequence[str] = (),
+    tune: int = 0,
+    serving: Path | None = None,
+    keep: int = 0,
+    redis: str | None = None,
+    runner: str = "",
+    beam: Sequence[str] = (),
+    cache: bool = True,
+) -> PipelineSettings:
+    """Returns the settings of a run; the arguments are the flags of the command.
+
+    Raises:
+        ConfigError: A model, setting, bound, runner or server is unknown or does not fit the rest.
+    """
+    code = source_commit() or __version__
+    text = ""
+    if config is not None:
+        read_yaml(config)  # for its messages
+        text = config.read_text(encoding="utf-8")
+    trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code)
+    load_export_config(None, export)
+    with tempfile.TemporaryDirectory() as scratch:
+        effective = trainer.run_config(Path(scratch))
+    bounds = load_gate(gate)
+    _check(effective, bounds, conversion)
+    return PipelineSettings(
+        root=root,
+        conversion=conversion,
+        trainer=trainer,
+        gate=bounds,
+        cutoffs=tuple(effective.evaluation.cutoffs),
+        serving=(serving or root / "serving").resolve(),
+        keep=keep,
+        redis=_server(redis, model),
+        tune=tune,
+        beam=beam_flags(runner, beam),
+        cache=cache,
+        occasion=datetime.datetime.now(datetime.timezone.utc).isoformat(),
+    )
+
+
+def load_gate(assignments: Sequence[str]) -> GateConfig:
+    """Returns the bounds; those that are given take the place of the default ones of the same kind.
+
+    Raises:
+        ConfigError: An unknown key, or a value that is no number.
+    """
+    values: dict[str, Any] = {}
+    for text in assignments:
+        if "." in text.partition("=")[0]:  # names of metrics are keys themselves
+            kind, _, rest = text.partition(".")
+            parsed = {kind: parse_assignment(rest)}
+        else:
+            parsed = parse_assignment(text)
+        for key, value in canonical_keys(GateConfig, parsed, source="`--gate`").items():
+            values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
+    try:
+        return GateConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"`--gate {key}` has the value `{first['input']}`: {first['msg']}.") from error
+
+
+def beam_flags(runner: str, flags: Sequence[str]) -> tuple[str, ...]:
+    """Returns the flags for Beam.
+
+    Args:
+        runner: Name of a runner; empty for DirectRunner.
+        flags: Further ones, which have precedence.
+
+    Raises:
+        ConfigError: The runner is unknown.
+    """
+    runner = runner or "DirectRunner"
+    if runner not in RUNNERS:
+        raise ConfigError(f"Unknown `--runner {runner}`.", remedy=did_you_mean(runner, RUNNERS))
+    found = [f"--runner={runner}"]
+    if runner == "DirectRunner":
+        given = {flag.partition("=")[0] for flag in flags}
+        found += [flag for flag in _LOCAL if flag.partition("=")[0] not in given]
+    elif _SETUP.is_file() and not any(flag.startswith("--setup_file") for flag in flags):
+        found.append(f"--setup_file={_SETUP}")  # workers need this package
+    return (*found, *flags)
+
+
+def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any]) -> None:
+    if config.data.path is not None:
+        raise ConfigError("`data.path` is set, but the pipeline makes its own data set.", remedy="Leave it out.")
+    if isinstance(config, GradientRunConfig) and config.training.patience and not makes_valid(conversion):
+        raise ConfigError(
+            "`training.patience` needs a validation split.", remedy="Pass --valid-days, or set training.patience=0."
+        )
+    if gate.split not in ("valid", "test") or (gate.split == "valid" and not makes_valid(conversion)):
+        raise ConfigError(f"There is no split `{gate.split}` for the gate.", remedy="Use test, or make a valid split.")
+
+
+def makes_valid(conversion: Mapping[str, Any]) -> bool:
+    """Returns whether the split rule makes a validation split."""
+    rule = conversion.get("split")
+    if rule is None:
+        by_session = bool(conversion.get("session_col") or conversion.get("session_gap"))
+        rule = "session_time" if by_session or not conversion.get("user_col") else "global_time"
+    if rule in ("leave_one_out", "random_user"):
+        return True
+    if rule == "global_time" and not conversion.get("test_days"):
+        return conversion.get("valid_fraction") != 0
+    return bool(conversion.get("valid_days"))
+
+
+def _server(redis: str | None, model: str) -> str | None:
+    """Puts the URL into the environment, where the exporter looks for it, and returns it without the password."""
+    if redis is None:
+        return None
+    if not issubclass(model_class(model), FactorisedRecommender):
+        raise ConfigError(f"The model `{model}` has no vectors to publish.", remedy="Leave --redis out.")
+    address = RedisAddress(None if redis == "env" else redis)
+    if redis != "env":
+        os.environ[URL_VARIABLE] = redis
+    return address.shown
