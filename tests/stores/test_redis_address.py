@@ -22,6 +22,8 @@ from tfrec.stores.vector_encoding import encode_vectors
         ("rediss://ann:s3cr%2Ft@h", "rediss://ann:***@h"),
         ("redis://:s3cr%2Ft@[::1]:6379/0?socket_timeout=3", "redis://:***@[::1]:6379/0"),
         ("unix:///run/r.sock?db=1&password=s3cr/t", "unix:///run/r.sock"),
+        ("redis://s3cret@h/0", "redis://***@h/0"),
+        ("rediss://h/?ssl_password=s3cr/t", "rediss://h/"),
     ],
 )
 def test_addresses_never_show_the_password(url, shown):
@@ -29,12 +31,20 @@ def test_addresses_never_show_the_password(url, shown):
     assert address.shown == shown
     assert repr(address) == f"RedisAddress({shown})"
     assert "s3cr" not in address.mask(f"cannot reach {url}")
-    if "s3cr" in url:
+    if "s3cr" in url and "s3cret@" not in url:
         assert "s3cr" not in address.mask("password s3cr/t")
     assert pickle.loads(pickle.dumps(address)).client().connection_pool is not None
 
 
-@pytest.mark.parametrize("url", ["redis://:pa/s3cret@h:1", "http://s3cret", "unix://", "redis://h?db=s3cret:x@/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://:pa/s3cret@h:1", "http://s3cret", "unix://", "redis://h?db=s3cret:x@/"),
+        # A password whose first signs are digits, as it is: they look like a port.
+        *("redis://ann:7/s3cret@127.0.0.1:1/0", "redis://:12#s3cret@h:6379/0", "redis://:12?s3cret@h:6379"),
+        *("redis://h:6379/s3cret", "rediss://h:6379/0/s3cret", "unix://:12/s3cret@/run/r.sock"),
+    ],
+)
 def test_wrong_urls_are_refused_without_repeating_them(url):
     with pytest.raises(ConfigError) as caught:
         RedisAddress(url).client()

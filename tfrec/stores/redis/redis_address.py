@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -10,6 +11,8 @@ from tfrec.errors import ConfigError
 
 URL_VARIABLE = "TFREC_REDIS_URL"
 _REMEDY = "For example redis://localhost:6379/0, rediss://:PASSWORD@host:6380/0 or unix:///run/redis.sock."
+_ENCODE = "Percent-encode `/`, `#`, `?`, `@` in passwords."
+_NUMBER = re.compile(r"(/[0-9]*)?")
 _SOCKET_SECONDS = 30.0
 
 
@@ -17,7 +20,8 @@ class RedisAddress:
     """A Redis URL: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database.
 
     Options of redis-py may follow as a query, e.g. `?ssl_ca_certs=/etc/ca.pem`. Signs with a meaning in URLs must be
-    percent-encoded in a password.
+    percent-encoded in a password. A URL in which they are not may still be one, of another host: `redis://:1/x@host`
+    has the port 1. So an `@` behind the host is refused, and so is a path that is no number of a database.
 
     Args:
         url: The URL. Default: that of the environment variable `TFREC_REDIS_URL`.
@@ -38,21 +42,27 @@ class RedisAddress:
             parts = urlsplit(chosen)
             port = parts.port
         except ValueError:
-            raise ConfigError(
-                "The Redis URL cannot be read.", remedy=f"Percent-encode `/`, `#`, `?`, `@` in passwords. {_REMEDY}"
-            ) from None
+            raise ConfigError("The Redis URL cannot be read.", remedy=f"{_ENCODE} {_REMEDY}") from None
         if parts.scheme not in ("redis", "rediss", "unix") or (parts.scheme == "unix" and not parts.path):
             raise ConfigError("The Redis URL must begin with redis://, rediss:// or unix:///PATH.", remedy=_REMEDY)
+        behind = (parts.path, parts.query, parts.fragment)
+        if any("@" in part for part in behind) or (parts.scheme != "unix" and not _NUMBER.fullmatch(parts.path)):
+            raise ConfigError(
+                "Behind the host of the Redis URL there is more than the number of a database.",
+                remedy=f"{_ENCODE} {_REMEDY}",
+            )
+        options = parse_qs(parts.query)
         self._url = chosen
         self._secrets = [
             parts.password or "",
             unquote(parts.password or ""),
-            *parse_qs(parts.query).get("password", []),
+            *(value for name, values in options.items() if "password" in name for value in values),
         ]
-        login = (parts.username or "") + (":***" if parts.password else "")
+        # A name without a password may be one in the wrong place.
+        login = f"{parts.username or ''}:***@" if parts.password else "***@" if parts.username else ""
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         place = host + (f":{port}" if port else "")
-        self.shown = f"{parts.scheme}://{login + '@' if login else ''}{place}{parts.path}"
+        self.shown = f"{parts.scheme}://{login}{'' if parts.scheme == 'unix' else place}{parts.path}"
 
     def __repr__(self) -> str:
         return f"RedisAddress({self.shown})"
