@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 
 from tfrec.errors import ConfigError
-from tfrec.evaluation.ranking_metrics import metric_names
+from tfrec.evaluation.ranking_metrics import AVERAGE_RANK, metric_gains
 from tfrec.serving.target_ranking import METRICS, SIGNATURE
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.target_extracts import HISTORY, POPULARITY
@@ -32,10 +33,7 @@ def evaluator_config(gate: GateConfig, cutoffs: Sequence[int]) -> tfma.EvalConfi
     Raises:
         ConfigError: A bound is about something that is no metric.
     """
-    known = metric_names(list(cutoffs))
-    for name in gate.metrics:
-        if name not in known and name.partition("@")[0] not in METRICS:
-            raise ConfigError(f"The gate bounds `{name}`, which is no metric.", remedy="Write it like `recall@20`.")
+    check_gate(gate)
     names = dict.fromkeys([*(f"{family}@{cutoff}" for cutoff in cutoffs for family in METRICS), *gate.metrics])
     metrics = [_metric(name, gate) for name in names]
     options = tfma.Options()
@@ -46,6 +44,14 @@ def evaluator_config(gate: GateConfig, cutoffs: Sequence[int]) -> tfma.EvalConfi
         slicing_specs=[_OVERALL, *_SLICES],
         options=options,
     )
+
+
+def check_gate(gate: GateConfig) -> None:
+    """Raises ConfigError unless every bound is about a metric of which more is better."""
+    for name in gate.metrics:
+        if name == AVERAGE_RANK:
+            raise ConfigError(f"The gate bounds `{name}`, of which less is better.", remedy="Bound `mrr` instead.")
+        metric_gains(name, np.ones(1))
 
 
 def _metric(name: str, gate: GateConfig) -> tfma.MetricConfig:

@@ -21,6 +21,7 @@ from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
 from tfrec.training.run_manifest import source_commit
 from tfrec.version import __version__
+from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import TrainerSettings
@@ -62,6 +63,7 @@ def make_settings(
     with tempfile.TemporaryDirectory() as scratch:
         effective = trainer.run_config(Path(scratch))
     bounds = load_gate(gate)
+    check_gate(bounds)
     _check(effective, bounds, conversion)
     return PipelineSettings(
         root=root,

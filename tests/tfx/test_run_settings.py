@@ -1,0 +1,81 @@
+"""Flags of the pipeline's command: mistakes are found before anything runs, passwords stay out of the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.tfx
+pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+
+from tfrec.errors import ConfigError  # noqa: E402
+from tfx_pipeline.run_settings import beam_flags, load_gate, make_settings, makes_valid  # noqa: E402
+
+
+def settings(tmp_path: Path, **flags: Any) -> Any:
+    given: dict[str, Any] = {"root": tmp_path, "conversion": {"input": ("x.parquet",)}, "model": "gru4rec", **flags}
+    return make_settings(**given)
+
+
+def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
+    gate = load_gate(["minimum.recall@10=0.25", "minimum.mrr@5=0.1", "cold_history=3"])
+    assert gate.minimum == {"recall@10": 0.25, "mrr@5": 0.1}
+    assert gate.cold_history == 3
+    assert gate.max_slice_loss == {"recall@20": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model": "gru4rek"}, "gru4rec"),
+        ({"gate": ["minimun.recall@10=1"]}, "minimum"),
+        ({"gate": ["minimum.recall@10=high"]}, "minimum.recall@10"),
+        ({"gate": ["minimum.recall=0.1"]}, "not a metric"),
+        ({"assignments": ["training.epoch=3"]}, "Did you mean `epochs`"),
+        ({"assignments": ["data.path=DS"]}, "own data set"),
+        ({"assignments": ["training.patience=2"]}, "validation split"),
+        ({"runner": "FlinkRuner"}, "FlinkRunner"),
+        ({"export": ["index.knd=ivf"]}, "kind"),
+        ({"model": "popularity", "redis": "redis://localhost"}, "no vectors"),
+        ({"redis": "http://localhost"}, "redis://"),
+    ],
+)
+def test_mistakes_are_named(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        settings(tmp_path, **flags)
+
+
+def test_the_password_is_in_the_environment_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFREC_REDIS_URL", "")
+    found = settings(tmp_path, redis="redis://ann:secret@cache:6380/2")
+    assert found.redis == "redis://ann:***@cache:6380/2"
+    assert "secret" not in repr(found)
+
+
+def test_flags_for_beam() -> None:
+    assert beam_flags("", []) == ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    assert beam_flags("DirectRunner", ["--direct_num_workers=2"])[-2:] == (
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=2",
+    )
+    remote = beam_flags("FlinkRunner", ["--flink_master=h:1"])
+    assert remote[0] == "--runner=FlinkRunner"
+    assert remote[-1] == "--flink_master=h:1"
+    assert any(flag.startswith("--setup_file=") and flag.endswith("setup.py") for flag in remote)
+
+
+@pytest.mark.parametrize(
+    ("conversion", "expected"),
+    [
+        ({}, False),
+        ({"valid_days": 1.0}, True),
+        ({"user_col": "u"}, True),
+        ({"user_col": "u", "test_days": 1.0}, False),
+        ({"user_col": "u", "valid_fraction": 0}, False),
+        ({"split": "leave_one_out"}, True),
+    ],
+)
+def test_which_rules_make_a_validation_split(conversion: dict[str, Any], expected: bool) -> None:
+    assert makes_valid(conversion) == expected
