@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from tfrec.public_url import public_url
+
 
 class TfrecError(Exception):
     """Base class of every error this package raises on purpose.
@@ -35,7 +37,7 @@ class DataError(TfrecError):
 
     Args:
         problem: What is wrong with the data.
-        file: The file (or files, as one string) in which it was found.
+        file: The file (or files, as one string) in which it was found; of a URL what may be shown of it.
         column: The column in which it was found.
         row: Row number within `file`; the first data row is row 1, a header is not counted.
         remedy: What the user can do next.
@@ -52,12 +54,12 @@ class DataError(TfrecError):
         row: int | None = None,
         remedy: str = "",
     ) -> None:
-        self.file = file
+        self.file = public_url(file) if isinstance(file, str) else file
         self.column = column
         self.row = row
         place = []
         if file is not None:
-            place.append(f"`{file}`")
+            place.append(f"`{self.file}`")
         if column is not None:
             place.append(f"column `{column}`")
         if row is not None:

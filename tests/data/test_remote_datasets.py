@@ -58,6 +58,20 @@ def test_dataset_directory_over_http_reads_as_the_local_one(log, tmp_path, serve
 
 
 @needs_tensorflow_io
+@pytest.mark.parametrize("said", ["", "ann:secret@"])
+def test_credentials_of_a_dataset_are_not_shown(said, monkeypatch):
+    def fail(path):
+        raise tf.errors.UnavailableError(None, None, f"no route to {path}")
+
+    url = f"gs://{said}bucket/DS" if said else "https://host/DS?token=secret"
+    monkeypatch.setattr("tfrec.data.dataset.dataset_root", lambda path: path)
+    monkeypatch.setattr(tf.io.gfile, "stat", fail)
+    with pytest.raises(UnreachableError, match=r"no route to (gs|https)://(bucket|host)/DS") as caught:
+        InteractionDataset.open(url)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in str(caught.value.file)
+
+
 def test_dataset_over_http_without_manifest_or_host(tmp_path, serve, closed_port):
     with pytest.raises(DataError, match=r"no `manifest\.json`"):
         InteractionDataset.open(f"{serve(tmp_path)}/DS")

@@ -19,10 +19,11 @@ from tfrec.command import run_command
 from tfrec.convert import main
 from tfrec.data import remote_inputs, remote_paths
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.remote_inputs import RemoteFile, fetch_remote, public_url
+from tfrec.data.remote_inputs import RemoteFile, fetch_remote
 from tfrec.data.remote_paths import UnreachableError
 from tfrec.data.work_database import OutOfSpaceError
 from tfrec.errors import DataError
+from tfrec.public_url import public_url
 
 
 @pytest.fixture
@@ -247,6 +248,8 @@ def test_silent_host_is_given_up(tmp_path, silent_host, monkeypatch, capsys):
     [
         ("https://h/a.csv?X-Amz-Signature=s#part", "https://h/a.csv"),
         ("sftp://me:secret@h/a.csv", "sftp://h/a.csv"),
+        ("https://token@h/a@b.csv", "https://h/a@b.csv"),
+        ("/data/a:b@c.csv?", "/data/a:b@c.csv?"),
         ("abfs://container@account.dfs.core.windows.net/a.csv", "abfs://container@account.dfs.core.windows.net/a.csv"),
         ("s3://bucket/what?.csv", "s3://bucket/what?.csv"),
     ],

@@ -30,6 +30,7 @@ from tfrec.data.schema import DatasetSchema
 from tfrec.data.sequence_arrays import SequenceArrays
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError, DataError, did_you_mean
+from tfrec.public_url import public_url
 
 _READ_BATCH = 4096
 _CHUNK_BYTES = 1 << 22
@@ -211,7 +212,7 @@ class InteractionDataset:
         record = self.manifest.items
         if record is None:
             raise ConfigError(
-                f"The dataset `{self.path}` has no item features.",
+                f"The dataset `{public_url(self.path)}` has no item features.",
                 remedy="Convert the data again with --items FILE.",
             )
         types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
@@ -299,7 +300,8 @@ class InteractionDataset:
     def _split(self, name: str) -> SplitRecord:
         if name not in self.manifest.splits:
             raise ConfigError(
-                f"The dataset `{self.path}` has no split `{name}`.", remedy=did_you_mean(name, self.manifest.splits)
+                f"The dataset `{public_url(self.path)}` has no split `{name}`.",
+                remedy=did_you_mean(name, self.manifest.splits),
             )
         return self.manifest.splits[name]
 

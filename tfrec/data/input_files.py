@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME
-from tfrec.data.remote_inputs import RemoteFile, list_remote, public_url
+from tfrec.data.remote_inputs import RemoteFile, list_remote
 from tfrec.data.remote_paths import scheme_of
 from tfrec.errors import DataError
+from tfrec.public_url import public_url
 
 _SUFFIXES = {
     ".parquet": "parquet",

@@ -17,6 +17,7 @@ from tfrec.data import remote_paths
 from tfrec.data.remote_paths import UnreachableError, answer, scheme_of
 from tfrec.data.work_database import OutOfSpaceError
 from tfrec.errors import DataError
+from tfrec.public_url import public_url as public_url
 
 _PACKAGES = {
     "s3": "s3fs",
@@ -52,17 +53,6 @@ class RemoteFile:
     url: str
     size: int | None
     stamp: str
-
-
-def public_url(url: str) -> str:
-    """Returns a URL without password and, for http, without query (signed URLs carry the key there).
-
-    Example:
-        >>> public_url("https://me:secret@host/a.parquet?signature=abc")
-        'https://host/a.parquet'
-    """
-    url = re.sub(r"^([A-Za-z0-9+.-]+://)[^/@:]*:[^/@]*@", r"\1", url)
-    return re.split(r"[?#]", url, maxsplit=1)[0] if scheme_of(url) in ("http", "https") else url
 
 
 def list_remote(url: str) -> tuple[list[RemoteFile], bool]:

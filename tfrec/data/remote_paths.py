@@ -15,6 +15,7 @@ from typing import TypeVar
 import tensorflow as tf
 
 from tfrec.errors import DataError
+from tfrec.public_url import public_url
 
 ANSWER_SECONDS = 30.0
 _TENSORFLOW_IO = ("s3", "http", "https", "az", "hdfs", "viewfs", "har", "oss")
@@ -118,7 +119,7 @@ def answer(
 def unreachable(path: str, error: BaseException) -> UnreachableError:
     """Returns the error that tells the user what a remote file system said."""
     text = getattr(error, "message", None) or str(error)
-    first = (str(text).strip().splitlines() or [""])[0].rstrip(".")
+    first = (str(text).strip().splitlines() or [""])[0].rstrip(".").replace(path, public_url(path))
     remedy = "Check host, credentials and network."
     if "writing output to destination" in first:  # curl, when the whole file comes for the part that was asked for
         remedy = "The server must answer range requests (`python -m http.server` does not)."

@@ -21,6 +21,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError, DataError
 from tfrec.files import write_json
+from tfrec.public_url import public_url
 from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.golden_requests import GoldenRequests, Request, sample_histories
 from tfrec.serving.index_answers import take_answers
@@ -130,7 +131,7 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         "model": loaded.model.registered_name,
         "version": version,
         "run": str(run.resolve()),
-        "data": dataset.path,
+        "data": public_url(dataset.path),
         "checkpoint": loaded.checkpoint,
         "schema_hash": dataset.schema.hash,
         "vocabulary_hash": items.content_hash,

@@ -18,6 +18,7 @@ from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.evaluation.compiled_method import compiled_method
 from tfrec.models.sequence_recommender import FactorisedRecommender
+from tfrec.public_url import public_url
 from tfrec.stores.latest_sequences import LatestSequences, latest_sequences, raw_ids
 from tfrec.stores.vector_description import Kind, VectorDescription
 from tfrec.stores.vector_directory import VectorDirectoryWriter
@@ -152,7 +153,7 @@ def user_splits(dataset: InteractionDataset, split: str) -> list[str]:
         return list(reversed(dataset.splits))
     if split not in dataset.splits:
         raise ConfigError(
-            f"The data set `{dataset.path}` has no split `{split}`.",
+            f"The data set `{public_url(dataset.path)}` has no split `{split}`.",
             remedy=did_you_mean(split, [*dataset.splits, "latest"]),
         )
     return [split]

@@ -16,22 +16,26 @@ from tfrec.serving.client.connect import connect
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "rule"),
     [
-        "localhost:8500",
-        "grpc://localhost",
-        "grpc://:8500",
-        "grpc://localhost:8500/v1",
-        "ftp://localhost:1",
-        "http://user:secret@localhost:8501",
-        "http://localhost:8501?x=1",
-        "grpc://localhost:port",
-        "",
+        ("localhost:8500", "begins with none of"),
+        ("grpc://localhost", "names no port"),
+        ("grpc://:8500", "names no host"),
+        ("grpc://localhost:8500/v1", "has a path"),
+        ("ftp://localhost:1", "begins with none of"),
+        ("http://user:secret@localhost:8501", "name or password"),
+        ("grpc://secret@localhost:8500", "name or password"),
+        ("http://user:1/secret@localhost:8501", "name or password"),
+        ("http://localhost:8501?token=secret", "query"),
+        ("https://localhost/#secret", "fragment"),
+        ("grpc://localhost:secret", "cannot be read"),
+        ("", "begins with none of"),
     ],
 )
-def test_refused_addresses(url):
-    with pytest.raises(ConfigError, match=r"grpc://host:8500, grpcs://host:port, http://host:8501"):
+def test_refused_addresses_name_the_rule_and_not_the_address(url, rule):
+    with pytest.raises(ConfigError, match=rf"{rule}.*grpc://host:8500, grpcs://host:port, http://host:8501") as caught:
         connect(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_accepted_addresses(tmp_path):
