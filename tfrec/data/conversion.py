@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tfrec.data.audit import audit_splits
 from tfrec.data.column_types import Roles, find_roles
+from tfrec.data.conversion_inputs import find_log, open_files
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_features import (
@@ -39,15 +40,14 @@ from tfrec.data.manifest import (
 )
 from tfrec.data.manifest_builder import ManifestParts, build_manifest, count_totals, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
-from tfrec.data.remote_inputs import fetch_remote
 from tfrec.data.shard_writer import ShardWriter, shard_bounds
-from tfrec.data.source_files import SourceFile, open_source, table_source
+from tfrec.data.source_files import SourceFile, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.data.vocabulary_files import write_vocabularies
 from tfrec.data.work_database import OutOfSpaceError, WorkDatabase
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError
 from tfrec.version import __version__
 
 _STREAM_EVENTS = 1 << 18
@@ -88,16 +88,18 @@ def convert(
         2
     """
     report = progress or (lambda stage, done, total: None)
+    if options.runner is not None:
+        return _convert_on_beam(options, table, encoder, report)
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
         scratch = Path(directory)
-        files = [] if table is not None else _inputs(options)
+        files = [] if table is not None else find_log(options)
         item_files = find_inputs(options.items, split=None, file_format=None)
         earlier = None if options.vocabulary is None else InteractionDataset.open(options.vocabulary).item_vocabulary
         tables = [] if table is None else [table_source(table, reader, scratch)]
 
         def run(root: Path) -> Manifest:
-            sources = tables or _sources(files, reader, root / "work" / "inputs", report)
-            items = _sources(item_files, reader, root / "work" / "items", report)
+            sources = tables or open_files(files, reader, root / "work" / "inputs", report)
+            items = open_files(item_files, reader, root / "work" / "items", report)
             roles = find_roles(options, sources)
             return _Conversion(options, sources, items, roles, earlier, root, encoder, report).run()
 
@@ -113,34 +115,16 @@ def convert(
         return manifest
 
 
-def _inputs(options: ConversionOptions) -> list[InputFile]:
-    files = []
-    given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
-    for split, patterns in given.items():
-        files += find_inputs(patterns, split=split, file_format=options.format)
-    if not files:
-        raise DataError("No input.", remedy="Name files with --input, or with --train, --valid and --test.")
-    return files
+def _convert_on_beam(
+    options: ConversionOptions, table: pa.Table | None, encoder: ExampleEncoder | None, report: Progress
+) -> Manifest:
+    from tfrec.data.beam.dataset_conversion import convert_on_beam
 
-
-def _sources(
-    files: list[InputFile], reader: duckdb.DuckDBPyConnection, folder: Path, report: Progress
-) -> list[SourceFile]:
-    """The files with their columns; remote ones are copied to `folder` first."""
-    locations = [file.path for file in files]
-    copies = {}
-    for number, file in enumerate(files):
-        if file.remote is not None:
-            ending = ".gz" if file.path.lower().endswith(".gz") else ""
-            copies[number] = folder / f"{number:05d}.{file.format}{ending}"
-            locations[number] = str(copies[number])
-    remote = [files[number].remote for number in copies]
-    fetch_remote(
-        [file for file in remote if file is not None],
-        list(copies.values()),
-        lambda done: report("fetching", done, len(copies)) if copies else None,
-    )
-    return [open_source(reader, file, location) for file, location in zip(files, locations, strict=True)]
+    if table is not None:
+        raise ConfigError(
+            "A table in memory is not converted on Beam.", remedy="Write it to Parquet, or pass no runner."
+        )
+    return convert_on_beam(options, encoder=encoder, progress=report)
 
 
 def _fingerprint(

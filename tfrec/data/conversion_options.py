@@ -85,6 +85,8 @@ class ConversionOptions(BaseModel):
         resume: Go on with a conversion that was interrupted.
         dry_run: Check everything, write nothing.
         memory_limit: Memory for sorting and joining, as duckdb writes it; more goes to disk.
+        runner: Beam engine that converts Parquet beyond one machine; None = this process.
+        beam_args: Flags of the engine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -131,10 +133,14 @@ class ConversionOptions(BaseModel):
     resume: bool = False
     dry_run: bool = False
     memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)? ?([KMGT]i?B)$")
+    runner: str | None = None
+    beam_args: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> ConversionOptions:
-        if scheme_of(self.output):
+        if self.beam_args and self.runner is None:
+            raise ConfigError("`--beam-arg` has no effect without `--runner`.", remedy="Name the engine with --runner.")
+        if scheme_of(self.output) and self.runner in (None, "DirectRunner"):
             raise ConfigError(
                 f"`--output` must be a local directory, received `{public_url(self.output)}`.",
                 remedy="Write it locally, then copy the directory; an incomplete copy is refused when it is opened.",
@@ -225,7 +231,9 @@ class ConversionOptions(BaseModel):
 
     def fingerprint(self) -> str:
         """sha256 over everything that decides the bytes of the dataset, given the input."""
-        text = self.model_dump_json(exclude={"output", "overwrite", "resume", "dry_run", "memory_limit"})
+        text = self.model_dump_json(
+            exclude={"output", "overwrite", "resume", "dry_run", "memory_limit", "runner", "beam_args"}
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
 

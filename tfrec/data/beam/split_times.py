@@ -1,0 +1,124 @@
+"""Where the splits begin, for the rules that need a look at the whole log first."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfrec.data.beam import job_files
+from tfrec.data.beam.bucket import BucketPlan, bucket_name, open_bucket
+from tfrec.data.beam.job_runner import JobRunner, run_tasks
+from tfrec.data.splits import session_boundaries, time_boundaries
+from tfrec.errors import DataError
+
+_BINS = 1 << 14
+
+
+@dataclass(frozen=True)
+class BucketSurvey:
+    """Looks at the filtered events of a bucket; travels to the workers.
+
+    Attributes:
+        name: Name of the pass.
+        plan: What is known of the whole log.
+        before: Find the latest end of a sequence that ends before this time.
+        low: Count events by time from here on ...
+        width: ... in bins so many milliseconds wide; 0 = do not count.
+    """
+
+    name: str
+    plan: BucketPlan
+    before: int | None = None
+    low: int = 0
+    width: int = 0
+
+    def __call__(self, path: str) -> None:
+        """Notes what it found out in a file."""
+        with open_bucket(self.plan, path) as bucket:
+            facts: dict[str, Any] = bucket.filter()
+            times = f"(SELECT q, {self.plan.loaded.milliseconds} AS ms FROM filtered)"
+            facts["first"], facts["last"] = bucket.work.row(f"SELECT min(ms), max(ms) FROM {times}")
+            if self.before is not None:
+                ends = f"SELECT max(ms) AS last FROM {times} GROUP BY q HAVING last < {self.before}"
+                facts["end"] = bucket.work.scalar(f"SELECT max(last) FROM ({ends})")
+            if self.width:
+                last = self.low + self.width * _BINS
+                bins = f"SELECT (ms - {self.low}) // {self.width} AS bin, count(*) FROM {times}"
+                rows = bucket.work.rows(f"{bins} WHERE ms >= {self.low} AND ms < {last} GROUP BY bin")
+                facts["bins"] = [list(row) for row in rows]
+        job_files.write_json(job_files.join(self.plan.directory, self.name, f"{bucket_name(path)}.json"), facts)
+
+
+def find_boundaries(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str]) -> tuple[BucketPlan, dict[str, int]]:
+    """Finds the boundaries of the split rule and sums up what the filters dropped.
+
+    Returns:
+        The plan with `boundaries`, and the facts that `filter_events` returns.
+
+    Raises:
+        DataError: Nothing is left of the log.
+    """
+    numbers = itertools.count()
+
+    def survey(**looks: Any) -> list[dict[str, Any]]:
+        name = f"survey-{next(numbers)}"
+        run_tasks(jobs, name, buckets, BucketSurvey(name, plan, **looks), plan.directory)
+        paths = job_files.list_files(job_files.join(plan.directory, name))
+        return [job_files.read_json(path) for path in paths]
+
+    found = survey()
+    totals = {name: sum(facts[name] for facts in found) for name in found[0] if isinstance(found[0][name], int)}
+    options = plan.options
+    if not totals["left"]:
+        longest = max(facts["longest"] for facts in found)
+        raise DataError(
+            f"No sequence is left of {totals['all_sequences']:,}: the longest has {longest:,} events; needed are at "
+            f"least {options.min_seq_len} events per sequence (`--min-seq-len`) and {options.min_item_count} per item "
+            "(`--min-item-count`).",
+            remedy="Check that the user or session column is the right one, or lower the limits.",
+        )
+    first = min(facts["first"] for facts in found if facts["first"] is not None)
+    latest = max(facts["last"] for facts in found if facts["last"] is not None)
+    rule = options.rule(sessions=plan.loaded.roles.session is not None or options.session_gap is not None)
+    boundaries = None
+    if rule in ("session_time", "session_time_last"):
+
+        def latest_before(test: int) -> int | None:
+            ends = [facts["end"] for facts in survey(before=test) if facts["end"] is not None]
+            return max(ends, default=None)
+
+        boundaries = session_boundaries(options, rule, latest, latest_before)
+    elif rule == "global_time":
+
+        def time_of_last(fraction: float) -> int:
+            last = int(totals["left"] * fraction + 1e-9)
+            if last == 0:
+                return latest + 1
+            return _time_of_rank(lambda low, width: survey(low=low, width=width), totals["left"] - last, first, latest)
+
+        boundaries = time_boundaries(options, latest, time_of_last)
+    kept = ("consecutive_duplicates", "rare_items", "short_sequences", "sequences")
+    return dataclasses.replace(plan, boundaries=boundaries), {name: totals[name] for name in kept}
+
+
+def _time_of_rank(count: Callable[[int, int], list[dict[str, Any]]], rank: int, first: int, latest: int) -> int:
+    """The time of the event with `rank` (from 0) events before it, by histograms that become finer."""
+    low, high = first, latest + 1
+    while True:
+        width = max(1, -(-(high - low) // _BINS))
+        bins: Counter[int] = Counter()
+        for facts in count(low, width):
+            for place, events in facts["bins"]:
+                bins[place] += events
+        for place in sorted(bins):
+            if rank < bins[place]:
+                break
+            rank -= bins[place]
+        low += place * width
+        if width == 1:
+            return low
+        high = low + width
