@@ -45,6 +45,7 @@ def read_space(model: str, file: str | os.PathLike[str] | None = None) -> Search
         ConfigError: There is no space, a key is unknown (the closest known one is named), or a value is outside the
             domain of its setting.
     """
+    model_class(model)  # names the known models when there is no such one
     path = Path(file) if file is not None else space_path(model)
     if path is None:
         raise ConfigError(
