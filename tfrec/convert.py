@@ -141,6 +141,16 @@ def main(
         bool, typer.Option("--resume", help="Go on after an interruption; ends with the same bytes.")
     ] = False,
     memory_limit: Annotated[str, typer.Option(help="Memory for sorting and joining; more goes to disk.")] = "2GB",
+    runner: Annotated[
+        str | None,
+        typer.Option(
+            help="Convert Parquet on a Beam engine instead: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner."
+        ),
+    ] = None,
+    beam_arg: Annotated[
+        list[str] | None,
+        typer.Option(help="Flag of the engine, --beam-arg=--flink_master=HOST:8081; repeat for more."),
+    ] = None,
     dry_run: DryRunFlag = False,
     json: JsonFlag = False,
     debug: DebugFlag = False,
@@ -161,6 +171,7 @@ def main(
             vocabulary=vocabulary,
             split_time=split_time,
             audit=audit,
+            runner=runner,
         )
         _convert_impressions(
             impressions,
@@ -244,6 +255,8 @@ def main(
         resume=resume,
         dry_run=dry_run,
         memory_limit=memory_limit,
+        runner=runner,
+        beam_args=beam_arg or (),
     )
     with _progress_bars() as report:
         manifest = convert(options, progress=report)
