@@ -213,8 +213,8 @@ def test_another_data_set_of_the_same_format_is_refused(tmp_path):
 
 
 def test_items_where_there_are_none(tmp_path, capsys):
-    assert run("get", "tianchi", "--from", tmp_path, "--output", tmp_path / "x", "--items", tmp_path / "y") == 2
-    assert "`tianchi` has no file about items" in capsys.readouterr().err
+    assert run("get", "coveo", "--from", tmp_path, "--output", tmp_path / "x", "--items", tmp_path / "y") == 2
+    assert "`coveo` has no file about items" in capsys.readouterr().err
     write_recbole(tmp_path)
     (tmp_path / "ml-100k.item").unlink()
     assert run("get", "ml-100k", "--from", tmp_path, "--output", tmp_path / "x", "--items", tmp_path / "y") == 3

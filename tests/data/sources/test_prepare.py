@@ -182,7 +182,7 @@ def test_files_are_looked_for_under_tfrec_data(folder, monkeypatch, tmp_path):
         (["get", "retailroket", "--output", "X"], 2, "Did you mean `retailrocket`?"),
         (["get", "retailrocket"], 2, "--dataset"),
         (["get", "retailrocket", "--output", "X"], 2, "`--from` is missing"),
-        (["get", "tianchi", "--from", ".", "--dataset", "X"], 2, "no recipe for `tianchi`"),
+        (["get", "toss", "--from", ".", "--dataset", "X"], 2, "no recipe for `toss`"),
         (["get", "rsc15", "--from", ".", "--output", "X", "--follow-scripts"], 2, "--follow-scripts"),
         (["list", "rsc15"], 2, "takes no name"),
         (["fetch", "rsc15"], 2, "fetch"),

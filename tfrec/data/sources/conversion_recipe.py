@@ -26,6 +26,7 @@ class ConversionRecipe:
         split_time: The instant from which D counts backwards (ms since 1970, UTC); None = the last event.
         unknown_items: What happens to test events of items that training does not know.
         item_features: Features to read from the item file, where there is one.
+        event_features: Columns of the log that become categories of events.
     """
 
     split: SplitRule
@@ -40,6 +41,7 @@ class ConversionRecipe:
     split_time: int | None = None
     unknown_items: Literal["drop", "oov", "keep"] = "drop"
     item_features: tuple[str, ...] | None = None
+    event_features: tuple[str, ...] = ()
 
     def options(self, *, validation: bool = False, items: str | None = None) -> dict[str, Any]:
         """Returns the fields of `ConversionOptions`, without input and output, that differ from their defaults.
