@@ -13,7 +13,21 @@ from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
 
-SMALL = {"dim": 8, "layers": [6, 8], "blocks": 1, "heads": 2, "max_length": 5, "hidden": [6], "feature_hidden": [6]}
+SMALL = {
+    "dim": 8,
+    "layers": [6, 8],
+    "blocks": 1,
+    "heads": 2,
+    "max_length": 5,
+    "hidden": [6],
+    "feature_hidden": [6],
+    "depth": 1,
+    "head_dim": 4,
+    "item_dim": 6,
+    "long_length": 5,
+    "experts": 3,
+    "expert_hidden": 5,
+}
 """Sizes that are taken wherever a configuration has a key of this name and accepts them."""
 
 

@@ -42,6 +42,9 @@ class EvaluationConfig(StrictModel):
     exclude_history: bool = Field(
         False, description="Full ranking: items already in the sequence are no candidates (the target always is)."
     )
+    targets_per_sequence: int = Field(
+        0, ge=0, description="Rank only so many of the last targets of each sequence; 0: all of them."
+    )
     sampled: SampledConfig = Field(default_factory=SampledConfig)
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
     details: bool = Field(

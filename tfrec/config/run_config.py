@@ -6,13 +6,20 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from tfrec.config.behavior_log_config import BehaviorLogConfig
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
+from tfrec.config.pair_objective_config import PairObjectiveConfig
 from tfrec.config.sequence_objective_config import SequenceObjectiveConfig
 from tfrec.config.strict_model import StrictModel
-from tfrec.config.training_config import SequenceTrainingConfig, SessionTrainingConfig, TrainingConfig
+from tfrec.config.training_config import (
+    PairTrainingConfig,
+    SequenceTrainingConfig,
+    SessionTrainingConfig,
+    TrainingConfig,
+)
 
 
 class DataConfig(StrictModel):
@@ -45,6 +52,22 @@ class SessionRunConfig(GradientRunConfig):
     training: SessionTrainingConfig = Field(default_factory=SessionTrainingConfig)
 
 
+class PairDataConfig(DataConfig):
+    """Where events of users come from."""
+
+    path: str | None = Field(None, description="Dataset directory of `tfrec.convert`; null: synthetic behaviour log.")
+    synthetic: BehaviorLogConfig = Field(default_factory=BehaviorLogConfig)  # type: ignore[assignment]
+
+
+class PairRunConfig(GradientRunConfig):
+    """Sections of models that are trained over a long and a short window of each user."""
+
+    data: PairDataConfig = Field(default_factory=PairDataConfig)
+    objective: PairObjectiveConfig = Field(default_factory=PairObjectiveConfig)
+    optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
+    training: PairTrainingConfig = Field(default_factory=PairTrainingConfig)
+
+
 class SequenceRunConfig(GradientRunConfig):
     """Sections of models that are trained over batches of whole sequences."""
 
@@ -72,5 +95,6 @@ RUN_CONFIGS: dict[str, type[RunConfig]] = {
     "counts": RunConfig,
     "session_parallel": SessionRunConfig,
     "sequences": SequenceRunConfig,
+    "user_pairs": PairRunConfig,
 }
 """Configuration class by a model's `training_scheme`."""

@@ -40,6 +40,23 @@ class TrainingConfig(StrictModel):
         return self
 
 
+class PairTrainingConfig(TrainingConfig):
+    """Settings of training over pairs of windows of users."""
+
+    epochs: int = aliased(5, "n_epochs", "Passes over the training split.", ge=1)
+    batch_size: int = Field(256, ge=1, description="Users per step.")
+    monitor: str = Field(
+        "user_recall@10",
+        pattern=r"^(user_recall@[1-9][0-9]*|user_mrr|pairwise_accuracy|negative_bpr)$",
+        description="Validation metric: finding a user's short window by his long one. negative_bpr: minus the loss of "
+        "the publication.",
+    )
+    plateau_factor: float = Field(
+        0.5, gt=0, le=1, description="The step size is multiplied by it after epochs without a better metric; 1: never."
+    )
+    plateau_patience: int = Field(1, ge=0, description="Epochs without a better metric that are let pass before.")
+
+
 class SessionTrainingConfig(TrainingConfig):
     """Settings of training over session-parallel blocks."""
 

@@ -19,6 +19,7 @@ from tfrec.training.measure import fit_baselines, measure
 from tfrec.training.model_store import load_run, run_config
 from tfrec.training.print_evaluation import print_evaluation
 from tfrec.training.result_store import ResultStore
+from tfrec.training.user_evaluation import add_user_section
 
 
 def evaluate_run(
@@ -84,6 +85,7 @@ def evaluate_run(
         results = measure(scorers, dataset, config.evaluation, console, store=store, candidates=subset)
         document = evaluation_document(results, dataset, config.evaluation, model=name, run=str(run))
         print_evaluation(results, document, config.evaluation, console)
+        add_user_section(document, loaded.model, dataset, config.evaluation, console)
         documents.append({**document, "data": path})
     result = documents[0] if len(documents) == 1 else {"evaluations": documents}
     if output is not None and partial is not None:

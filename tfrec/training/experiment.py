@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.load import dump_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
@@ -20,6 +21,7 @@ from tfrec.training.evaluation_document import evaluation_document, metrics_docu
 from tfrec.training.fit_counts import fit_counts
 from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
+from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.measure import check_baselines, fit_baselines, measure
 from tfrec.training.model_store import SCHEMA_FILE, build_model
 from tfrec.training.print_evaluation import print_evaluation
@@ -28,11 +30,13 @@ from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.run_report import leave_report
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
+from tfrec.training.user_evaluation import add_user_section
 
 _LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
     "counts": fit_counts,
     "session_parallel": fit_session_parallel,
     "sequences": fit_sequences,
+    "user_pairs": fit_user_pairs,
 }
 
 
@@ -105,13 +109,14 @@ def run_experiment(
         training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
     scorers[config.model.name] = model
-    if config.data.path is None:
+    if config.data.path is None and isinstance(config.data.synthetic, ClickstreamConfig):
         scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)
     made_from = {"config": config.model_dump(mode="json"), "data": dataset.manifest.model_dump(mode="json")}
     store = ResultStore(run.evaluation, made_from, resume=resume)
     results = measure(scorers, dataset, config.evaluation, console, store=store)
     document = evaluation_document(results, dataset, config.evaluation, model=config.model.name, run=str(run.path))
     print_evaluation(results, document, config.evaluation, console)
+    add_user_section(document, model, dataset, config.evaluation, console)
     metrics = metrics_document(document, training)
     run.write_json(run.evaluation_document, document)
     run.write_json(run.metrics, metrics)

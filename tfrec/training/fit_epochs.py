@@ -38,6 +38,8 @@ def fit_epochs(
     events_per_epoch: int,
     training_state: Sequence[tf.Variable] = (),
     resume: bool = False,
+    validation_class: Callable[..., Validation] = Validation,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, Any]:
     """Runs the epochs and leaves the trained weights in the model and in `checkpoints/`.
 
@@ -52,6 +54,8 @@ def fit_epochs(
         events_per_epoch: Length of the progress bar.
         training_state: Variables of the model besides weights, optimiser and metrics that a resumed run needs.
         resume: Continue from the latest checkpoint of `run`.
+        validation_class: What measures the split `valid`.
+        callbacks: Called before it at the end of every epoch.
 
     Returns:
         `epochs`, `loss` of the last one, `seconds`, `best_epoch` where validated; `events_per_second` and
@@ -64,7 +68,7 @@ def fit_epochs(
     describe_model(model, run)
     training = config.training
     average = WeightAverage(model, training.weight_average) if training.weight_average else None
-    validation = _validation(dataset, config, run, console, average)
+    validation = _validation(dataset, config, run, console, average, validation_class)
     writer = CheckpointWriter(
         run.checkpoints,
         [*training_state, *(average.state if average is not None else [])],
@@ -80,11 +84,12 @@ def fit_epochs(
         done = {metric.name: float(metric.result()) for metric in model.metrics}
         progress.resume_within_epoch(done["events"], done["mini_batches"])
     history = HistoryLog(run.history, progress, first_epoch=start.epoch)
-    callbacks: list[keras.callbacks.Callback] = [
+    everyone: list[keras.callbacks.Callback] = [
         pointer,
         progress,
         NanGuard(),
         *([average] if average is not None else []),
+        *callbacks,
         *([validation] if validation is not None else []),
         history,
         keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False, update_freq="epoch"),
@@ -100,7 +105,7 @@ def fit_epochs(
             first = start.epoch
             for last in stages:
                 if first < last and not stopped:
-                    model.fit(data, epochs=last, initial_epoch=first, verbose=0, callbacks=callbacks, shuffle=False)
+                    model.fit(data, epochs=last, initial_epoch=first, verbose=0, callbacks=everyone, shuffle=False)
                     stopped = bool(model.stop_training)
                 first = last
     finally:
@@ -138,6 +143,7 @@ def _validation(
     run: RunDirectory,
     console: Console,
     average: WeightAverage | None,
+    validation_class: Callable[..., Validation],
 ) -> Validation | None:
     if not config.training.patience:
         return None
@@ -148,7 +154,7 @@ def _validation(
             remedy="Convert with `--valid-days` (or `--valid`), or set `training.patience=0`.",
         )
     training = config.training
-    return Validation(
+    return validation_class(
         dataset,
         config.evaluation,
         run.best,

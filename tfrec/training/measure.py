@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
+import tensorflow as tf
 from rich.console import Console
 
 from tfrec.config.evaluation_config import EvaluationConfig
@@ -77,7 +78,11 @@ def _rankings(
         )
 
     def batches() -> Iterable[Batch]:
-        return sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
+        found = sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
+        most = settings.targets_per_sequence
+        if not most:
+            return found
+        return found.map(lambda batch: {**batch, "num_targets": tf.minimum(batch["num_targets"], most)})
 
     def full(scorer: Scorer) -> RankingResult:
         return evaluate_ranking(

@@ -76,7 +76,8 @@ class Validation(keras.callbacks.Callback):
         with self.average.in_place() if self.average is not None else nullcontext():
             self._measure(epoch, logs)
 
-    def _measure(self, epoch: int, logs: dict[str, Any] | None) -> None:
+    def measured(self, logs: dict[str, Any] | None) -> float:
+        """Returns the metric that decides; further ones may be added to the logs."""
         result = evaluate_ranking(
             self.model,
             sequence_dataset(self.dataset, SPLIT, self.settings.batch_size, bucket_by_length=True),
@@ -84,7 +85,13 @@ class Validation(keras.callbacks.Callback):
             tie_rule=self.settings.tie_rule,
             exclude_history=self.settings.exclude_history,
         )
-        value = result.metrics[self.monitor]
+        return result.metrics[self.monitor]
+
+    def judged(self, better: bool) -> None:
+        """Called after every epoch with whether it was the best so far."""
+
+    def _measure(self, epoch: int, logs: dict[str, Any] | None) -> None:
+        value = self.measured(logs)
         if logs is not None:
             logs[f"{SPLIT}_{self.monitor}"] = value
         if value > self.best:
@@ -92,6 +99,7 @@ class Validation(keras.callbacks.Callback):
             save_checkpoint(self.folder, f"epoch-{epoch + 1:05d}", weights=self.model.weights, progress=self.state())
         else:
             self.waited += 1
+        self.judged(not self.waited)
         note = "best so far" if not self.waited else f"best {self.best:.4f} in epoch {self.best_epoch}"
         self.console.print(f"  {SPLIT} {self.monitor} {value:.4f}  ({note})", markup=False)
         if self.exhausted:
