@@ -13,10 +13,11 @@ from rich.console import Console
 
 from tfrec.errors import TrainingError
 from tfrec.training.model_store import load_run, run_config
+from tfrec.tuning.objective import Objective
 from tfrec.tuning.read_space import parse_space
 from tfrec.tuning.search import run_search
 from tfrec.tuning.search_settings import SearchSettings
-from tfrec.tuning.train_trial import can_continue, train_trial
+from tfrec.tuning.train_trial import can_continue, objective_of, train_trial
 
 QUIET = Console(quiet=True)
 TINY = ("model.layers=[8]", "objective.num_negatives=16", "training.batch_size=16")
@@ -74,10 +75,12 @@ def test_a_training_that_diverges_is_a_failed_trial(clicks: Path, tmp_path: Path
 def test_a_metric_that_is_not_a_number_is_a_failure(
     clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = {"valid": {"mrr@20": float("nan"), "avg_rank": 3.0}}
+    found = {"valid": {"mrr@20": None, "ndcg@20": 0.5, "num_targets": 3, "seconds": 2.0}, "users": {"user_mrr": 0.25}}
     monkeypatch.setattr("tfrec.tuning.train_trial.run_experiment", lambda *_args, **_options: found)
-    with pytest.raises(TrainingError, match="`mrr@20` is `nan`"):
-        train_trial(gru4rec().default_config(data=str(clicks)), tmp_path / "run", None, lambda _line: None)
+    metrics = train_trial(gru4rec().default_config(data=str(clicks)), tmp_path / "run", None, lambda _line: None)
+    assert metrics == {"ndcg@20": 0.5, "user_mrr": 0.25}
+    with pytest.raises(TrainingError, match=r"`mrr@20` is not a number, or not measured \(there are `ndcg@20`"):
+        objective_of(metrics, Objective.parse("mrr@20"))
 
 
 def test_a_planted_optimum_is_found_within_twenty_trials(clicks: Path, tmp_path: Path) -> None:

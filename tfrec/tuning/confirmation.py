@@ -15,7 +15,7 @@ from tfrec.tuning.search_directory import SearchDirectory
 from tfrec.tuning.search_progress import SearchProgress
 from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.seed_noise import compare_seeds
-from tfrec.tuning.train_trial import TrainTrial
+from tfrec.tuning.train_trial import TrainTrial, objective_of
 from tfrec.tuning.trial_record import TrialRecord
 
 WINNER, DEFAULT = "winner", "default"
@@ -66,12 +66,12 @@ def confirm(
                 )
                 try:
                     metrics = train(config, folder.confirmed / label, None, progress.listen)
+                    scores[label] = objective_of(metrics, settings.goal)
                 except (TrainingError, ConfigError) as error:
                     raise TrainingError(
                         f"The {name} configuration failed with seed {seed}: {error.problem}",
                         remedy="Such a configuration is fragile. Narrow the space, or pass `--confirm-seeds 0`.",
                     ) from error
-                scores[label] = metrics[settings.goal.name]
                 write_json(folder.confirmation, {"trial": best.number, "runs": scores})
             progress.count(f"{label}: {settings.goal.name} {scores[label]:.4f}")
     by_name = {

@@ -1,4 +1,4 @@
-"""What a search improves: a metric of the full ranking on the validation split, and in which direction."""
+"""What a search improves: a metric of the validation split among all candidates, and in which direction."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Literal
 
 from tfrec.errors import ConfigError
 
-_HIGHER = ("recall", "mrr", "ndcg", "hit")
+_AT_CUTOFF = ("recall", "mrr", "ndcg", "hit", "user_recall")
+_HIGHER = ("user_mrr", "pairwise_accuracy")
 _LOWER = ("avg_rank",)
-_PATTERN = re.compile(rf"({'|'.join(_HIGHER)})@([1-9][0-9]*)")
+_PATTERN = re.compile(rf"({'|'.join(_AT_CUTOFF)})@([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,17 @@ class Objective:
         """Reads the name of a metric.
 
         Raises:
-            ConfigError: There is no such metric of a full ranking.
+            ConfigError: There is no such metric.
         """
         if (found := _PATTERN.fullmatch(name)) is not None:
             return cls(name, "max", int(found[2]))
-        if name in _LOWER:
-            return cls(name, "min")
-        known = [*(f"{family}@K" for family in _HIGHER), *_LOWER]
+        if name in _HIGHER + _LOWER:
+            return cls(name, "min" if name in _LOWER else "max")
+        known = [*(f"{family}@K" for family in _AT_CUTOFF), *_HIGHER, *_LOWER]
         raise ConfigError(
-            f"The objective `{name}` is no metric of a full ranking.",
+            f"The objective `{name}` is no metric that a search knows.",
             remedy=f"Known, with K a cut-off: {', '.join(f'`{metric}`' for metric in known)}.",
         )
-
-    @property
-    def monitored(self) -> bool:
-        """Whether training can stop early by it."""
-        return self.cutoff is not None
 
     def better(self, value: float, other: float) -> bool:
         """Whether a value is better than another one."""

@@ -29,7 +29,7 @@ from tfrec.tuning.oracle import TrialOracle
 from tfrec.tuning.search_directory import SearchDirectory
 from tfrec.tuning.search_progress import SearchProgress
 from tfrec.tuning.search_settings import SPLIT, SearchSettings
-from tfrec.tuning.train_trial import TrainTrial, train_trial
+from tfrec.tuning.train_trial import TrainTrial, objective_of, train_trial
 from tfrec.tuning.trial_record import TrialRecord
 from tfrec.tuning.trial_tables import best_trial, print_trials, write_table
 from tfrec.tuning.tuning_report import write_tuning_report
@@ -178,7 +178,7 @@ class _Search:
         started = time.monotonic()
         try:
             record.metrics = self._train(record, listen)
-            record.score = record.metrics[self.settings.goal.name]
+            record.score = objective_of(record.metrics, self.settings.goal)
             record.status = "completed"
         except KeyboardInterrupt:
             record.attempts -= 1
@@ -190,7 +190,7 @@ class _Search:
         except OSError as error:
             raise DataError(f"Trial {record.number} cannot be written: {error}", file=self.folder.path) from error
         except Exception as error:  # noqa: BLE001  whatever one configuration does wrong, others may do right
-            record.status = "failed"
+            record.status, record.score = "failed", None
             record.reason = _reason(error)
         finally:
             record.seconds += time.monotonic() - started

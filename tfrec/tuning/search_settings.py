@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from tfrec.config.load import Overlay, parse_assignment, read_yaml, run_config_class
 from tfrec.config.run_config import GradientRunConfig, RunConfig
@@ -169,7 +172,8 @@ class SearchSettings:
             forced["data"] = {"path": data}
         if isinstance(base, GradientRunConfig):
             forced["training"] = {"checkpoints_to_keep": 1, "loss_trace": []}
-            if self.goal.monitored:
+            with contextlib.suppress(ValidationError):  # not every loop can stop early by every metric
+                type(base.training)(monitor=self.goal.name)
                 forced["training"]["monitor"] = self.goal.name
         return self._given([*overlays, ("the search", forced)])
 

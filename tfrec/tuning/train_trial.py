@@ -17,6 +17,7 @@ from tfrec.config.run_config import GradientRunConfig, RunConfig
 from tfrec.errors import TrainingError
 from tfrec.training.experiment import run_experiment
 from tfrec.training.run_directory import RunDirectory
+from tfrec.tuning.objective import Objective
 from tfrec.tuning.search_settings import SPLIT
 from tfrec.tuning.trial_log import TrialLog
 
@@ -35,11 +36,10 @@ def train_trial(config: RunConfig, folder: Path, continued: Path | None, listen:
         listen: Called with every line of output.
 
     Returns:
-        The metrics on the validation split.
+        The metrics on the validation split, those that are numbers.
 
     Raises:
         TfrecError: As `run_experiment` does.
-        TrainingError: A metric is not a number.
     """
     run = RunDirectory(folder)
     resume = run.config.is_file() and run.config.read_text(encoding="utf-8") == dump_yaml(config)
@@ -50,14 +50,25 @@ def train_trial(config: RunConfig, folder: Path, continued: Path | None, listen:
     with TrialLog(folder.with_name(f"{folder.name}.log"), listen, append=resume) as log:
         console = Console(file=cast(TextIO, log), force_terminal=False, width=120, highlight=False)
         document = run_experiment(config, folder, console, overwrite=not resume, resume=resume, report=False)
-    metrics = {
-        name: float(value) for name, value in document[SPLIT].items() if isinstance(value, (int, float)) and "@" in name
+    measured = {**document[SPLIT], **document.get("users", {})}
+    return {
+        name: value
+        for name, value in measured.items()
+        if isinstance(value, float) and math.isfinite(value) and name != "seconds"
     }
-    metrics["avg_rank"] = float(document[SPLIT]["avg_rank"])
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise TrainingError(f"The metric `{name}` is `{value}`.", remedy="Look at the log of the trial.")
-    return metrics
+
+
+def objective_of(metrics: Metrics, objective: Objective) -> float:
+    """Returns the objective among metrics.
+
+    Raises:
+        TrainingError: It is not a number, or not measured for this model.
+    """
+    score = metrics.get(objective.name, math.nan)
+    if not math.isfinite(score):
+        names = ", ".join(f"`{name}`" for name in metrics)
+        raise TrainingError(f"The objective `{objective.name}` is not a number, or not measured (there are {names}).")
+    return score
 
 
 def can_continue(config: RunConfig) -> bool:

@@ -7,7 +7,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Facts, Fold, Listing, Notice, Row, Section, Table
+from tfrec.evaluation.report.blocks import (
+    Block,
+    Cell,
+    Chart,
+    Charts,
+    Facts,
+    Fold,
+    Heading,
+    Listing,
+    Notice,
+    Row,
+    Section,
+    Table,
+)
 from tfrec.evaluation.report.numbers import count_text, metric_text, seconds_text
 from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.tuning.best_config import data_hash
@@ -87,13 +100,18 @@ def _outcome(document: Mapping[str, Any], records: Sequence[TrialRecord], settin
             for key, label in ((WINNER, "winner"), (DEFAULT, "default configuration"))
         )
         columns = ("mean", "deviation", *(f"seed {seed}" for seed in confirmation["seeds"]))
-        blocks.append(Table(f"{name} over fresh seeds, validation split", "configuration", columns, rows))
+        caption = f"{name} over fresh seeds, validation split"
+        if settings.space.fixed:
+            said = ", ".join(f"`{key}={value}`" for key, value in settings.space.fixed.items())
+            caption += f"; what the space fixes ({said}) is part of the winner only"
+        blocks.append(Table(caption, "configuration", columns, rows))
     failed = [record for record in records if record.status == "failed"]
     if failed:
         many = "trial failed" if len(failed) == 1 else "trials failed"
         blocks.append(
             Notice("warning", "Failures", f"{len(failed)} {many}.", "The reasons are in the table of trials.")
         )
+    blocks.append(Heading(f"Settings of trial {best['trial']} (best.yaml)"))
     values = tuple((key, str(value), "") for key, value in best["settings"].items())
     blocks.append(Facts((*values, *((("training.epochs", str(best["epochs"]), ""),) if "epochs" in best else ()))))
     return Section("outcome", "Outcome", tuple(blocks))
@@ -133,7 +151,7 @@ def _trials(records: Sequence[TrialRecord], settings: SearchSettings) -> Section
 def _provenance(document: Mapping[str, Any], folder: SearchDirectory) -> Section:
     data = document["dataset"]
     facts = (
-        ("made", str(document["created"]), ""),
+        ("made", str(document["created"]).replace("T", " ").replace("+00:00", " UTC"), ""),
         ("resumed", str(len(document["resumed"])) if document.get("resumed") else "", "times"),
         ("data", str(data["path"]), f"sha256:{data_hash(data)}"),
         ("seed of the search", str(document["settings"]["seed"]), ""),
