@@ -24,6 +24,7 @@ from tfrec.serving.check_export import check_export
 from tfrec.serving.export_error import ExportError
 from tfrec.serving.export_run import ExportOptions, export_run, read_export
 from tfrec.serving.golden_requests import GoldenRequests, Request
+from tfrec.serving.index.candidate_lists import best_allowed
 from tfrec.serving.replay import GOLDEN_FILE
 
 QUIET = Console(quiet=True)
@@ -133,6 +134,19 @@ def test_a_planted_corruption_is_found_and_nothing_is_published(
     with pytest.raises(ExportError, match=r"1 answers differ .* plain \(recommend\): `scores`\[0, 1\]"):
         export_run(tmp_path / "shop", ExportOptions(run=popular), QUIET)
     assert names(tmp_path / "shop") == []
+
+
+def test_an_index_that_ignores_exclusions_is_not_published(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ignoring(scores: Any, items: Any, excluded: Any, k: Any) -> Any:
+        return best_allowed(scores, items, None, k)
+
+    monkeypatch.setattr("tfrec.serving.index.vector_index.best_allowed", ignoring)
+    every_cluster = ["k=5", "index.kind=ivf", "index.num_probes=5"]
+    with pytest.raises(ExportError, match=r"`a history` \(serving_default\) wrongly: .* is excluded"):
+        export_run(tmp_path / "shop", ExportOptions(run=run, assignments=every_cluster, verify=False), QUIET)
+    assert not (tmp_path / "shop").exists()
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         requests = GoldenRequests(answers, list(signatures), sample_histories(dataset)).compose()
         recall = None
         if config.index.kind != "exact":
-            recall = take_answers(requests, signatures)
+            recall = take_answers(requests, signatures, answers)
             console.print(f"The index finds {100 * recall:.1f} % of what exact search finds.", markup=False)
             if recall < _LOW_RECALL:
                 console.print("WARNING: that is little. More probes find more: --set index.num_probes=N", markup=False)

@@ -57,12 +57,26 @@ class OfflineAnswers:
         outputs: Values = getattr(self, f"_{signature}")(inputs)
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
 
+    def histories(self, signature: str, inputs: Mapping[str, Any]) -> list[EventHistory]:
+        """Returns the history of every row of a request."""
+        if signature == "examples":
+            return [self._history_of(binary(text)) for text in inputs["examples"]]
+        users = self.users.lookup(inputs["user"]) if self._wants("user") and self.users is not None else None
+        histories = []
+        for row, (raw, length) in enumerate(zip(inputs["history"], inputs["history_length"], strict=True)):
+            events = self.items.lookup(raw[:length])
+            times = np.zeros(len(events), np.int64)
+            if self._wants("timestamp"):
+                times = np.array(inputs["timestamp"][row][:length], np.int64)
+            histories.append(EventHistory(events, times, user=None if users is None else int(users[row])))
+        return histories
+
     def _serving_default(self, inputs: Mapping[str, Any]) -> Values:
-        return self._ranked([self._top(history, self.k) for history in self._histories(inputs)], self.k)
+        return self._default_lists("serving_default", inputs)
 
     def _recommend(self, inputs: Mapping[str, Any]) -> Values:
         rows = []
-        for row, history in enumerate(self._histories(inputs)):
+        for row, history in enumerate(self.histories("recommend", inputs)):
             excluded, allowed = (self.items.lookup(inputs[name][row]) for name in ("exclude_ids", "allow_ids"))
             rows.append(
                 self._top(
@@ -76,7 +90,7 @@ class OfflineAnswers:
         return self._ranked(rows, inputs["k"])
 
     def _encode_user(self, inputs: Mapping[str, Any]) -> Values:
-        return {"vector": np.stack([self._state(history) for history in self._histories(inputs)])}
+        return {"vector": np.stack([self._state(history) for history in self.histories("encode_user", inputs)])}
 
     def _encode_item(self, inputs: Mapping[str, Any]) -> Values:
         vectors, bias = (np.asarray(part, np.float32) for part in self.model.item_table())
@@ -86,22 +100,14 @@ class OfflineAnswers:
 
     def _score(self, inputs: Mapping[str, Any]) -> Values:
         rows = []
-        for row, history in enumerate(self._histories(inputs)):
+        for row, history in enumerate(self.histories("score", inputs)):
             indices = self.items.lookup(inputs["ids"][row])
             scores = next_item_scores(self.model, self.items, history, with_users=history.user is not None)
             rows.append(np.where(indices >= FIRST_INDEX, scores[indices], np.float32(LOWEST)))
         return {"scores": np.stack(rows).astype(np.float32)}
 
     def _examples(self, inputs: Mapping[str, Any]) -> Values:
-        histories = []
-        for text in inputs["examples"]:
-            features = tf.train.Example.FromString(binary(text)).features.feature
-            held = {name: np.array(feature.int64_list.value, np.int64) for name, feature in features.items()}
-            length = len(held["item"]) - int(held["num_targets"][0] if "num_targets" in held else 0)
-            times = held.get("timestamp", np.zeros(len(held["item"]), np.int64))
-            user = int(held["user"][0]) if "user" in held and self._wants("user") else None
-            histories.append(EventHistory(held["item"][:length].astype(np.int32), times[:length], user=user))
-        return self._ranked([self._top(history, self.k) for history in histories], self.k)
+        return self._default_lists("examples", inputs)
 
     def _session_step(self, inputs: Mapping[str, Any]) -> Values:
         state = [tf.constant(inputs[f"state_{layer}"], tf.float32) for layer in range(len(self.model.state_units))]
@@ -117,16 +123,16 @@ class OfflineAnswers:
     def _wants(self, feature: str) -> bool:
         return feature in self.model.request_features
 
-    def _histories(self, inputs: Mapping[str, Any]) -> list[EventHistory]:
-        users = self.users.lookup(inputs["user"]) if self._wants("user") and self.users is not None else None
-        histories = []
-        for row, (raw, length) in enumerate(zip(inputs["history"], inputs["history_length"], strict=True)):
-            events = self.items.lookup(raw[:length])
-            times = np.zeros(len(events), np.int64)
-            if self._wants("timestamp"):
-                times = np.array(inputs["timestamp"][row][:length], np.int64)
-            histories.append(EventHistory(events, times, user=None if users is None else int(users[row])))
-        return histories
+    def _history_of(self, serialized: bytes) -> EventHistory:
+        features = tf.train.Example.FromString(serialized).features.feature
+        held = {name: np.array(feature.int64_list.value, np.int64) for name, feature in features.items()}
+        length = len(held["item"]) - int(held["num_targets"][0] if "num_targets" in held else 0)
+        times = held.get("timestamp", np.zeros(len(held["item"]), np.int64))
+        user = int(held["user"][0]) if "user" in held and self._wants("user") else None
+        return EventHistory(held["item"][:length].astype(np.int32), times[:length], user=user)
+
+    def _default_lists(self, signature: str, inputs: Mapping[str, Any]) -> Values:
+        return self._ranked([self._top(history, self.k) for history in self.histories(signature, inputs)], self.k)
 
     def _top(
         self,

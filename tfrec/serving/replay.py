@@ -112,7 +112,7 @@ def replay(signatures: Mapping[str, Any], requests: Sequence[Mapping[str, Any]])
         if specs.keys() != request["inputs"].keys():
             differences.append(f"{label}: the signature takes {sorted(specs)}, not {sorted(request['inputs'])}")
             continue
-        inputs = {name: _tensor(tf, request["inputs"][name], spec) for name, spec in specs.items()}
+        inputs = {name: as_tensor(tf, request["inputs"][name], spec) for name, spec in specs.items()}
         outputs = {name: value.numpy() for name, value in function(**inputs).items()}
         differences += [f"{label}: {line}" for line in compare_outputs(request["outputs"], outputs)]
     return differences
@@ -146,7 +146,14 @@ def binary(value: Any) -> Any:
     return [binary(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _tensor(tf: Any, value: Any, spec: Any) -> Any:
+def as_tensor(tf: Any, value: Any, spec: Any) -> Any:
+    """Returns an input of a golden request as the tensor that a signature takes.
+
+    Args:
+        tf: The module `tensorflow`.
+        value: Nested lists.
+        spec: The `tf.TensorSpec` of the signature.
+    """
     plain = binary(value)
     return tf.constant(plain, spec.dtype, shape=np.shape(plain))
 
