@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,22 +131,14 @@ def _store(url: str | None, key_template: str, prefix: str | None, **options: An
     return RedisVectorStore(url, template=template, settings=PublishSettings(**options))
 
 
-def _publish(vectors: Any, kinds: list[str], store: Any, human: Any) -> dict[str, Any]:
+def _publish(vectors: Any, kinds: Any, store: Any, human: Any) -> dict[str, Any]:
+    from tfrec.stores.publish_model import publish_model
     from tfrec.stores.publish_progress import publish_progress
-    from tfrec.stores.vector_directory import VectorDirectory
 
-    store.check_server()  # before users are encoded, which takes longer
     if not store.template.versioned:
         human.print("Keys without versions: readers meet old and new vectors while this runs.", style="yellow")
-    with tempfile.TemporaryDirectory(prefix="tfrec-vectors-") as scratch, publish_progress(human) as report:
-        sources: list[Any] = []
-        for kind in kinds:
-            if kind == "items":
-                sources.append(vectors.items())
-            else:
-                _write_users(vectors, Path(scratch) / kind, False, report)
-                sources.append(VectorDirectory(Path(scratch) / kind))
-        published = store.publish(sources, report)
+    with publish_progress(human) as report:
+        published = publish_model(store, vectors, kinds, report)
     rows, entries = [], []
     rate = sum(one.written for one in published) / published[0].seconds  # of all kinds together
     for one in published:
@@ -177,6 +168,7 @@ def _publish(vectors: Any, kinds: list[str], store: Any, human: Any) -> dict[str
 
 
 def _write(vectors: Any, kinds: list[str], to: Path, overwrite: bool, human: Any) -> dict[str, Any]:
+    from tfrec.stores.publish_model import write_users
     from tfrec.stores.publish_progress import publish_progress
     from tfrec.stores.vector_directory import VectorDirectoryWriter
 
@@ -190,20 +182,11 @@ def _write(vectors: Any, kinds: list[str], to: Path, overwrite: bool, human: Any
                 with VectorDirectoryWriter(path, about, overwrite=overwrite) as writer:
                     writer.write(source.ids(0, about.count), source.vectors(0, about.count))
             else:
-                about = _write_users(vectors, path, overwrite, report)
+                about = write_users(vectors, path, report, overwrite=overwrite)
             entries.append({"path": str(path), **about.model_dump()})
     for entry in entries:
         human.print(f"{entry['count']:,} {entry['kind']} vectors of {entry['dim']} in {entry['path']}", markup=False)
     return {"written": entries}
-
-
-def _write_users(vectors: Any, path: Path, overwrite: bool, report: Any) -> Any:
-    from tfrec.stores.vector_directory import VectorDirectoryWriter
-
-    about = vectors.describe("users")
-    with VectorDirectoryWriter(path, about, overwrite=overwrite) as writer:
-        vectors.write_users(writer, lambda done: report("encode", "users", done, about.count))
-    return about
 
 
 def _dry_run(vectors: Any, kinds: list[str], store: Any, to: Path | None, human: Any) -> dict[str, Any]:
