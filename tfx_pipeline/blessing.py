@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
+from tfx_pipeline.target_extracts import HISTORY, HISTORY_SLICES, POPULARITY, POPULARITY_SLICES
+
 OVERALL = "all"
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -38,11 +40,11 @@ def read_decision(evaluation: str) -> Decision:
     """
     validation = tfma.load_validation_result(evaluation)
     slices = _slices(evaluation)
-    reasons = []
+    failures: dict[str, list[str]] = {}
     for part in validation.metric_validations_per_slice:
-        name = _name([(column.column, _value(column)) for column in part.slice_key.single_slice_keys])
-        for failure in part.failures:
-            reasons += _explain(name, failure, slices.get(name, {}))
+        name = _slice_name(part.slice_key)
+        failures[name] = [reason for failure in part.failures for reason in _explain(name, failure, slices[name])]
+    reasons = [reason for name in slices for reason in failures.get(name, ())]
     reasons += [f"no target is in the slice {_spec(missing)}" for missing in validation.missing_slices]
     return Decision(bool(validation.validation_ok), list(dict.fromkeys(reasons)), slices)
 
@@ -50,14 +52,16 @@ def read_decision(evaluation: str) -> Decision:
 def _slices(evaluation: str) -> dict[str, dict[str, Values]]:
     slices: dict[str, dict[str, Values]] = {}
     for record in tfma.load_metrics(evaluation):
-        name = _name([(column.column, _value(column)) for column in record.slice_key.single_slice_keys])
+        name = _slice_name(record.slice_key)
         models = slices.setdefault(name, {})
         for entry in record.metric_keys_and_values:
             if entry.key.is_diff:
                 continue
             model = entry.key.model_name or CANDIDATE
             models.setdefault(model, {})[entry.key.name] = entry.value.double_value.value
-    return dict(sorted(slices.items(), key=lambda item: (item[0] != OVERALL, item[0])))
+    order = [OVERALL, *(f"{POPULARITY}:{name}" for name in POPULARITY_SLICES)]
+    order += [f"{HISTORY}:{name}" for name in HISTORY_SLICES]
+    return dict(sorted(slices.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def _explain(name: str, failure: Any, models: dict[str, Values]) -> list[str]:
@@ -74,8 +78,8 @@ def _explain(name: str, failure: Any, models: dict[str, Values]) -> list[str]:
     return [f"{where}: {failure.message.strip() or 'a bound does not hold'}"]
 
 
-def _name(columns: list[tuple[str, str]]) -> str:
-    return ", ".join(f"{column}:{value}" for column, value in columns) or OVERALL
+def _slice_name(key: Any) -> str:
+    return ", ".join(f"{column.column}:{_value(column)}" for column in key.single_slice_keys) or OVERALL
 
 
 def _value(column: Any) -> str:

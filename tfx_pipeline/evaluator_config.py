@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_model_analysis as tfma
 
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluation.ranking_metrics import AVERAGE_RANK, metric_gains
-from tfrec.serving.target_ranking import METRICS, SIGNATURE
+from tfrec.serving.target_ranking import SIGNATURES, metric_outputs
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.target_extracts import HISTORY, POPULARITY
 from tfx_pipeline.target_metrics import TARGETS, TargetMetric
@@ -20,7 +20,7 @@ _OVERALL = tfma.SlicingSpec()
 _SLICES = (tfma.SlicingSpec(feature_keys=[POPULARITY]), tfma.SlicingSpec(feature_keys=[HISTORY]))
 
 
-def evaluator_config(gate: GateConfig, cutoffs: Sequence[int]) -> tfma.EvalConfig:
+def evaluator_config(gate: GateConfig, rules: EvaluationConfig) -> tfma.EvalConfig:
     """Returns the configuration for models that rank sequences.
 
     Models that predict clicks would get a configuration of their own here: a signature of probabilities, AUC, average
@@ -28,19 +28,18 @@ def evaluator_config(gate: GateConfig, cutoffs: Sequence[int]) -> tfma.EvalConfi
 
     Args:
         gate: The bounds.
-        cutoffs: Cut-offs of recall, NDCG and MRR.
+        rules: Cut-offs of recall, NDCG and MRR, tie rule and history rule; both models are measured by these.
 
     Raises:
         ConfigError: A bound is about something that is no metric.
     """
     check_gate(gate)
-    names = dict.fromkeys([*(f"{family}@{cutoff}" for cutoff in cutoffs for family in METRICS), *gate.metrics])
-    metrics = [_metric(name, gate) for name in names]
+    names = dict.fromkeys([TARGETS, *metric_outputs(rules.cutoffs), *gate.metrics])
     options = tfma.Options()
     options.include_default_metrics.value = False
     return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type="tf_generic")],
-        metrics_specs=[tfma.MetricsSpec(metrics=[_metric(TARGETS, gate), *metrics])],
+        model_specs=[tfma.ModelSpec(signature_name=SIGNATURES[rules.exclude_history], model_type="tf_generic")],
+        metrics_specs=[tfma.MetricsSpec(metrics=[_metric(name, gate, rules) for name in names])],
         slicing_specs=[_OVERALL, *_SLICES],
         options=options,
     )
@@ -54,9 +53,9 @@ def check_gate(gate: GateConfig) -> None:
         metric_gains(name, np.ones(1))
 
 
-def _metric(name: str, gate: GateConfig) -> tfma.MetricConfig:
+def _metric(name: str, gate: GateConfig, rules: EvaluationConfig) -> tfma.MetricConfig:
     """A metric with its bounds. Those of `threshold` would hold in every slice: each bound names its slices."""
-    settings = json.dumps({"name": name, "cold_history": gate.cold_history})
+    settings = json.dumps({"name": name, "tie_rule": rules.tie_rule, "cold_history": gate.cold_history})
     found = tfma.MetricConfig(class_name=TargetMetric.__name__, module=TargetMetric.__module__, config=settings)
     overall = tfma.MetricThreshold()
     if name in gate.minimum:

@@ -69,7 +69,7 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
         model=model,
         baseline_model=baseline.outputs["model"],
         example_splits=[settings.gate.split],
-        eval_config=evaluator_config(settings.gate, settings.cutoffs),
+        eval_config=evaluator_config(settings.gate, settings.rules),
         module_path=MODULE,
     )
     replay = GoldenReplay(model=model)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.trainer_module import TrainerSettings
@@ -21,7 +22,7 @@ class PipelineSettings:
         conversion: Flags of `tfrec.convert` (roles of columns, filters, split rule), with the files of the log.
         trainer: Model and settings.
         gate: Bounds of the Evaluator.
-        cutoffs: Cut-offs of the metrics.
+        rules: Cut-offs, tie rule and history rule by which models are compared.
         transform: Vocabulary and time features.
         serving: Directory of versions that models are pushed to.
         keep: Versions to keep there; 0 = all.
@@ -37,7 +38,7 @@ class PipelineSettings:
     conversion: Mapping[str, Any]
     trainer: TrainerSettings
     gate: GateConfig
-    cutoffs: tuple[int, ...]
+    rules: EvaluationConfig
     serving: Path
     transform: TransformSettings = field(default_factory=TransformSettings)
     keep: int = 0

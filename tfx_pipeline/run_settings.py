@@ -70,7 +70,7 @@ def make_settings(
         conversion=conversion,
         trainer=trainer,
         gate=bounds,
-        cutoffs=tuple(effective.evaluation.cutoffs),
+        rules=effective.evaluation,
         serving=(serving or root / "serving").resolve(),
         keep=keep,
         redis=_server(redis, model),

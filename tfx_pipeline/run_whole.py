@@ -12,7 +12,7 @@ from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.tables import make_table
-from tfx_pipeline.blessing import Decision, read_decision
+from tfx_pipeline.blessing import BASELINE, CANDIDATE, Decision, read_decision
 from tfx_pipeline.components.artifact_files import read_note
 from tfx_pipeline.components.golden_replay import REPORT
 from tfx_pipeline.components.redis_exporter import PUBLICATION
@@ -23,6 +23,8 @@ from tfx_pipeline.pipeline import NAME, all_nodes
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.run_facts import RunFacts
 from tfx_pipeline.run_report import write_run_report
+
+_MAIN_OUTPUTS = {"Transform": "transform_graph", "Trainer": "model", "Evaluator": "evaluation"}
 
 
 def run_whole(
@@ -132,24 +134,10 @@ def _report(settings: PipelineSettings, facts: RunFacts, console: Console) -> Pa
 
 
 def _summary(settings: PipelineSettings, facts: RunFacts, report: Path | None, console: Console) -> None:
-    rows = []
-    for run in facts.nodes:
-        outputs = facts.lineage.outputs(run.node)
-        place = outputs[0].uri if outputs else ""
-        if place.startswith(str(settings.root)):
-            place = str(Path(place).relative_to(settings.root))
-        rows.append([run.node, run.state, f"{run.seconds:.1f}", place])
+    rows = [[run.node, run.state, f"{run.seconds:.1f}", _place(settings, facts, run.node)] for run in facts.nodes]
     console.print(make_table(f"{facts.seconds:.0f} s, below {settings.root}", ["node", "", "s", "artifact"], rows))
     if facts.decision is not None:
-        names = list(dict.fromkeys([*settings.gate.metrics]))
-        columns = ["", "targets", *names, *(f"baseline {name}" for name in names)]
-        values = []
-        for name, models in facts.decision.slices.items():
-            own, old = models.get("candidate", {}), models.get("baseline", {})
-            shown = [f"{own[metric]:.4f}" for metric in names]
-            shown += [f"{old[metric]:.4f}" if metric in old else "-" for metric in names]
-            values.append([name, f"{own.get('targets', 0):,.0f}", *shown])
-        console.print(make_table(f"Evaluator, split {settings.gate.split}", columns, values))
+        console.print(_slices(settings, facts.decision))
     if facts.blocked:
         console.print("BLOCKED: the model was not pushed.", style="bold red")
         for reason in facts.reasons:
@@ -163,3 +151,21 @@ def _summary(settings: PipelineSettings, facts: RunFacts, report: Path | None, c
         console.print(f"Vectors at {facts.publication['server']}: {said}", markup=False, soft_wrap=True)
     if report is not None:
         console.print(f"Report: {report}", markup=False, soft_wrap=True)
+
+
+def _place(settings: PipelineSettings, facts: RunFacts, node: str) -> str:
+    """The artifact of a node that people look for, below the root."""
+    outputs = {output.key: output.uri for output in facts.lineage.outputs(node)}
+    uri = outputs.get(_MAIN_OUTPUTS.get(node, ""), next(iter(outputs.values()), ""))
+    return str(Path(uri).relative_to(settings.root)) if uri.startswith(str(settings.root)) else uri
+
+
+def _slices(settings: PipelineSettings, decision: Decision) -> Any:
+    names = settings.gate.metrics
+    rows = []
+    for name, models in decision.slices.items():
+        own, old = models[CANDIDATE], models.get(BASELINE, {})
+        shown = [f"{own[one]:.4f}" + (f" {own[one] - old[one]:+.4f}" if one in old else "") for one in names]
+        rows.append([name, f"{own['targets']:,.0f}", *shown])
+    title = f"Evaluator: split {settings.gate.split}" + (", and the difference to the baseline" if old else "")
+    return make_table(title, ["slice", "targets", *names], rows)

@@ -14,7 +14,8 @@ POPULARITY = "item_popularity"
 HISTORY = "user_history"
 POPULARITY_SLICES = ("head", "torso", "tail")
 HISTORY_SLICES = ("cold", "warm")
-RANK = "rank"
+GREATER, GREATER_EQUAL, KNOWN = "greater", "greater_equal", "known"
+_RANK = "rank"
 
 Extracts = Mapping[str, Any]
 
@@ -32,31 +33,32 @@ def target_extracts(batch: Extracts, *, candidate: str, cold_history: int) -> It
         cold_history: Targets after fewer events are cold.
 
     Yields:
-        Extracts with `features` and, for each model, `predictions` with `rank`, `[targets]`.
+        Extracts with `features` and, for each model, `predictions`: `greater`, `greater_equal`, `known`, `[targets]`.
     """
     predictions = batch[tfma.PREDICTIONS_KEY]
-    models = {"": predictions} if RANK in predictions else predictions
+    models = {"": predictions} if _RANK in predictions else predictions
     own = models[candidate if candidate in models else ""]
-    real = np.asarray(own[RANK]) > 0  # [batch, most targets]
+    real = np.asarray(own[_RANK]) > 0  # [batch, most targets]
     popularity = np.asarray(own["popularity"])[real]  # [targets]
     warm = np.asarray(own["history"])[real] >= cold_history  # [targets]
-    ranks = {name: _ranks(outputs, real, name) for name, outputs in models.items()}
+    counts = {name: _counts(outputs, real, name) for name, outputs in models.items()}
     for bucket, popular in enumerate(POPULARITY_SLICES):
         for is_warm, history in enumerate(HISTORY_SLICES):
             inside = (popularity == bucket) & (warm == bool(is_warm))
             if inside.any():
-                found = {name: {RANK: values[inside]} for name, values in ranks.items()}
+                found = {name: {key: held[inside] for key, held in values.items()} for name, values in counts.items()}
                 yield {
                     tfma.FEATURES_KEY: {POPULARITY: np.array([popular]), HISTORY: np.array([history])},
                     tfma.PREDICTIONS_KEY: found.get("", found),
                 }
 
 
-def _ranks(outputs: Extracts, real: NDArray[np.bool_], name: str) -> NDArray[np.float64]:
-    rank = np.asarray(outputs[RANK], np.float64)
+def _counts(outputs: Extracts, real: NDArray[np.bool_], name: str) -> dict[str, NDArray[Any]]:
+    rank = np.asarray(outputs[_RANK])
     if rank.shape != real.shape or not np.array_equal(rank > 0, real):
         raise ValueError(f"The model `{name}` found other targets in the examples than the candidate.")
-    return rank[real]
+    counts = {key: np.asarray(outputs[key])[real] for key in (GREATER, GREATER_EQUAL)}
+    return {**counts, KNOWN: np.isfinite(rank[real])}
 
 
 def TargetExtractor(candidate: str, cold_history: int) -> tfma.extractors.Extractor:

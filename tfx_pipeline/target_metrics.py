@@ -12,7 +12,8 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
 from tfrec.evaluation.ranking_metrics import metric_gains
-from tfx_pipeline.target_extracts import RANK
+from tfrec.evaluation.tie_rules import TieRule, ranks_from_counts
+from tfx_pipeline.target_extracts import GREATER, GREATER_EQUAL, KNOWN
 
 TARGETS = "targets"
 
@@ -22,12 +23,13 @@ class TargetMetric(tfma.metrics.Metric):
 
     Args:
         name: For example `recall@20`, `mrr`; `targets`: how many there are.
+        tie_rule: `standard`, `conservative` or `median`.
         cold_history: Targets after fewer events are cold. It decides slices, not values, and stands here because the
             extractors are told nothing but the configuration of the evaluation.
     """
 
-    def __init__(self, name: str = TARGETS, cold_history: int = 1) -> None:
-        super().__init__(_computations, name=name, cold_history=cold_history)
+    def __init__(self, name: str = TARGETS, tie_rule: TieRule = "conservative", cold_history: int = 1) -> None:
+        super().__init__(_computations, name=name, tie_rule=tie_rule, cold_history=cold_history)
 
     @property
     def compute_confidence_interval(self) -> bool:
@@ -44,29 +46,34 @@ def cold_history(eval_config: tfma.EvalConfig) -> int:
     raise ValueError(f"No metric is a `{TargetMetric.__name__}`.")
 
 
-def _computations(name: str, model_names: list[str] | None = None, **_: Any) -> list[metric_types.MetricComputation]:
+def _computations(
+    name: str, tie_rule: TieRule, model_names: list[str] | None = None, **_: Any
+) -> list[metric_types.MetricComputation]:
     computations = []
     for model in model_names or [""]:
         key = metric_types.MetricKey(name=name, model_name=model)
         inputs = metric_types.StandardMetricInputsPreprocessor(
             include_filter={tfma.PREDICTIONS_KEY: {}}, include_default_inputs=False
         )
-        computations.append(metric_types.MetricComputation([key], [inputs], _Mean(key)))
+        computations.append(metric_types.MetricComputation([key], [inputs], _Mean(key, tie_rule)))
     return computations
 
 
 class _Mean(beam.CombineFn):
     """Sums gains and counts targets."""
 
-    def __init__(self, key: metric_types.MetricKey) -> None:
+    def __init__(self, key: metric_types.MetricKey, tie_rule: TieRule) -> None:
         self._key = key
+        self._tie_rule = tie_rule
 
     def create_accumulator(self) -> tuple[float, int]:
         return 0.0, 0
 
     def add_input(self, accumulator: tuple[float, int], element: Mapping[str, Any]) -> tuple[float, int]:
         predictions = element[tfma.PREDICTIONS_KEY]
-        ranks = np.asarray(predictions.get(self._key.model_name, predictions)[RANK])  # [targets]
+        own = predictions.get(self._key.model_name, predictions)
+        ranks = ranks_from_counts(own[GREATER], own[GREATER_EQUAL], self._tie_rule)  # [targets]
+        ranks = np.where(own[KNOWN], ranks, np.inf)
         gain = 0.0 if self._key.name == TARGETS else float(metric_gains(self._key.name, ranks).sum())
         return accumulator[0] + gain, accumulator[1] + ranks.size
 

@@ -18,7 +18,7 @@ from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.slices import popularity_buckets
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.served_model import ServedModel
-from tfrec.serving.target_ranking import SIGNATURE, TargetRanking, metric_outputs
+from tfrec.serving.target_ranking import SIGNATURES, TargetRanking, metric_outputs
 
 SPLIT = "valid"
 
@@ -67,8 +67,9 @@ def test_ranks_are_those_of_offline_evaluation(
     how = EvaluationConfig(**rules)
     users = shop.vocabulary("user") if "user" in model.request_features else None
     served = ServedModel(model, shop.item_vocabulary, users=users, ranking=how)
-    tf.saved_model.save(served, str(tmp_path), signatures={SIGNATURE: served.signatures()[SIGNATURE]})
-    rank = tf.saved_model.load(str(tmp_path)).signatures[SIGNATURE]
+    name = SIGNATURES[how.exclude_history]
+    tf.saved_model.save(served, str(tmp_path), signatures={name: served.signatures()[name]})
+    rank = tf.saved_model.load(str(tmp_path)).signatures[name]
     examples = raw_examples(shop, SPLIT, stranger="never seen")
     found = {key: value.numpy() for key, value in rank(examples=tf.constant(examples)).items()}
 
@@ -85,6 +86,9 @@ def test_ranks_are_those_of_offline_evaluation(
     real = found["rank"] > 0  # [examples, most]
     assert real.sum(axis=1).tolist() == shop.load_ragged(SPLIT).num_targets.tolist()
     assert found["rank"][real].tolist() == targets.ranks(how.tie_rule).tolist()
+    known = targets.known
+    assert found["greater"][real][known].tolist() == targets.greater[known].tolist()
+    assert found["greater_equal"][real][known].tolist() == targets.greater_equal[known].tolist()
     for metric in metric_outputs(how.cutoffs):
         assert found[metric][real].astype(np.float64).mean() == pytest.approx(offline.metrics[metric], abs=1e-6)
         assert not found[metric][~real].any()
@@ -106,7 +110,7 @@ def test_chunks_several_targets_and_unknown_ones(shop: InteractionDataset, monke
         for items, number in rows
     ]
     served = ServedModel(model, shop.item_vocabulary, ranking=EvaluationConfig(cutoffs=[3]))
-    found = served.signatures()[SIGNATURE](examples=tf.constant(examples))
+    found = served.signatures()[SIGNATURES[False]](examples=tf.constant(examples))
     batch = {
         "item": tf.constant([[2, 5, 1, 7, 2], [3, 4, 0, 0, 0]]),
         "timestamp": tf.zeros([2, 5], tf.int64),
@@ -130,4 +134,4 @@ def test_scores_that_are_no_numbers_are_an_error(shop: InteractionDataset) -> No
     rank = TargetRanking(model, IdTable(items, "items"), None, items.counts, model.encode_targets, EvaluationConfig())
     examples = raw_examples(shop, SPLIT)
     with pytest.raises(tf.errors.InvalidArgumentError, match="not a number"):
-        tf.function(rank)(tf.constant(examples))
+        tf.function(rank, autograph=False)(tf.constant(examples), exclude_history=False)

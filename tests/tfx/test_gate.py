@@ -11,6 +11,7 @@ import tensorflow as tf
 pytestmark = pytest.mark.tfx
 pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 
+from tfrec.config.evaluation_config import EvaluationConfig  # noqa: E402
 from tfx_pipeline.blessing import read_decision  # noqa: E402
 from tfx_pipeline.evaluator_config import MODULE, evaluator_config  # noqa: E402
 from tfx_pipeline.gate_config import GateConfig  # noqa: E402
@@ -43,6 +44,8 @@ class HandMade(tf.Module):
         rank = tf.cast(found[self.feature], tf.float32)
         return {
             "rank": tf.where(rank >= INF, float("inf"), rank),
+            "greater": found[self.feature] - 1,
+            "greater_equal": found[self.feature],
             "popularity": found["popularity"],
             "history": found["history"],
         }
@@ -86,7 +89,7 @@ def evaluate(folder: Path, output: Path, model: str, baseline: str | None, gate:
     evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
     evaluation.uri, blessing.uri = str(output / "evaluation"), str(output / "blessing")
     properties = {
-        "eval_config": proto_utils.proto_to_json(evaluator_config(gate, [3])),
+        "eval_config": proto_utils.proto_to_json(evaluator_config(gate, EvaluationConfig(cutoffs=[3]))),
         "example_splits": '["test"]',
         "module_path": MODULE,
         "feature_slicing_spec": None,

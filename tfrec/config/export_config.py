@@ -19,7 +19,7 @@ class ExportConfig(StrictModel):
     k: int = Field(100, ge=1, description="Items of a list where the request cannot say how many.")
     index: IndexConfig = Field(default_factory=IndexConfig)
     rank_targets: bool = Field(
-        False, description="Also a signature that ranks the targets of raw examples, for TensorFlow Model Analysis."
+        False, description="Also signatures that rank the targets of raw examples, for TensorFlow Model Analysis."
     )
 
 

@@ -17,7 +17,7 @@ from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRec
 from tfrec.serving.candidate_rows import CandidateRows
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
-from tfrec.serving.target_ranking import SIGNATURE, TargetRanking
+from tfrec.serving.target_ranking import TargetRanking
 from tfrec.serving.untracked import Untracked
 from tfrec.training.top_items import popularity_scores
 
@@ -40,7 +40,7 @@ class ServedModel(tf.Module):
         users: Its user vocabulary; needed when the model is told the user.
         config: Index and length of lists.
         candidates: Indices of the items that may be recommended. Default: all.
-        ranking: How targets are ranked by the signature `rank_targets`. Default: there is no such signature.
+        ranking: Metrics of the signatures that rank targets. Default: there are no such signatures.
 
     Raises:
         ConfigError: The model needs something of a request that requests cannot hold, or an index does not suit it.
@@ -241,7 +241,7 @@ class ServedModel(tf.Module):
             found["encode_user"] = (self.encode_user, history)
             found["encode_item"] = (self.encode_item, {"ids": tf.TensorSpec([None], ids)})
         if self.target_ranking is not None:
-            found[SIGNATURE] = (self.target_ranking, {"examples": tf.TensorSpec([None], tf.string)})
+            found |= self.target_ranking.signatures()
         if hasattr(self.model, "session_step"):
             states = {
                 f"state_{layer}": tf.TensorSpec([None, units], tf.float32)

@@ -41,7 +41,7 @@ def gate_section(facts: RunFacts) -> Section | None:
     blocks.append(_bounds(metrics, bounds))
     others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in ("targets", *metrics)]
     if others:
-        blocks += [Heading("Other metrics"), _table(decision, sorted(others), "Without bounds")]
+        blocks += [Heading("Other metrics"), _table(decision, others, "Without bounds")]
     return Section("evaluation", "Evaluation", tuple(blocks))
 
 
@@ -60,7 +60,7 @@ def _chart(decision: Decision, metric: str, number: int) -> Chart:
     for name, models in decision.slices.items():
         for model, role in ((CANDIDATE, "model"), (BASELINE, "other")):
             if metric in models.get(model, {}) and name != OVERALL:
-                label = name if model == CANDIDATE else f"{name}, baseline"
+                label = name if model == CANDIDATE else "baseline"
                 estimates.append(Estimate(label, models[model][metric], None, role))  # type: ignore[arg-type]
     overall = decision.slices[OVERALL][CANDIDATE][metric]
     said = "; ".join(f"{row.label}: {row.value:.4f}" for row in estimates)
