@@ -9,8 +9,9 @@ VENV := .venv
 CURRENT := .venv-current
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+MODEL ?= gru4rec
 
-.PHONY: help setup setup-current redis demo serve-demo test test-current lint format bench clean
+.PHONY: help setup setup-current redis demo serve-demo pipeline test test-current test-tfx-current tfx-current lint format bench clean
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,11 +38,23 @@ demo: setup  ## Train GRU4Rec on the synthetic clickstream and compare it with b
 serve-demo: setup redis  ## Train a tiny model, export, verify, publish to a private Redis and read it all back
 	$(VENV)/bin/python deploy/serve_demo.py
 
+pipeline: setup redis  ## Run the TFX pipeline from a Parquet log to a pushed model and vectors in Redis (MODEL=sasrec)
+	$(VENV)/bin/python deploy/pipeline_demo.py --model $(MODEL)
+
 test: setup redis  ## All tests on the Python 3.10 stack
 	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 test-current: setup-current redis  ## All tests on the current stack (TensorFlow 2.21, without TFX)
 	$(CURRENT)/bin/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+test-tfx-current:  ## Tests of the TFX pipeline on the current stack, where the C library is recent enough
+	@libc=$$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2); \
+	if [ "$$(printf '%s\n2.39\n' "$${libc:-0}" | sort -V | head -n 1)" = 2.39 ]; then $(MAKE) --no-print-directory tfx-current; \
+	else echo "Skipped: TFX 1.21 needs glibc 2.39 (Ubuntu 24.04, Debian 13), this machine has $${libc:-another C library}."; fi
+
+tfx-current: $(UV) redis
+	UV_PROJECT_ENVIRONMENT=$(CURRENT) $(UV) sync --frozen --quiet --python 3.12 --extra tfx --extra dev
+	$(CURRENT)/bin/python -m pytest tests/tfx $(PYTEST_ARGS)
 
 lint: setup  ## ruff, ruff format, mypy, import-linter
 	$(VENV)/bin/ruff check .

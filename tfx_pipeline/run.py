@@ -51,6 +51,13 @@ def main(
     where: Annotated[list[str] | None, typer.Option(help="Read only rows with COLUMN OPERATOR VALUE.")] = None,
     min_item_count: Annotated[int, typer.Option(help="Drop items with fewer events.")] = 1,
     min_seq_len: Annotated[int, typer.Option(help="Drop sequences with fewer events (at least 2).")] = 2,
+    filter_mode: Annotated[str, typer.Option(help="fixpoint, or single_pass, as in tfrec.convert.")] = "fixpoint",
+    drop_consecutive_duplicates: Annotated[
+        bool, typer.Option("--drop-consecutive-duplicates", help="Collapse i,i,j to i,j within a sequence.")
+    ] = False,
+    event_features: Annotated[
+        str | None, typer.Option(help="Columns kept as features of events, separated by commas.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split rule, as in tfrec.convert.")] = None,
     test_days: Annotated[float | None, typer.Option(help="Days in test.")] = None,
     valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
@@ -91,6 +98,9 @@ def main(
         "where": tuple(where or ()),
         "min_item_count": min_item_count,
         "min_seq_len": min_seq_len,
+        "filter_mode": filter_mode,
+        "drop_consecutive_duplicates": drop_consecutive_duplicates,
+        "event_features": tuple(event_features.split(",")) if event_features else (),
         "split": split,
         "test_days": test_days,
         "valid_days": valid_days,

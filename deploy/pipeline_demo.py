@@ -1,0 +1,82 @@
+"""`make pipeline`: the whole TFX pipeline from a Parquet log to a pushed model and vectors in a private Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfrec.benchmarks.private_redis import PrivateRedis, redis_server_missing
+from tfrec.command import console, make_table, run_command
+from tfrec.errors import TfrecError
+
+_PROJECT = Path(__file__).resolve().parent.parent
+_HUMAN = console(json_output=False)
+_FEW_EPOCHS = {
+    "gru4rec": ["--config", str(_PROJECT / "configs/frozen/yoochoose-100k/gru4rec.yaml"), "--set", "training.epochs=5"],
+    "sasrec": ["--set", "training.epochs=4", "--set", "optimizer.learning_rate=0.003"],
+}
+
+
+def main(
+    model: Annotated[str, typer.Option(help="gru4rec, sasrec or another registered model.")] = "gru4rec",
+    root: Annotated[Path | None, typer.Option(help="Default: demo/pipeline-MODEL.")] = None,
+) -> None:
+    """Runs all nodes on the clicks of yoochoose-100k, or without them on the synthetic clickstream, in a few minutes.
+
+    The clicks are looked for in the folder that TFREC_DATA names, else in ../shared/data.
+    """
+    if (reason := redis_server_missing()) is not None:
+        raise TfrecError(f"The demo needs redis-server: {reason}", remedy="`make redis` installs it.")
+    root = (root or Path("demo") / f"pipeline-{model}").resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    flags = ["--model", model, "--root", str(root), "--redis", "env", *_data(root), *_FEW_EPOCHS.get(model, [])]
+    flags += ["--set", "evaluation.baselines=[popularity]"]
+    with PrivateRedis(root / "redis") as redis:
+        _command("tfx_pipeline.run", *flags, TFREC_REDIS_URL=redis.url)
+        version = max((root / "serving").glob("[0-9]*"), key=lambda path: int(path.name))
+        _command("tfrec.export", "--check", str(version))
+        _neighbours(redis.url, version)
+
+
+def _data(root: Path) -> list[str]:
+    """Writes the log as Parquet and returns the flags that say what is in it."""
+    log = root / "clicks.parquet"
+    folder = Path(os.environ.get("TFREC_DATA", _PROJECT.parent / "shared" / "data")) / "yoochoose-100k"
+    if folder.is_dir():
+        if not log.is_file():
+            _command("tfrec.datasets", "get", "yoochoose-100k", "--from", str(folder), "--output", str(log))
+        split = ["--split", "session_time_last", "--test-days", "1", "--filter-mode", "single_pass"]
+        return ["--data", str(log), "--session-col", "session_id", "--time-unit", "ms", *split]
+    from tfrec.config.clickstream_config import ClickstreamConfig
+    from tfrec.data.synthetic import write_clickstream
+
+    _HUMAN.print(f"There is no {folder}: synthetic clicks", markup=False)
+    write_clickstream(log, ClickstreamConfig())
+    return ["--data", str(log)]
+
+
+def _command(module: str, *arguments: str, **environment: str) -> None:
+    _HUMAN.print(f"\n$ python -m {module} {' '.join(arguments)}", markup=False, soft_wrap=True)
+    result = subprocess.run([sys.executable, "-m", module, *arguments], env={**os.environ, **environment})
+    if result.returncode:
+        raise TfrecError(f"`python -m {module}` ended with exit code {result.returncode}; its message stands above.")
+
+
+def _neighbours(url: str, version: Path) -> None:
+    """Reads an item of a golden request back from Redis."""
+    from tfrec.stores.redis.embedding_reader import EmbeddingReader
+
+    golden = json.loads((version / "assets.extra" / "golden_requests.json").read_text(encoding="utf-8"))
+    item: Any = next(request["inputs"]["ids"][0] for request in golden if request["signature"] == "encode_item")
+    rows = [(near.id, f"{near.score:.3f}") for near in EmbeddingReader(url, "items").top_k(item, 5)]
+    _HUMAN.print(make_table(f"Redis: neighbours of item {item}", ["item", "cosine"], [list(row) for row in rows]))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
