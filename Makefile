@@ -14,7 +14,7 @@ MODEL ?= gru4rec
 .PHONY: help setup setup-current redis demo serve-demo pipeline test test-current test-tfx-current tfx-current lint format bench clean
 
 help:
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(UV):
 	python3 -m venv $(TOOLS)

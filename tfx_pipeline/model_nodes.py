@@ -18,8 +18,8 @@ from tfx_pipeline.components.version_pusher import VersionPusher
 from tfx_pipeline.evaluator_config import MODULE, evaluator_config
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import RUN_FN
+from tfx_pipeline.tuner_module import TUNER_FN
 
-TUNER_FN = "tfx_pipeline.tuner_module.tuner_fn"
 BASELINE, PUSHER = "Resolver", "Pusher"
 
 
@@ -46,17 +46,13 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
     eval_args = trainer_pb2.EvalArgs(splits=["train"])  # not used: the dataset directory has all splits
     nodes: list[Any] = []
     found: dict[str, Any] = {}
-    custom = settings.trainer.custom_config()
     shared = {"transform_graph": data.graph, "schema": data.schema, "train_args": train_args, "eval_args": eval_args}
-    if settings.tune:
-        tuner = Tuner(
-            tuner_fn=TUNER_FN,
-            examples=data.transformed,
-            custom_config={**custom, **settings.tuner, "trials": settings.tune},
-            **shared,
-        )
+    if settings.tuner is not None:
+        custom = settings.tuner.custom_config()
+        tuner = Tuner(tuner_fn=TUNER_FN, examples=data.transformed, custom_config=custom, **shared)
         nodes.append(tuner)
         found["hyperparameters"] = tuner.outputs["best_hyperparameters"]
+    custom = settings.trainer.custom_config()
     trainer = Trainer(run_fn=RUN_FN, examples=data.transformed, custom_config=custom, **found, **shared)
     model = trainer.outputs["model"]
     baseline = Resolver(

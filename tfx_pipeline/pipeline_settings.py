@@ -11,6 +11,7 @@ from tfrec.config.evaluation_config import EvaluationConfig
 from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.trainer_module import TrainerSettings
+from tfx_pipeline.tuner_module import TunerSettings
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class PipelineSettings:
         serving: Directory of versions that models are pushed to.
         keep: Versions to keep there; 0 = all.
         redis: Redis server without password; None publishes nothing.
-        tune: Number of trials of the Tuner; 0 = there is none.
-        tuner: Further settings of the Tuner.
+        tuner: What the Tuner is told; None = there is none.
         beam: Flags for Beam.
         cache: Whether nodes may come from the cache.
         occasion: Tells this run from all others.
@@ -43,8 +43,7 @@ class PipelineSettings:
     transform: TransformSettings = field(default_factory=TransformSettings)
     keep: int = 0
     redis: str | None = None
-    tune: int = 0
-    tuner: Mapping[str, Any] = field(default_factory=dict)
+    tuner: TunerSettings | None = None
     beam: tuple[str, ...] = ()
     cache: bool = True
     occasion: str = ""

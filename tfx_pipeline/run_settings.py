@@ -25,6 +25,7 @@ from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import TrainerSettings
+from tfx_pipeline.tuner_module import TunerSettings
 
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PrismRunner")
 _LOCAL = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
@@ -65,6 +66,8 @@ def make_settings(
     bounds = load_gate(gate)
     check_gate(bounds)
     _check(effective, bounds, conversion)
+    if tune and not makes_valid(conversion):
+        raise ConfigError("The Tuner needs a validation split.", remedy="Pass --valid-days.")
     return PipelineSettings(
         root=root,
         conversion=conversion,
@@ -74,7 +77,7 @@ def make_settings(
         serving=(serving or root / "serving").resolve(),
         keep=keep,
         redis=_server(redis, model),
-        tune=tune,
+        tuner=TunerSettings(model, text, tuple(assignments), trials=tune, code=code) if tune else None,
         beam=beam_flags(runner, beam),
         cache=cache,
         occasion=datetime.datetime.now(datetime.timezone.utc).isoformat(),
