@@ -39,17 +39,18 @@ def trials(folder: Path) -> list[dict[str, object]]:
 @pytest.mark.e2e
 def test_after_kill_nine_the_search_makes_the_same_trials(search: list[str], tmp_path: Path) -> None:
     killed = tmp_path / "killed"
+    said = tmp_path / "said.txt"
     process = subprocess.Popen(
         [sys.executable, "-m", "tfrec.tune", *search, "--output", str(killed)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=said.open("w"),
+        stderr=subprocess.STDOUT,
     )
     try:
         deadline = time.monotonic() + 300
         while not (len(trials(killed)) == 3 and trials(killed)[-1]["status"] == "running"):
-            assert process.poll() is None, "the search ended before it could be killed"
+            assert process.poll() is None, said.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.02)
     finally:
