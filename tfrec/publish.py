@@ -206,7 +206,8 @@ def _dry_run(vectors: Any, kinds: list[str], store: Any, to: Path | None, human:
 
 def _roll_back(store: Any, kinds: list[str], human: Any, dry_run: bool) -> dict[str, Any]:
     live = store.live_versions()
-    chosen = [kind for kind in kinds if kind in live] if len(kinds) > 1 else kinds  # of both: what there is
+    newest = store.newest_kinds()
+    chosen = [kind for kind in kinds if kind in newest] if len(kinds) > 1 else kinds  # of both: what was published last
     if not chosen:
         raise ConfigError("Nothing is published below this prefix.", remedy="Name the --prefix of the publication.")
     if dry_run:
@@ -222,7 +223,9 @@ def _roll_back(store: Any, kinds: list[str], human: Any, dry_run: bool) -> dict[
             )
             human.print(text, markup=False, soft_wrap=True)
         for kind in sorted(live.keys() - set(chosen)):
-            human.print(f"The {kind} vectors stay at version {live[kind]}: compare only vectors of one model.")
+            human.print(f"The {kind} vectors stay at version {live[kind]}.", markup=False, soft_wrap=True)
+        if len(set(store.live_models().values())) > 1:
+            human.print("WARNING: users and items are now of different models: compare only vectors of one model.")
     return {"redis": store.address.shown, "dry_run": dry_run, "rolled_back": done}
 
 

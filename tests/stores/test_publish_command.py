@@ -169,6 +169,35 @@ def test_publishing_rolling_back_and_pruning(make_run, server, capsys, monkeypat
     ]
 
 
+@pytest.mark.parametrize("what", ["both", "items"])
+def test_rolling_back_says_what_stays_and_warns_of_two_models(capsys, monkeypatch, what):
+    class Store:
+        """Items of m3, published after users and items of m2; items alone go back, to m1 when they are asked for."""
+
+        address = SimpleNamespace(shown="redis://h")
+        back = {"both": "m2", "items": "m1"}[what]
+
+        def live_versions(self):
+            return {"items": "v3", "users": "v2"}
+
+        def newest_kinds(self):
+            return ["items"]
+
+        def live_models(self):
+            return {"items": self.back, "users": "m2"}
+
+        def rollback(self, kinds):
+            assert kinds == ["items"]
+            return [("v3", "v")]
+
+    monkeypatch.setattr(publish, "_store", lambda *_: Store())
+    assert run("--rollback", "--what", what) == 0
+    told = capsys.readouterr().out
+    assert "The items vectors are back at version v; v3 is withdrawn." in told
+    assert "The users vectors stay at version v2." in told
+    assert ("WARNING: users and items are now of different models" in told) == (what == "items")
+
+
 @pytest.mark.redis
 def test_published_json_lists_under_the_users_own_ids(make_run, server, capsys):
     make_run("gru4rec", strings=True)

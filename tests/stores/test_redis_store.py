@@ -61,8 +61,8 @@ def test_more_vectors_than_a_chunk_and_than_a_command(make_store, server):
     published = make_store(keys_per_command=700).publish([vectors])[0]
     assert published.value_bytes == 40_000 * 32
     with server.client() as client:
-        # All vectors, three lists of ids, and header, alias, history, set of versions.
-        assert client.dbsize() == 40_000 + 3 + 4
+        # All vectors, three lists of ids, and header, alias, history, set of versions, number of switches.
+        assert client.dbsize() == 40_000 + 3 + 5
     reader = EmbeddingReader(server.url, "items", batch_size=512)
     np.testing.assert_array_equal(reader.get_many(ids.tolist()).vectors, vectors.vectors(0, 40_000))
     assert [one.id for one in reader.top_k(vectors.vectors(39_000, 39_001)[0], 1)] == [ids[39_000]]
@@ -105,6 +105,25 @@ def test_users_and_items_become_live_together_and_go_back_together(make_store):
     assert store.rollback(["items"]) == [(third.header.version, names[1])]
     with pytest.raises(StoreError, match="Nothing was changed"):  # users have no earlier version: items stay too
         store.rollback(["items", "users"])
+
+
+def test_kinds_that_were_published_apart_do_not_go_back_together(make_store):
+    """Users and items of m1, of m2, then items of m3: a way back for both would lead to items of m2, users of m1."""
+    store = make_store(keep=5)
+    for seed, kinds in enumerate((("items", "users"), ("users", "items"), ("items",)), start=1):
+        store.publish([source([1], kind=kind, seed=seed, model_version=f"m{seed}") for kind in kinds])
+    assert store.newest_kinds() == ["items"]
+    with pytest.raises(StoreError, match=r"items vectors was published after .*Roll back the items alone first"):
+        store.rollback(["users", "items"])
+
+    def models():
+        return [store.read_header(kind).model_version for kind in ("users", "items")]
+
+    assert models() == ["m2", "m3"]
+    store.rollback(store.newest_kinds())
+    assert (models(), sorted(store.newest_kinds())) == (["m2", "m2"], ["items", "users"])
+    store.rollback(["items", "users"])
+    assert models() == ["m1", "m1"]
 
 
 def test_one_kind_that_cannot_go_back_stops_both(make_store):

@@ -132,6 +132,11 @@ def test_memory_store_behaves_as_a_store():
     assert [one.id for one in reader.top_k(1)] == [3]
     with pytest.raises(StoreError, match="no version of the users"):
         store.rollback(["items", "users"])
+    other = MemoryStore()
+    for seed, kinds in enumerate((("items", "users"), ("items", "users"), ("items",))):
+        other.publish([source([1], kind=kind, seed=seed) for kind in kinds])
+    with pytest.raises(StoreError, match="published apart"):
+        other.rollback(["items", "users"])
     assert store.rollback(["items"]) == [(second.header.version, first.header.version)]
     assert reader.get(2).tolist() == [0, 1]
     assert reader.get(3) is None

@@ -47,7 +47,8 @@ class MemoryStore:
         new = []
         for source in sources:
             about = source.description
-            header = VectorHeader(**about.model_dump(), version=str(self._counter), state="complete")
+            names = {"version": str(self._counter), "switch": self._counter}
+            header = VectorHeader(**about.model_dump(), **names, state="complete")
             vectors = np.array(source.vectors(0, about.count), np.float32)
             ids = source.ids(0, about.count).to_pylist()
             new.append((header, NearestVectors(ids, vectors, bias_appended=about.bias_appended)))
@@ -68,6 +69,8 @@ class MemoryStore:
         for kind in kinds:
             if len(self._history.get(kind, [])) < 2:
                 raise StoreError(f"There is no version of the {kind} vectors to go back to.")
+        if len({self._history[kind][0][0].switch for kind in kinds}) > 1:
+            raise StoreError("The live versions were published apart.", remedy="Roll back the newest kind alone first.")
         withdrawn = [self._history[kind].pop(0)[0].version for kind in kinds]
         return [(old, self.live(kind)[0].version) for old, kind in zip(withdrawn, kinds, strict=True)]
 

@@ -30,6 +30,7 @@ class VectorHeader(VectorDescription):
         checksum: sha256 over the CRC-32 of every chunk (ids, then stored values); empty until complete.
         created: ISO time of the start.
         completed: ISO time it became live; empty before.
+        switch: Number of the switch that made it live, the same for kinds that became live together; 0 before.
         expires_at: Milliseconds since 1970 when all keys expire; 0 = never.
         ttl_seconds: Lifetime asked for; 0 = for ever.
     """
@@ -45,6 +46,7 @@ class VectorHeader(VectorDescription):
     checksum: str = ""
     created: str = ""
     completed: str = ""
+    switch: int = 0
     expires_at: int = 0
     ttl_seconds: int = 0
 

@@ -119,6 +119,7 @@ class RedisVectorStore:
         _patiently(self._patience(), lambda: self._check_version(self._client))
 
     def rollback(self, kinds: Sequence[Kind]) -> list[tuple[str, str]]:
+        """See `VectorStore`."""
         with explained(self.address):
             return roll_back(self._client, [self._keys(kind) for kind in kinds])
 
@@ -148,6 +149,15 @@ class RedisVectorStore:
             found = self._client.mget([self._keys(kind).live for kind in kinds])
         return {kind: name.decode() for kind, name in zip(kinds, found, strict=True) if name is not None}
 
+    def newest_kinds(self) -> list[Kind]:
+        """Returns the kinds that became live last, together: those that can be rolled back together."""
+        switches = {kind: int(number or 0) for kind, number in self._live_fields("switch").items()}
+        return [kind for kind, number in switches.items() if number == max(switches.values())]
+
+    def live_models(self) -> dict[Kind, str]:
+        """Returns the `model_version` of the live vectors of each kind, '' where it is not known."""
+        return {kind: (name or b"").decode() for kind, name in self._live_fields("model_version").items()}
+
     def read_header(self, kind: Kind) -> VectorHeader:
         """Returns the header of the live version.
 
@@ -169,6 +179,12 @@ class RedisVectorStore:
 
     def _patience(self) -> Patience:
         return Patience(self.address, first_seconds=_FIRST_CONTACT_SECONDS, seconds=self.settings.retry_seconds)
+
+    def _live_fields(self, name: str) -> dict[Kind, bytes | None]:
+        """Returns a field of the header of each live version."""
+        live = self.live_versions()
+        with explained(self.address):
+            return {kind: self._client.hget(self._keys(kind).header(version), name) for kind, version in live.items()}
 
     def _keys(self, kind: Kind) -> StoreKeys:
         return StoreKeys(self.template.store_prefix, kind)

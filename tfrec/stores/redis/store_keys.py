@@ -23,6 +23,11 @@ class StoreKeys:
         return f"{self.prefix}:meta:lease"
 
     @property
+    def switches(self) -> str:
+        """Number: how often versions became live; headers hold it, so that kinds that did together are known."""
+        return f"{self.prefix}:meta:switches"
+
+    @property
     def live(self) -> str:
         """String: the live version."""
         return f"{self.base}live"
