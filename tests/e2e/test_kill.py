@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.one_stack]
 
 TRAIN = [
     *("--model", "gru4rec", "--set", "data.synthetic={num_sessions: 3000, num_items: 300, num_categories: 10}"),

@@ -13,6 +13,8 @@ from tests.sequence_batches import make_arrays, make_batch
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.registry import model_class
 
+pytestmark = pytest.mark.one_stack
+
 # hit@10, ndcg@10 of popularity, last-item Markov and tf-idf item-kNN (200 neighbours, decay 0.8).
 REFERENCE = {
     "beauty": {"popularity": (0.0110, 0.0053), "markov": (0.0666, 0.0439), "item_knn": (0.0668, 0.0400)},

@@ -11,6 +11,8 @@ from tfrec.benchmarks import redis_publish
 from tfrec.errors import TfrecError
 from tfrec.stores.vector_directory import VectorDirectory
 
+pytestmark = pytest.mark.one_stack
+
 TINY = dataclasses.replace(redis_publish.QUICK, vectors=2_500, dim=8)
 
 

@@ -16,7 +16,7 @@ from tests.stores.conftest import source
 from tfrec.stores.redis.redis_store import RedisVectorStore
 from tfrec.stores.vector_source import ArraySource
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.one_stack]
 
 COUNT, DIM = 70_000, 4  # five chunks
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,6 +11,8 @@ from tfrec.benchmarks.top_k import QUICK
 from tfrec.errors import TfrecError
 from tfrec.serving.index.exact_index import ExactIndex
 
+pytestmark = pytest.mark.one_stack
+
 _TINY = {
     "items": 3000,
     "groups": 20,
