@@ -70,6 +70,10 @@ def test_key_templates():
     assert (flat.versioned, flat.has_kind, flat.parts("users", "v1")) == (False, False, ("user:", ""))
     braces = KeyTemplate("{{{kind}}}/{version}/{id}.vec")
     assert (braces.versioned, braces.parts("items", "v")) == (True, ("{items}/v/", ".vec"))
+    literal = KeyTemplate("user:{{version}}:{{kind}}:{id}")  # versions would have the same keys, users and items too
+    assert (literal.versioned, literal.has_kind, literal.store_prefix) == (False, False, "tfrec-plain")
+    assert literal.parts("users", "v") == ("user:{version}:{kind}:", "")
+    assert KeyTemplate("{version}{{a}}{id}").parts("users", "v") == ("v{a}", "")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,8 @@ def test_key_templates():
         ("{id", "is wrong"),
         ("{version}{id}", "must follow"),
         ("{version}x{id}", "must follow"),
+        ("{version}:{{id}}{kind}", "needs `{id}`"),
+        ("{id}:{version}:{{id}}", "must follow"),
         ("{id}:{version}", "must follow"),
     ],
 )

@@ -45,12 +45,12 @@ class KeyTemplate:
     prefix: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.store_prefix or re.search(r"\s", self.store_prefix):
-            raise ConfigError(f"The prefix `{self.store_prefix}` is empty or has white space.")
         try:
             pieces = list(string.Formatter().parse(self.template))
         except ValueError as error:
             raise ConfigError(f"The key template `{self.template}` is wrong: {error}.", remedy=_REMEDY) from error
+        if not self.store_prefix or re.search(r"\s", self.store_prefix):
+            raise ConfigError(f"The prefix `{self.store_prefix}` is empty or has white space.")
         names = [name for _, name, _, _ in pieces if name is not None]
         for _, name, spec, conversion in pieces:
             if name is not None and (name not in _FIELDS or spec or conversion):
@@ -62,8 +62,9 @@ class KeyTemplate:
         if names.count("id") != 1 or len(names) != len(set(names)):
             raise ConfigError(f"The key template `{self.template}` needs `{{id}}`, each field once.", remedy=_REMEDY)
         if self.versioned:
-            behind = self.template.partition("{version}")[2]
-            if "{id}" not in behind or not behind or behind.startswith("{") or _IN_VERSION.match(behind):
+            after = pieces[1 + [name for _, name, _, _ in pieces].index("version") :]
+            # What follows must begin with literal text, in which `{{` has become `{` already.
+            if "id" not in [name for _, name, _, _ in after] or not after[0][0] or _IN_VERSION.match(after[0][0]):
                 raise ConfigError(
                     f"In the key template `{self.template}` a sign such as `:` must follow `{{version}}`, and then "
                     "`{id}`.",
@@ -80,12 +81,17 @@ class KeyTemplate:
     @property
     def versioned(self) -> bool:
         """Whether keys contain the version."""
-        return "{version}" in self.template
+        return "version" in self._fields
 
     @property
     def has_kind(self) -> bool:
         """Whether keys of users and items differ."""
-        return "{kind}" in self.template
+        return "kind" in self._fields
+
+    @property
+    def _fields(self) -> set[str]:
+        """Names of the fields; `{{version}}` is none."""
+        return {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
 
     def parts(self, kind: str, version: str) -> tuple[str, str]:
         """Returns what precedes and what follows the raw id in a key."""
