@@ -21,6 +21,7 @@ from tfrec.serving.client.retry_policy import RetryPolicy
 from tfrec.serving.client.transport import Arrays
 
 DEFAULT_MODEL = "recommender"
+_LARGEST_K = 2**31 - 1
 
 
 class RecommenderClient:
@@ -131,8 +132,8 @@ class RecommenderClient:
         Returns:
             One list per row, best first; shorter than k when fewer items are left.
         """
-        if k < 1:
-            raise ConfigError(f"`k` must be 1 or more, received {k}.")
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= _LARGEST_K:
+            raise ConfigError(f"`k` must be a whole number from 1 to {_LARGEST_K:,}, received {k!r}.")
         rows = len(histories)
         excluded = per_row("exclude", exclude, rows) or [()] * rows
         allowed = per_row("allow", allow, rows) or [None] * rows

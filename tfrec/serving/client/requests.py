@@ -76,7 +76,8 @@ class RecommendRequest:
         if self.allowed is None:
             allowed = id_lists([()] * len(self.history.items), kind)  # [rows, 0]: no list
         else:
-            allowed = id_lists([row or [UNKNOWN_ID[kind]] for row in self.allowed], kind)  # an empty list: nothing
+            nothing = [UNKNOWN_ID[kind]]  # an empty list allows nothing
+            allowed = id_lists([row if len(row) else nothing for row in self.allowed], kind)
         return {
             **self.history.inputs(metadata, signature),
             "k": np.array(self.k, np.int32),
