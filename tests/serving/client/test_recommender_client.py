@@ -120,7 +120,7 @@ def test_ids_of_the_wrong_type(served):
 
 def test_arguments_that_do_not_fit(served):
     ids = served.oracle.ids
-    with pytest.raises(ConfigError, match="`k` must be 1 or more"):
+    with pytest.raises(ConfigError, match="`k` must be a whole number from 1"):
         served.client.recommend(ids, 0)
     with pytest.raises(ConfigError, match="`exclude` has 1 rows, the request has 2"):
         served.client.recommend_many([ids, ids], exclude=[[]])
