@@ -40,7 +40,7 @@ def tiny_recommender(name: str, dataset: InteractionDataset, **settings: Any) ->
         **settings: Settings of the architecture beyond `SMALL`.
     """
     cls = model_class(name)
-    model: SequenceRecommender = cls.for_dataset(cls.config_class(**_accepted(name), **settings), dataset, seed=3)
+    model: SequenceRecommender = cls.for_dataset(cls.config_class(**{**_accepted(name), **settings}), dataset, seed=3)
     if isinstance(model, CountingRecommender):
         model.fit_counts(dataset)
         return model

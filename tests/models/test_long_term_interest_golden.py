@@ -51,7 +51,7 @@ def model(stored: Stored) -> LongTermInterest:
         balance="usage",
         use_mask=False,
     )
-    made = LongTermInterest(config, 30, item_features={"item_category": 9}, event_features={"behavior_type": 5})
+    made = LongTermInterest(config, 30, item_features={"item_category": 9}, event_features={"behavior_type": [1, 4, 3]})
     for name, (variable, value) in stored_weights(made, stored).items():
         assert variable.shape == value.shape, name
         variable.assign(value)
@@ -196,7 +196,7 @@ def test_usage_of_a_training_step(model: LongTermInterest, stored: Stored) -> No
 def test_sizes_of_the_published_model() -> None:
     """Parameters of the towers as the specification counts them: 50,753,522 beside the tables."""
     model = LongTermInterest(
-        LongTermInterestConfig(), 12, item_features={"item_category": 5}, event_features={"behavior_type": 5}
+        LongTermInterestConfig(), 12, item_features={"item_category": 5}, event_features={"behavior_type": [1, 4, 3]}
     )
 
     def size(part: Any) -> int:

@@ -31,6 +31,7 @@ class EventHistory:
         user: User index; None without one.
         split: The split it was found in; None when it comes from nowhere.
         unknown: Raw ids that were passed over because they have no index.
+        features: Indices of further features of events, int32 `[events]` each; none where nothing is known of them.
     """
 
     items: npt.NDArray[np.int32]
@@ -38,6 +39,7 @@ class EventHistory:
     user: int | None = None
     split: str | None = None
     unknown: list[str] = field(default_factory=list)
+    features: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
 
 
 def named_history(vocabulary: Vocabulary, session: Sequence[str]) -> EventHistory:
@@ -91,8 +93,8 @@ def user_history(dataset: InteractionDataset, user: str) -> EventHistory:
     for split in reversed(dataset.splits):  # users without training events are in no vocabulary: look at all of them
         found = _latest_sequence(dataset, split, wanted)
         if found is not None:
-            items, timestamps = found
-            return EventHistory(items, timestamps, user=index, split=split)
+            items, timestamps, features = found
+            return EventHistory(items, timestamps, user=index, split=split, features=features)
     what = "user" if columns.user else "session"
     close = [] if vocabulary is None or vocabulary.size > _MOST_COMPARED else _closest(user, vocabulary)
     hint = f"Close to it: {', '.join(f'`{identity}`' for identity in close)}." if close else ""
@@ -127,7 +129,7 @@ def typed_id(text: str, kind: str, what: str) -> Any:
 
 def _latest_sequence(
     dataset: InteractionDataset, split: str, user: Any
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], dict[str, npt.NDArray[np.int32]]] | None:
     spec = dataset.feature_spec
 
     def own(serialized: tf.Tensor) -> tf.Tensor:
@@ -136,15 +138,17 @@ def _latest_sequence(
 
     records = dataset.records(dataset.shard_paths(split)).batch(_SCAN_BATCH)
     matches = records.map(own, num_parallel_calls=parallel_calls()).unbatch().batch(_SCAN_BATCH)
-    best: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None = None
+    best: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], dict[str, npt.NDArray[np.int32]]] | None = None
+    names = ("item", "timestamp", *dataset.event_features)
     with dataset.explain_data_loss(split):
         for serialized in with_pipeline_options(matches):
-            batch = tf.io.parse_example(serialized, {name: spec[name] for name in ("item", "timestamp")})
+            batch = tf.io.parse_example(serialized, {name: spec[name] for name in names})
             last = tf.reduce_max(batch["timestamp"], axis=1).numpy()  # [sequences]
             latest = len(last) - 1 - int(np.argmax(last[::-1]))
             if best is None or last[latest] >= best[1].max():
-                items = batch["item"][latest].numpy().astype(np.int32)
-                best = items, batch["timestamp"][latest].numpy()
+                own_events = {name: batch[name][latest].numpy() for name in names}
+                features = {name: own_events[name].astype(np.int32) for name in dataset.event_features}
+                best = own_events["item"].astype(np.int32), own_events["timestamp"], features
     return best
 
 

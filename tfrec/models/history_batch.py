@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -30,6 +31,7 @@ def history_batch(
     window: int,
     timestamps: tf.Tensor | None = None,
     users: tf.Tensor | None = None,
+    features: Mapping[str, tf.Tensor] | None = None,
 ) -> HistoryBatch:
     """Cuts histories to their latest events and appends the event that is to be predicted.
 
@@ -42,6 +44,7 @@ def history_batch(
         window: Most events that the model reads.
         timestamps: Milliseconds since 1970, int64 `[batch, n]`. Default: 0 everywhere.
         users: User indices, int32 `[batch]`. Default: the batch has none.
+        features: Further features of events, int32 `[batch, n]`. Default: the batch has none.
 
     Returns:
         The batch and the rows without a known item.
@@ -76,6 +79,8 @@ def history_batch(
         last = tf.gather(timestamp, length - 1, batch_dims=1)[:, tf.newaxis]  # [batch, 1]
         timestamp = tf.where(inside, timestamp, tf.where(empty[:, tf.newaxis], tf.zeros_like(last), last))
     batch = {"item": item, "timestamp": timestamp, "length": length + 1, "num_targets": tf.ones_like(length)}
+    for name, values in (features or {}).items():
+        batch[name] = tf.where(inside, cut(tf.cast(values, tf.int32)), PADDING_INDEX)
     if users is not None:
         batch["user"] = tf.cast(users, tf.int32)
     return HistoryBatch(batch, cold)

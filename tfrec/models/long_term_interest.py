@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from tfrec.config.long_term_interest_config import LongTermInterestConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.time_features import time_features
 from tfrec.data.user_windows import WindowOptions
+from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
 from tfrec.errors import ConfigError
 from tfrec.layers.event_embedding import SCALARS, TIME_FIELDS, EventEmbedding
 from tfrec.layers.expert_block import ExpertBlock, mix_real
@@ -36,7 +39,7 @@ class LongTermInterest(WindowPairEncoder):
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
         item_features: Number of values of each category of items, 0 (missing) and 1 (unknown) included.
-        event_features: The same of each feature of events.
+        event_features: Raw values of each feature of events, in the order of their indices from 2 on.
         period: Times of the first and the last training event, milliseconds since 1970.
 
     Reference: zy-hang/LongTermInterestModel (train.py 8c50ed8, LongTermInterestModel.py d6d860e, DeepSeekMoE.py
@@ -56,13 +59,13 @@ class LongTermInterest(WindowPairEncoder):
         *,
         seed: int = 0,
         item_features: Mapping[str, int] | None = None,
-        event_features: Mapping[str, int] | None = None,
+        event_features: Mapping[str, Sequence[Any]] | None = None,
         period: tuple[int, int] = (0, 1),
         **kwargs: Any,
     ) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
         self.item_feature_sizes = dict(item_features or {})
-        self.event_feature_sizes = dict(event_features or {})
+        self.event_values = {name: list(values) for name, values in (event_features or {}).items()}
         self.period = (int(period[0]), int(period[1]))
         self.events = EventEmbedding(
             {
@@ -70,7 +73,10 @@ class LongTermInterest(WindowPairEncoder):
                 **{name: (rows, config.item_feature_dim) for name, rows in self.item_feature_sizes.items()},
                 "weekday": (TIME_FIELDS["weekday"], config.weekday_dim),
                 "hour": (TIME_FIELDS["hour"], config.hour_dim),
-                **{name: (rows, config.event_feature_dim) for name, rows in self.event_feature_sizes.items()},
+                **{
+                    name: (len(values) + FIRST_INDEX, config.event_feature_dim)
+                    for name, values in self.event_values.items()
+                },
             },
             stddev=config.init_stddev,
             seed=derive_seed(seed, "events"),
@@ -94,15 +100,17 @@ class LongTermInterest(WindowPairEncoder):
         vocabularies, training = dataset.manifest.vocabularies, dataset.manifest.splits["train"]
         item_names = [feature.name for feature in dataset.schema.item_features if feature.shape == "scalar"]
         event_names = dataset.event_features
-        sizes = [
-            {name: vocabularies[name].size for name in wanted if name in names and name in vocabularies}
-            for wanted, names in ((config.item_features, item_names), (config.event_features, event_names))
-        ]
         model = cls(
             config,
             dataset.item_vocabulary.size,
-            item_features=sizes[0],
-            event_features=sizes[1],
+            item_features={
+                name: vocabularies[name].size
+                for name in config.item_features
+                if name in item_names and name in vocabularies
+            },
+            event_features={
+                name: dataset.vocabulary(name).ids.tolist() for name in config.event_features if name in event_names
+            },
             period=(training.first_time, training.last_time),
             **kwargs,
         )
@@ -142,8 +150,18 @@ class LongTermInterest(WindowPairEncoder):
     def windows(self) -> WindowOptions:
         """How the events of a user are cut."""
         config = self.config
-        features = tuple(self.event_feature_sizes)
+        features = tuple(self.event_values)
         return WindowOptions(config.long_length, config.short_length, config.long_share, features)
+
+    @functools.cached_property
+    def event_vocabularies(self) -> dict[str, Vocabulary]:
+        return {
+            name: Vocabulary(
+                pa.array(values, pa.string() if values and isinstance(values[0], str) else pa.int64()),
+                np.zeros(len(values), np.int64),
+            )
+            for name, values in self.event_values.items()
+        }
 
     def _mixture(self, place: str) -> MixtureOfExperts:
         config = self.config
@@ -229,7 +247,7 @@ class LongTermInterest(WindowPairEncoder):
         item = tf.where(real, item, 0)
         fields = {"item": item}
         fields |= {name: tf.gather(table.value, item) for name, table in self.categories.items()}
-        for name in self.event_feature_sizes:
+        for name in self.event_values:
             fields[name] = tf.cast(events[name], tf.int32) if name in events else tf.zeros_like(item)
         times = time_features(events["timestamp"], *self.period)
         fields |= {name: getattr(times, name) for name in (*TIME_FIELDS, *SCALARS)}
@@ -240,6 +258,6 @@ class LongTermInterest(WindowPairEncoder):
         return {
             **super().get_config(),
             "item_features": self.item_feature_sizes,
-            "event_features": self.event_feature_sizes,
+            "event_features": self.event_values,
             "period": list(self.period),
         }

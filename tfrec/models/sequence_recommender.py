@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.targets import target_positions
+from tfrec.data.vocabulary import Vocabulary
 
 LONGEST_HISTORY = 1000
 """Events of a history that models without a window of their own read when they recommend."""
@@ -60,8 +61,16 @@ class SequenceRecommender(keras.Model):
 
     @property
     def request_features(self) -> tuple[str, ...]:
-        """What the model must be told besides the items of a history: `timestamp`, `user`, both or nothing."""
+        """What the model must be told besides the items of a history: `timestamp`, `user`, features of events."""
         return ()
+
+    @property
+    def event_vocabularies(self) -> dict[str, Vocabulary]:
+        """Values of the features of events that the model is told besides item and time, by their names.
+
+        Requests have a list of raw values beside the history for each of them; they are part of `request_features`.
+        """
+        return {}
 
     def refresh_items(self, dataset: InteractionDataset) -> None:
         """Takes over what a data set says of the items, without training; models that only know ids ignore it.
@@ -104,6 +113,11 @@ class FactorisedRecommender(SequenceRecommender):
     def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns item vectors float32 `[vocab_size, dim]` and biases float32 `[vocab_size]`."""
         raise TypeError(f"`{type(self).__name__}` does not define `item_table`.")
+
+    @property
+    def vector_dim(self) -> int:
+        """Width of states and item vectors."""
+        return int(self.item_table()[0].shape[1])
 
     def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns rows of `item_table`: int32 `[...]` -> float32 `[..., dim]` and `[...]`."""

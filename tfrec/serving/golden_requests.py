@@ -28,22 +28,28 @@ class GoldenHistory:
         items: Item indices, oldest first.
         timestamps: Milliseconds since 1970, one per event.
         user: User index.
+        features: Indices of further features of events, one per event.
     """
 
     items: list[int]
     timestamps: list[int] = field(default_factory=list)
     user: int = OOV_INDEX
+    features: dict[str, list[int]] = field(default_factory=dict)
 
 
 def sample_histories(dataset: InteractionDataset, number: int = 6) -> list[GoldenHistory]:
     """Returns some histories of the latest split of a data set, of different lengths."""
     split = dataset.splits[-1]
-    spec = {name: dataset.feature_spec[name] for name in ("item", "timestamp", "user") if name in dataset.feature_spec}
+    more = dataset.event_features
+    names = ("item", "timestamp", "user", *more)
+    spec = {name: dataset.feature_spec[name] for name in names if name in dataset.feature_spec}
     with dataset.explain_data_loss(split):
         serialized = next(iter(dataset.records(dataset.shard_paths(split)).batch(64)))
     parsed = tf.io.parse_example(serialized, spec)
     users = parsed["user"].numpy().tolist() if "user" in spec else [OOV_INDEX] * len(serialized)
-    events = zip(parsed["item"].to_list(), parsed["timestamp"].to_list(), users, strict=True)
+    columns = {name: parsed[name].to_list() for name in more}
+    features = [{name: values[row] for name, values in columns.items()} for row in range(len(users))]
+    events = zip(parsed["item"].to_list(), parsed["timestamp"].to_list(), users, features, strict=True)
     ordered = sorted((GoldenHistory(*event) for event in events), key=lambda history: len(history.items))
     places = np.linspace(0, len(ordered) - 1, min(number, len(ordered))).astype(int)
     return [ordered[place] for place in places]
@@ -64,6 +70,7 @@ class GoldenRequests:
         self._histories = list(histories)
         self._known = answers.items.ids.tolist()
         self._features = answers.model.request_features
+        self._events = answers.model.event_vocabularies
         self._unknown = _unknown_ids(answers.items)
         self._unknown_user = _unknown_ids(answers.users)[0] if answers.users is not None else 0
 
@@ -106,6 +113,7 @@ class GoldenRequests:
         strangers = {**self._batch([history]), "history": [[unknown, other, unknown]], "history_length": [3]}
         if "timestamp" in self._features:
             strangers["timestamp"] = [[1, 2, 3]]
+        strangers |= {name: [[self._value(name, 0)] * 3] for name in self._events}
         mixed = self._batch([history])
         mixed["history"] = [[unknown if place == 1 else raw for place, raw in enumerate(mixed["history"][0])]]
         everything = len(self._known) if len(self._known) <= 1000 else 1000
@@ -178,10 +186,18 @@ class GoldenRequests:
         inputs: dict[str, Any] = {"history": rows, "history_length": [len(history.items) for history in histories]}
         if "timestamp" in self._features:
             inputs["timestamp"] = times
+        for name in self._events:
+            rows = [history.features.get(name, [0] * len(history.items)) for history in histories]
+            inputs[name] = [[self._value(name, index) for index in row + [0] * (width - len(row))] for row in rows]
         if "user" in self._features and self._answers.users is not None:
             raw = self._answers.users.raw([history.user for history in histories])
             inputs["user"] = [self._unknown_user if one is None else one for one in raw]
         return inputs
+
+    def _value(self, name: str, index: int) -> Any:
+        """The raw value of a feature of events; an unknown one for the reserved indices."""
+        [raw] = self._events[name].raw([index])
+        return _unknown_ids(self._events[name])[0] if raw is None else raw
 
     def _wishes(
         self,
@@ -203,6 +219,7 @@ class GoldenRequests:
 
     def _example(self, history: GoldenHistory, num_targets: int | None) -> dict[str, str]:
         columns = {"item": history.items, "timestamp": history.timestamps, "user": [history.user]}
+        columns |= {name: history.features.get(name, [0] * len(history.items)) for name in self._events}
         if num_targets is not None:
             columns["num_targets"] = [num_targets]
         features = {name: tf.train.Feature(int64_list=tf.train.Int64List(value=held)) for name, held in columns.items()}

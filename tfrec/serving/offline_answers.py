@@ -15,7 +15,7 @@ from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.serving.replay import binary
 from tfrec.serving.served_model import LOWEST
-from tfrec.training.top_items import best_indices, next_item_scores, top_items
+from tfrec.training.top_items import best_indices, event_tensors, next_item_scores, top_items
 
 Values = dict[str, Any]
 
@@ -68,7 +68,10 @@ class OfflineAnswers:
             times = np.zeros(len(events), np.int64)
             if self._wants("timestamp"):
                 times = np.array(inputs["timestamp"][row][:length], np.int64)
-            histories.append(EventHistory(events, times, user=None if users is None else int(users[row])))
+            values = self.model.event_vocabularies
+            features = {name: values[name].lookup(inputs[name][row][:length]) for name in values}
+            user = None if users is None else int(users[row])
+            histories.append(EventHistory(events, times, user=user, features=features))
         return histories
 
     def _serving_default(self, inputs: Mapping[str, Any]) -> Values:
@@ -129,7 +132,9 @@ class OfflineAnswers:
         length = len(held["item"]) - int(held["num_targets"][0] if "num_targets" in held else 0)
         times = held.get("timestamp", np.zeros(len(held["item"]), np.int64))
         user = int(held["user"][0]) if "user" in held and self._wants("user") else None
-        return EventHistory(held["item"][:length].astype(np.int32), times[:length], user=user)
+        names = self.model.event_vocabularies
+        own = {name: held[name][:length].astype(np.int32) for name in names if name in held}
+        return EventHistory(held["item"][:length].astype(np.int32), times[:length], user=user, features=own)
 
     def _default_lists(self, signature: str, inputs: Mapping[str, Any]) -> Values:
         return self._ranked([self._top(history, self.k) for history in self.histories(signature, inputs)], self.k)
@@ -176,6 +181,7 @@ class OfflineAnswers:
             window=self.model.history_window,
             timestamps=tf.constant(history.timestamps[np.newaxis]),
             users=users if self._wants("user") else None,
+            features=event_tensors(self.model, history),
         )
         state = np.asarray(self.model.encode_targets(batch)[0], np.float32)
         return np.zeros_like(state) if bool(cold[0]) else state

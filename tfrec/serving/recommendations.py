@@ -133,6 +133,7 @@ def recommend_served(
         exclude_history=not question.include_seen,
         timestamps=history.timestamps.tolist(),
         user=users[0],
+        event_features={name: dataset.vocabulary(name).raw(values) for name, values in history.features.items()},
     )
     return _shown(dataset, history, [(found.item, found.score) for found in ranked])
 

@@ -61,7 +61,7 @@ class ServedModel(tf.Module):
         self.k = config.k
         self.factorised = isinstance(model, FactorisedRecommender)
         self.request_features = tuple(model.request_features)
-        unknown = set(self.request_features) - {"timestamp", "user"}
+        unknown = set(self.request_features) - {"timestamp", "user", *model.event_vocabularies}
         if unknown or ("user" in self.request_features and users is None):
             raise ConfigError(
                 f"`{model.registered_name}` needs {', '.join(f'`{name}`' for name in self.request_features)} of every "
@@ -73,6 +73,9 @@ class ServedModel(tf.Module):
         self._shared = Untracked(_shared_query(model, self.factorised))
         self.items = IdTable(items, name="items")
         self.users = IdTable(users, name="users") if users is not None and "user" in self.request_features else None
+        self.event_values = {
+            name: IdTable(values, name=f"values_of_{name}") for name, values in model.event_vocabularies.items()
+        }
         rows = CandidateRows(items.size, candidates)
         popularity = popularity_scores(items)
         self._popularity = tf.Variable(popularity, trainable=False, name="popularity")
@@ -104,7 +107,8 @@ class ServedModel(tf.Module):
 
         Args:
             **inputs: `history` ids `[batch, n]`, `history_length` int32 `[batch]`, and what the model asks for:
-                `timestamp` int64 `[batch, n]` (milliseconds), `user` ids `[batch]`.
+                `timestamp` int64 `[batch, n]` (milliseconds), `user` ids `[batch]`, raw values of the features of
+                events `[batch, n]`.
 
         Returns:
             `items` ids and `scores` float32 `[batch, k]`, `count` int32 `[batch]`.
@@ -183,18 +187,23 @@ class ServedModel(tf.Module):
         }
         if "timestamp" in self.request_features:
             spec["timestamp"] = tf.io.RaggedFeature(tf.int64)
+        spec |= {name: tf.io.RaggedFeature(tf.int64) for name in self.event_values}
         if "user" in self.request_features:
             spec["user"] = tf.io.FixedLenFeature([], tf.int64, OOV_INDEX)
         parsed = tf.io.parse_example(examples, spec)
         events = tf.cast(parsed["item"].row_lengths(), tf.int32)  # [batch]
         item = tf.cast(parsed["item"].to_tensor(), tf.int32)  # [batch, n]
         item = tf.where((item >= 0) & (item < self.model.vocab_size), item, OOV_INDEX)
-        times, users = parsed.get("timestamp"), parsed.get("user")
-        if times is not None:
-            width = tf.shape(item)[1]
-            times = tf.pad(times.to_tensor(), [[0, 0], [0, width]])[:, :width]
+        width = tf.shape(item)[1]
+
+        def beside(name: str) -> tf.Tensor:
+            return tf.pad(parsed[name].to_tensor(), [[0, 0], [0, width]])[:, :width]
+
+        times, users = beside("timestamp") if "timestamp" in parsed else None, parsed.get("user")
         length = events - tf.cast(parsed["num_targets"], tf.int32)
-        (batch, cold), seen = self._batch(item, length, times, users)
+        (batch, cold), seen = self._batch(
+            item, length, times, users, {name: beside(name) for name in self.event_values}
+        )
         return self._answer(self.ranker(self._query(batch), cold, self.k, excluded=seen))
 
     def session_step(self, **inputs: tf.Tensor) -> Tensors:
@@ -223,6 +232,7 @@ class ServedModel(tf.Module):
         history = {"history": tf.TensorSpec([None, None], ids), "history_length": tf.TensorSpec([None], tf.int32)}
         if "timestamp" in self.request_features:
             history["timestamp"] = tf.TensorSpec([None, None], tf.int64)
+        history |= {name: tf.TensorSpec([None, None], table.dtype) for name, table in self.event_values.items()}
         if self.users is not None:
             history["user"] = tf.TensorSpec([None], self.users.dtype)
         wishes = {
@@ -255,13 +265,20 @@ class ServedModel(tf.Module):
     def _history(self, inputs: Mapping[str, tf.Tensor]) -> tuple[HistoryBatch, tf.Tensor]:
         users = None if self.users is None else self.users.lookup(inputs["user"])
         history = self.items.lookup(inputs["history"])
-        return self._batch(history, inputs["history_length"], inputs.get("timestamp"), users)
+        features = {name: table.lookup(inputs[name]) for name, table in self.event_values.items()}
+        return self._batch(history, inputs["history_length"], inputs.get("timestamp"), users, features)
 
     def _batch(
-        self, items: tf.Tensor, length: tf.Tensor, timestamps: tf.Tensor | None, users: tf.Tensor | None
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        timestamps: tf.Tensor | None,
+        users: tf.Tensor | None,
+        features: Mapping[str, tf.Tensor],
     ) -> tuple[HistoryBatch, tf.Tensor]:
         """Returns the batch for the model, and the indices of all events int32 `[batch, n]`, 0 beyond the length."""
-        prepared = history_batch(items, length, window=self.model.history_window, timestamps=timestamps, users=users)
+        window = self.model.history_window
+        prepared = history_batch(items, length, window=window, timestamps=timestamps, users=users, features=features)
         inside = tf.range(tf.shape(items)[1]) < length[:, tf.newaxis]
         return prepared, tf.where(inside, items, PADDING_INDEX)
 
@@ -282,6 +299,7 @@ def _shared_query(model: Any, factorised: bool) -> Any:
     """Returns states or scores of batches, as one graph for all signatures."""
     row, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)
     batch = {"item": rows, "timestamp": tf.TensorSpec([None, None], tf.int64), "length": row, "num_targets": row}
+    batch |= dict.fromkeys(model.event_vocabularies, rows)
     if "user" in model.request_features:
         batch["user"] = row
 

@@ -79,7 +79,7 @@ class ModelVectors:
         return VectorDescription(
             kind=kind,
             count=count,
-            dim=int(self._model.item_table()[0].shape[1]) + int(self._append_bias),
+            dim=self._model.vector_dim + int(self._append_bias),
             id_type=self._dataset.item_vocabulary.id_type if items else columns.user_id_type,
             model=self._model.registered_name,
             model_version=self._loaded.checkpoint,

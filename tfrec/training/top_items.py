@@ -81,10 +81,18 @@ def next_item_scores(
         window=model.history_window,
         timestamps=tf.constant(history.timestamps[np.newaxis], tf.int64),
         users=users,
+        features=event_tensors(model, history),
     )
     if bool(cold[0]):
         return popularity_scores(vocabulary)
     return np.array(compiled_method(model, "score_targets")(batch)[0], np.float32)
+
+
+def event_tensors(model: SequenceRecommender, history: EventHistory) -> dict[str, tf.Tensor]:
+    """Returns the features of events that a model is told, int32 `[1, events]` each; 0 where they are not known."""
+    nothing = np.zeros(len(history.items), np.int32)
+    names = model.event_vocabularies
+    return {name: tf.constant(history.features.get(name, nothing)[np.newaxis], tf.int32) for name in names}
 
 
 def popularity_scores(vocabulary: Vocabulary) -> NDArray[np.float32]:

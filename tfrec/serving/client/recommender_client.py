@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -15,7 +15,16 @@ from tfrec.serving.client.connect import connect
 from tfrec.serving.client.id_arrays import id_lists, id_vector
 from tfrec.serving.client.model_caller import ModelCaller
 from tfrec.serving.client.model_metadata import ModelMetadata, Signature, VersionStatus
-from tfrec.serving.client.requests import History, RecommendRequest, per_row, state_inputs, state_names, taken
+from tfrec.serving.client.requests import (
+    EventFeatures,
+    History,
+    RecommendRequest,
+    per_row,
+    state_inputs,
+    state_names,
+    taken,
+    taken_features,
+)
 from tfrec.serving.client.results import Id, ItemVectors, RankedItem, SessionStep, ranked_lists
 from tfrec.serving.client.retry_policy import RetryPolicy
 from tfrec.serving.client.transport import Arrays
@@ -95,6 +104,7 @@ class RecommenderClient:
         exclude_history: bool = True,
         timestamps: Sequence[int] | None = None,
         user: Id | None = None,
+        event_features: Mapping[str, Sequence[Id]] | None = None,
     ) -> list[RankedItem]:
         """Returns the best next items after one history, see `recommend_many`."""
         return self.recommend_many(
@@ -105,6 +115,7 @@ class RecommenderClient:
             exclude_history=exclude_history,
             timestamps=None if timestamps is None else [timestamps],
             users=[user],
+            event_features={name: [values] for name, values in (event_features or {}).items()},
         )[0]
 
     def recommend_many(
@@ -117,6 +128,7 @@ class RecommenderClient:
         exclude_history: bool = True,
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
+        event_features: EventFeatures | None = None,
     ) -> list[list[RankedItem]]:
         """Returns the best next items after each of several histories.
 
@@ -128,6 +140,8 @@ class RecommenderClient:
             exclude_history: Leave out the items of the history. Default: true.
             timestamps: Milliseconds since 1970 of the history's events, for models that use time. Default: 0.
             users: Raw user ids, for models with user vectors; None for nobody the model knows. Default: None for all.
+            event_features: Raw values of features of the history's events, as `{"behavior_type": [[1, 4]]}`, for models
+                that are told more than items. Default: unknown ones.
 
         Returns:
             One list per row, best first; shorter than k when fewer items are left.
@@ -143,7 +157,12 @@ class RecommenderClient:
             chosen = [row for row in range(rows) if (allowed[row] is not None) == limited]
             if chosen:
                 request = RecommendRequest(
-                    History(*(taken(column, chosen) for column in (histories, timestamps, users))),
+                    History(
+                        taken(histories, chosen),
+                        taken(timestamps, chosen),
+                        taken(users, chosen),
+                        taken_features(event_features or {}, chosen),
+                    ),
                     k,
                     [excluded[row] for row in chosen],
                     [allowed[row] for row in chosen] if limited else None,
@@ -160,6 +179,7 @@ class RecommenderClient:
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
+        event_features: EventFeatures | None = None,
     ) -> list[list[RankedItem]]:
         """Returns as many items as the export was made for, without those of the history.
 
@@ -170,11 +190,12 @@ class RecommenderClient:
             histories: As in `recommend_many`.
             timestamps: As in `recommend_many`.
             users: As in `recommend_many`.
+            event_features: As in `recommend_many`.
 
         Returns:
             One list per row, best first.
         """
-        history = History(histories, timestamps, users)
+        history = History(histories, timestamps, users, event_features or {})
         return ranked_lists(self._caller.predict("serving_default", history.inputs))
 
     def recommend_examples(self, examples: Sequence[bytes]) -> list[list[RankedItem]]:
@@ -189,10 +210,11 @@ class RecommenderClient:
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
+        event_features: EventFeatures | None = None,
     ) -> npt.NDArray[np.float32]:
         """Returns the vectors of histories, float32 `[rows, dim]`; models whose scores are products of vectors only."""
 
-        history = History(histories, timestamps, users)
+        history = History(histories, timestamps, users, event_features or {})
         return cast("npt.NDArray[np.float32]", self._caller.predict("encode_user", history.inputs)["vector"])
 
     def encode_item(self, ids: Sequence[Id]) -> ItemVectors:
@@ -207,6 +229,7 @@ class RecommenderClient:
         *,
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
+        event_features: EventFeatures | None = None,
     ) -> list[npt.NDArray[np.float32]]:
         """Returns the scores of given items after each history.
 
@@ -215,6 +238,7 @@ class RecommenderClient:
             candidates: Raw ids of the items to score, per row.
             timestamps: As in `recommend_many`.
             users: As in `recommend_many`.
+            event_features: As in `recommend_many`.
 
         Returns:
             float32 `[candidates of the row]` for each row.
@@ -222,7 +246,7 @@ class RecommenderClient:
         per_row("candidates", candidates, len(histories))
         if not any(map(len, candidates)):
             return [np.zeros(0, np.float32) for _ in histories]
-        history = History(histories, timestamps, users)
+        history = History(histories, timestamps, users, event_features or {})
 
         def inputs(metadata: ModelMetadata, signature: Signature) -> Arrays:
             return {**history.inputs(metadata, signature), "ids": id_lists(candidates, metadata.id_type)}

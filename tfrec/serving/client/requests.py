@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,14 @@ from tfrec.serving.client.model_metadata import ModelMetadata, Signature
 from tfrec.serving.client.results import Id
 from tfrec.serving.client.transport import Arrays
 
+EventFeatures = Mapping[str, Sequence[Sequence[Id]]]
+"""Raw values of features of events by their names, per row and event."""
+
+_OTHER_INPUTS = (
+    *("history", "history_length", "timestamp", "user"),
+    *("k", "exclude_ids", "allow_ids", "exclude_history", "ids"),
+)
+
 
 @dataclass(frozen=True)
 class History:
@@ -25,14 +33,17 @@ class History:
         timestamps: Milliseconds since 1970 of each event; zeros are sent where a model wants some and there are none.
         users: Raw user id of each row, None for nobody known; an id that nobody has is sent where a model wants one
             and there is none.
+        event_features: Raw values of further features of events by their names, per row and event; a value that nobody
+            knows is sent where a model wants one and there is none.
     """
 
     items: Sequence[Sequence[Id]]
     timestamps: Sequence[Sequence[int]] | None = None
     users: Sequence[Id | None] | None = None
+    event_features: EventFeatures = field(default_factory=dict)
 
     def inputs(self, metadata: ModelMetadata, signature: Signature) -> Arrays:
-        """Returns `history`, `history_length` and, where the signature has them, `timestamp` and `user`."""
+        """Returns `history`, `history_length` and, where the signature has them, `timestamp`, `user` and features."""
         rows = len(self.items)
         history, lengths = padded_ids(self.items, metadata.id_type)
         inputs: Arrays = {"history": history, "history_length": lengths}
@@ -43,6 +54,9 @@ class History:
                     raise ConfigError(f"Row {row} has {lengths[row]} events and {len(given)} timestamps.")
                 times[row, : len(given)] = given
             inputs["timestamp"] = times
+        for name in signature.inputs:
+            if name not in _OTHER_INPUTS and not name.startswith("state_"):
+                inputs[name] = self._event_feature(name, signature, history.shape, lengths)
         if "user" in signature.inputs:
             kind: IdType = "string" if signature.inputs["user"].dtype == "string" else "int64"
             users = per_row("users", self.users, rows) or [None] * rows
@@ -50,6 +64,17 @@ class History:
                 [UNKNOWN_ID[kind] if user is None else user for user in users], kind, what="user"
             )
         return inputs
+
+    def _event_feature(
+        self, name: str, signature: Signature, shape: tuple[int, ...], lengths: npt.NDArray[np.int32]
+    ) -> npt.NDArray[Any]:
+        kind: IdType = "string" if signature.inputs[name].dtype == "string" else "int64"
+        unknown = UNKNOWN_ID[kind]
+        given = per_row(name, self.event_features.get(name), len(self.items)) or [[unknown] * size for size in lengths]
+        for row, values in enumerate(given):
+            if len(values) != lengths[row]:
+                raise ConfigError(f"Row {row} has {lengths[row]} events and {len(values)} values of `{name}`.")
+        return id_lists([[*values, *[unknown] * (shape[1] - len(values))] for values in given], kind)
 
 
 @dataclass(frozen=True)
@@ -121,3 +146,8 @@ def per_row(name: str, values: Sequence[Any] | None, rows: int) -> list[Any]:
 def taken(column: Sequence[Any] | None, rows: Sequence[int]) -> Any:
     """Returns the values of some rows; None for None."""
     return None if column is None else [column[row] for row in rows]
+
+
+def taken_features(columns: Mapping[str, Sequence[Any]], rows: Sequence[int]) -> dict[str, list[Any]]:
+    """Returns the values of some rows, column by column."""
+    return {name: [column[row] for row in rows] for name, column in columns.items()}
