@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class RunDocuments:
         config: Text of `config.yaml`.
         manifest: `manifest.json` of the run.
         dataset: `manifest.json` of the data set, when it is still there and still the same.
+        experts: Usage of experts by epoch, of a model that has some.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RunDocuments:
     config: str
     manifest: Mapping[str, Any]
     dataset: Mapping[str, Any]
+    experts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_dates(self) -> bool:
@@ -81,6 +83,7 @@ def read_run(run: Path, evaluation: Mapping[str, Any] | None = None) -> RunDocum
         config=_read_text(run / "config.yaml"),
         manifest=manifest,
         dataset=_dataset(run, evaluation, manifest),
+        experts=_read_json(run / "expert_usage.json"),
     )
 
 

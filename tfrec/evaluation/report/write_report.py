@@ -10,6 +10,7 @@ from typing import Any
 from tfrec.evaluation.report.accuracy_section import accuracy_section
 from tfrec.evaluation.report.audit_section import audit_section
 from tfrec.evaluation.report.blocks import Section
+from tfrec.evaluation.report.experts_section import experts_section
 from tfrec.evaluation.report.learning_section import learning_section
 from tfrec.evaluation.report.overview_section import overview_section
 from tfrec.evaluation.report.page import Page, render_page, write_page
@@ -19,11 +20,14 @@ from tfrec.evaluation.report.ranks_section import ranks_section
 from tfrec.evaluation.report.run_documents import RunDocuments, read_run
 from tfrec.evaluation.report.similarity_section import similarity_section
 from tfrec.evaluation.report.slices_section import slices_section
+from tfrec.evaluation.report.users_section import users_section
 
 _SECTIONS = (
     overview_section,
+    users_section,
     accuracy_section,
     learning_section,
+    experts_section,
     ranks_section,
     slices_section,
     popularity_section,
