@@ -16,6 +16,7 @@ from tfrec.benchmarks import (
     conversion,
     evaluation,
     gru4rec_training,
+    moe,
     reading,
     registry,
     same_steps,
@@ -48,6 +49,7 @@ def tiny(monkeypatch):
             "keras_blocks": 2,
             "repetitions": 2,
         },
+        moe: {"dim": 12, "hidden": 16, "experts": 6, "tokens": 100, "steps": 1, "repetitions": 2},
         vocabulary_scaling: {
             "items": (100, 1000),
             "keras_items": (),
@@ -91,6 +93,14 @@ def test_conversion(tiny):
     assert writes == [case.removeprefix("int ids, ") for case in ends if case.startswith("int")]
     # One check per conversion, one per encoder.
     assert len(report.checks) == len(ends) + len(writes)
+
+
+def test_selected_experts_give_what_all_experts_give(tiny):
+    report = registry.run_benchmark("moe", quick=True)
+    assert [(figure.group, figure.case) for figure in report.figures] == [
+        (group, case) for group in ("inference", "training step") for case in ("all experts", "selected experts")
+    ]
+    assert len(report.checks) == 2
 
 
 @pytest.mark.parametrize("name", ["gru4rec_training", "vocabulary_scaling"])
