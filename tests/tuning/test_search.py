@@ -144,6 +144,8 @@ def test_a_finished_search_can_be_made_longer_but_not_another_one(clicks: Path, 
     run_search(settings(trials=2), tmp_path / "s", QUIET, data=str(clicks), train=Training())
     run_search(settings(trials=5), tmp_path / "s", QUIET, data=str(clicks), resume=True, train=Training())
     assert values(tmp_path / "s") == values(tmp_path / "long")
+    document = json.loads((tmp_path / "s" / "search.json").read_text())
+    assert (document["trials"]["completed"], len(document["resumed"])) == (5, 1)
     for other, what in [
         (settings(seed=1), "seed"),
         (settings("random", "model.layers=[9]"), "default"),

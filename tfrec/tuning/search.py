@@ -255,7 +255,8 @@ def _header(
                 remedy="Resume with the same settings (only the number of trials, of failures and of seeds may "
                 "change), or start a new search.",
             )
-    return {**first, "resumed": [*first.get("resumed", []), now]}
+    kept = {key: first[key] for key in header}
+    return {**kept, "resumed": [*first.get("resumed", []), now]}
 
 
 def _command() -> list[str]:
