@@ -41,6 +41,7 @@ class Field(BaseModel):
         separator: Between the values of a list held in text.
         max_length: Longest list that is kept.
         keep: Which end of a longer list is kept.
+        scaled_as: Number whose scaling, and in models whose vector, a list of numbers shares.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +58,7 @@ class Field(BaseModel):
     separator: str = ","
     max_length: int = 0
     keep: Literal["last", "first"] = "last"
+    scaled_as: str | None = None
 
     @property
     def is_list(self) -> bool:

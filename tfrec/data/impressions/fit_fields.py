@@ -188,7 +188,7 @@ class FieldFit:
         settings["keep"] = sequence.keep
         if sequence.kind == "numbers":
             if sequence.scaled_as is not None:
-                settings.update(self._numbers[sequence.scaled_as].settings())
+                settings.update(self._numbers[sequence.scaled_as].settings(), scaled_as=sequence.scaled_as)
             return Field(name=sequence.name, kind="numbers", **settings)
         name = vocabulary_name(sequence)
         return Field(name=sequence.name, kind="ids", vocabulary=name, size=sizes[name], **settings)

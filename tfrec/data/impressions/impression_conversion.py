@@ -24,7 +24,7 @@ from tfrec.data.impressions.impression_writer import ImpressionWriter
 from tfrec.data.impressions.row_plan import SPLITS, UNUSED, Folds, assign_rows
 from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME
 from tfrec.data.partial_output import PartialOutput, check_output
-from tfrec.data.shard_writer import shard_bounds
+from tfrec.data.shard_bounds import shard_bounds
 from tfrec.errors import DataError
 from tfrec.files import write_json
 from tfrec.version import __version__

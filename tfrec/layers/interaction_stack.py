@@ -1,0 +1,52 @@
+"""What layers have in common that let the features of a token interact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class InteractionStack(keras.layers.Layer):
+    """Some layers over the feature vectors of a token, with weights shared by all tokens.
+
+    Args:
+        fields: Features per token.
+        dim: Width of the vector of a feature.
+        layers: Number of layers.
+        dropout: Drop-out rate, where the kind of interaction has one.
+        seed: Seed of initial weights.
+    """
+
+    def __init__(
+        self, fields: int, dim: int, layers: int, *, dropout: float = 0.0, seed: int = 0, **kwargs: object
+    ) -> None:
+        super().__init__(**kwargs)
+        self.fields, self.dim, self.layers = fields, dim, layers
+        self.dropout, self.seed = dropout, seed
+        self.width = fields * dim
+        self._named: dict[str, Any] = {}
+
+    def weight(self, name: str, shape: tuple[int, ...], initializer: Any) -> None:
+        """Adds a weight that is then found under its name."""
+        self._named[name] = self.add_weight(shape=shape, initializer=initializer, name=name)
+
+    def __getitem__(self, name: str) -> tf.Tensor:
+        return tf.convert_to_tensor(self._named[name].value)
+
+    def call(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Lets features interact.
+
+        Args:
+            inputs: Vectors of all features side by side, float `[tokens, fields * dim]`.
+            dropout_seed: int32 `[2]`; None means inference.
+
+        Returns:
+            float `[tokens, fields * dim]`.
+        """
+        raise TypeError(f"`{type(self).__name__}` does not define `call`.")
+
+    def get_config(self) -> dict[str, object]:
+        names = ("fields", "dim", "layers", "dropout", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
