@@ -93,7 +93,9 @@ class ServedModel(tf.Module):
             self.ranker = ScoreRanker(rows, popularity)
         self.target_ranking = None
         if ranking is not None:
-            self.target_ranking = TargetRanking(model, self.items, self.users, items.counts, self._query, ranking)
+            self.target_ranking = TargetRanking(
+                model, self.items, self.users, items.counts, self._query, ranking, self.event_values
+            )
 
     @property
     def model(self) -> Any:
