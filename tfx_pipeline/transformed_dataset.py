@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,10 @@ from tfrec.data.manifest import (
     Manifest,
     SplitRecord,
     SplitRuleRecord,
-    VocabularyRecord,
 )
 from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.vocabulary import Vocabulary
+from tfrec.data.vocabulary_files import write_vocabularies
 from tfrec.errors import DataError
 from tfrec.version import __version__
 from tfx_pipeline.conversion_record import find_record
@@ -167,19 +166,7 @@ def _write(
     record: Manifest | None,
     id_types: Mapping[str, IdType],
 ) -> Manifest:
-    (root / "vocab").mkdir()
-    vocabulary_records = {}
-    for name, vocabulary in vocabularies.items():
-        content = vocabulary.to_parquet()
-        (root / "vocab" / f"{name}.parquet").write_bytes(content)
-        vocabulary_records[name] = VocabularyRecord(
-            path=f"vocab/{name}.parquet",
-            id_type=vocabulary.id_type,
-            size=vocabulary.size,
-            content_sha256=vocabulary.content_hash,
-            bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
+    vocabulary_records = write_vocabularies(vocabularies, root)
     (root / SCHEMA_NAME).write_text(schema.to_text())
     record = record or _unknown_origin(scans, id_types)
     splits = {split: _split_record(scan, record, root, split) for split, scan in scans.items()}

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfrec.data.manifest import ShardRecord
 from tfrec.data.remote_paths import scheme_of
-from tfrec.data.shard_writer import shard_bounds
+from tfrec.data.shard_bounds import shard_bounds
 from tfx_pipeline.features import ITEM, NUM_TARGETS, TIMESTAMP, USER, USER_ID
 
 _BATCH = 8192

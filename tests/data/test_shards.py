@@ -17,7 +17,7 @@ from tfrec.data import partial_output
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.example_encoder import NumpyEncoder
-from tfrec.data.shard_writer import shard_bounds
+from tfrec.data.shard_bounds import shard_bounds
 from tfrec.errors import DataError
 
 

@@ -19,7 +19,8 @@ from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder, TfxBslEncoder
-from tfrec.data.shard_writer import ShardWriter, shard_bounds
+from tfrec.data.shard_bounds import shard_bounds
+from tfrec.data.shard_writer import ShardWriter
 
 _MEAN_LENGTH = 20.0
 _ITEMS = 50_000

@@ -40,7 +40,8 @@ from tfrec.data.manifest import (
 )
 from tfrec.data.manifest_builder import ManifestParts, build_manifest, count_totals, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
-from tfrec.data.shard_writer import ShardWriter, shard_bounds
+from tfrec.data.shard_bounds import shard_bounds
+from tfrec.data.shard_writer import ShardWriter
 from tfrec.data.source_files import SourceFile, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds

@@ -1,4 +1,7 @@
-"""Paths with a scheme (`gs://`, `s3://` ...): what each needs to be read, and how long it may take to answer."""
+"""Paths with a scheme (`gs://`, `s3://` ...): what each needs to be read, and how long it may take to answer.
+
+TensorFlow is imported late: workers that only read logs do without it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from typing import TypeVar
-
-import tensorflow as tf
 
 from tfrec.errors import DataError
 from tfrec.public_url import public_url
@@ -61,6 +62,8 @@ def dataset_root(path: str | os.PathLike[str]) -> str:
     Raises:
         DataError: An unknown scheme, or one that needs tensorflow-io where that is missing or does not load.
     """
+    import tensorflow as tf
+
     root = os.fspath(path).rstrip("/") or "/"
     scheme = scheme_of(root)
     known = tf.io.gfile.get_registered_schemes()
@@ -127,6 +130,8 @@ def unreachable(path: str, error: BaseException) -> UnreachableError:
 
 
 def _load_tensorflow_io(scheme: str, root: str) -> None:
+    import tensorflow as tf
+
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     reason = "does not bring it"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfrec.data.beam import job_files
 from tfrec.data.beam.bucket import BucketPlan
 from tfrec.data.beam.event_buckets import EventReader, bucket_files, fill_buckets
-from tfrec.data.beam.example_shards import ExampleForm, ShardLayout, measure_splits, write_shards
+from tfrec.data.beam.example_shards import ExampleForm, ShardLayout, write_shards
 from tfrec.data.beam.global_vocabulary import count_training_events, share_vocabularies
 from tfrec.data.beam.item_support import keep_supported_items
-from tfrec.data.beam.job_runner import JobRunner, run_tasks
+from tfrec.data.beam.job_runner import JobRunner
 from tfrec.data.beam.log_pieces import open_sources
+from tfrec.data.beam.split_measures import measure_splits
 from tfrec.data.beam.split_times import find_boundaries
 from tfrec.data.column_types import find_roles, id_type, time_kind
 from tfrec.data.conversion_options import ConversionOptions
@@ -31,7 +30,6 @@ from tfrec.errors import ConfigError
 _EVENTS_PER_BUCKET = 250_000
 _MOST_BUCKETS = 8192
 _LEAST_BUCKETS = 4
-_CHUNK_BYTES = 1 << 22
 
 Progress = Callable[[str, int, int], None]
 
@@ -115,16 +113,15 @@ def prepare_conversion(
     count = buckets or max(_LEAST_BUCKETS, min(_MOST_BUCKETS, -(-rows // _EVENTS_PER_BUCKET)))
     reader = EventReader(directory, tuple(sources), roles, types, kind, options.conditions, (), count)
     progress("reading", 0, 0)
-    sizes = _checksums(jobs, sources, directory)
-    loaded = fill_buckets(jobs, reader, pieces, options.time_unit)
+    loaded, sizes = fill_buckets(jobs, reader, pieces, options.time_unit)
     load_items(loaded)
     paths = bucket_files(directory)
     plan = BucketPlan(directory, options, tuple(sources), loaded)
     progress("filtering", 0, 0)
     plan = keep_supported_items(jobs, plan, paths)
     progress("splitting", 0, 0)
-    plan, dropped = find_boundaries(jobs, plan, paths)
-    split_plan = count_training_events(jobs, plan, paths, work)
+    plan = find_boundaries(jobs, plan, paths)
+    split_plan, dropped = count_training_events(jobs, plan, paths, work)
     plan = share_vocabularies(plan, work, earlier)
     facts, splitters, sequences, users = measure_splits(jobs, plan, split_plan, paths)
     totals = DatasetTotals(sequences, users, work.scalar("SELECT count(*) FROM catalogue_i WHERE count = 0"))
@@ -157,26 +154,3 @@ def _time_kind(work: WorkDatabase, sources: list[SourceFile], column: str) -> st
                 remedy="Write them as numbers or datetimes, or convert without --runner.",
             )
     return time_kind(work, sources, column)
-
-
-def _checksums(jobs: JobRunner, sources: Sequence[SourceFile], directory: str) -> list[tuple[int, str]]:
-    tasks = [(number, source.location) for number, source in enumerate(sources)]
-    run_tasks(jobs, "checksums", tasks, _Checksum(directory), directory)
-    paths = job_files.list_files(job_files.join(directory, "checksums"))
-    found = [job_files.read_json(path) for path in paths]
-    return [(entry["size"], entry["sha256"]) for entry in found]
-
-
-class _Checksum:
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-
-    def __call__(self, task: tuple[int, str]) -> None:
-        number, location = task
-        digest, size = hashlib.sha256(), 0
-        with job_files.open_input(location) as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-        facts = {"size": size, "sha256": digest.hexdigest()}
-        job_files.write_json(job_files.join(self._directory, "checksums", f"{number:08d}.json"), facts)

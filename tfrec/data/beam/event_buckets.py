@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,8 @@ from tfrec.errors import DataError
 
 FACTS = "read"
 BUCKETS = "buckets"
+CHECKSUMS = "checksums"
+_CHUNK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def feature_column(name: str) -> str:
     return f"f_{name}"
 
 
-def fill_buckets(jobs: JobRunner, reader: EventReader, pieces: Sequence[LogPiece], time_unit: str) -> LoadedEvents:
+def fill_buckets(
+    jobs: JobRunner, reader: EventReader, pieces: Sequence[LogPiece], time_unit: str
+) -> tuple[LoadedEvents, list[tuple[int, str]]]:
     """Reads all pieces and writes one file per bucket, events in the order of the input.
 
     Args:
@@ -116,7 +121,7 @@ def fill_buckets(jobs: JobRunner, reader: EventReader, pieces: Sequence[LogPiece
         time_unit: Unit of numeric times, or `auto`.
 
     Returns:
-        What was found out.
+        What was found out, and size in bytes and sha256 of each file.
 
     Raises:
         DataError: As `load_events`.
@@ -133,16 +138,40 @@ def fill_buckets(jobs: JobRunner, reader: EventReader, pieces: Sequence[LogPiece
             | beam.GroupByKey()
             | beam.Map(Guarded(_BucketWriter(reader.directory), reader.directory))
         )
+        files = [(number, source.location) for number, source in enumerate(reader.sources)]
+        _ = (
+            pipeline
+            | "files" >> beam.Create(files)
+            | "spread files" >> beam.Reshuffle()
+            | "checksums" >> beam.Map(_Checksum(reader.directory))
+        )
 
     jobs.run("read", build)
     raise_task_errors(reader.directory)
     paths = job_files.list_files(job_files.join(reader.directory, FACTS))
-    return _loaded(reader, pieces, [job_files.read_json(path) for path in paths], time_unit)
+    loaded = _loaded(reader, pieces, [job_files.read_json(path) for path in paths], time_unit)
+    checksums = job_files.list_files(job_files.join(reader.directory, CHECKSUMS))
+    return loaded, [(facts["size"], facts["sha256"]) for facts in map(job_files.read_json, checksums)]
 
 
 def bucket_files(directory: str) -> list[str]:
     """Returns the files of the buckets of a job."""
     return job_files.list_files(job_files.join(directory, BUCKETS))
+
+
+class _Checksum:
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __call__(self, task: tuple[int, str]) -> None:
+        number, location = task
+        digest, size = hashlib.sha256(), 0
+        with job_files.open_input(location) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+        facts = {"size": size, "sha256": digest.hexdigest()}
+        job_files.write_json(job_files.join(self._directory, CHECKSUMS, f"{number:08d}.json"), facts)
 
 
 class _BucketWriter:

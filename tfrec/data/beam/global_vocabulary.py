@@ -13,6 +13,7 @@ from tfrec.data.beam import job_files
 from tfrec.data.beam.bucket import Bucket, BucketPlan
 from tfrec.data.beam.id_counts import count_ids, with_ids
 from tfrec.data.beam.job_runner import JobRunner
+from tfrec.data.beam.split_times import check_left
 from tfrec.data.catalogue import build_catalogue
 from tfrec.data.split_sequences import build_vocabularies, make_split_sequences, no_training_sequence, training_counts
 from tfrec.data.splits import SplitPlan
@@ -23,9 +24,12 @@ from tfrec.errors import DataError
 
 _NAME = "vocabulary"
 _USERS = "users"
+_DROPPED = ("consecutive_duplicates", "rare_items", "short_sequences", "sequences")
 
 
-def count_training_events(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str], work: WorkDatabase) -> SplitPlan:
+def count_training_events(
+    jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str], work: WorkDatabase
+) -> tuple[SplitPlan, dict[str, int]]:
     """Makes `vocabulary_i`, `vocabulary_u` and what `build_catalogue` needs in a database of this process.
 
     Args:
@@ -35,12 +39,13 @@ def count_training_events(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[s
         work: The database.
 
     Returns:
-        How the whole log was split.
+        How the whole log was split, and what was dropped before, as `filter_events` returns it.
 
     Raises:
-        DataError: The split rule leaves no training event, or no training sequence has two events.
+        DataError: The filters leave nothing, the split rule no training event, or no training sequence has two events.
     """
     sums, facts = count_ids(jobs, _NAME, plan, buckets, _TrainingCount(plan.directory))
+    check_left(plan, facts)
     split_plan = SplitPlan(**facts[0]["plan"])
     split_plan.truncated = sum(fact["plan"]["truncated"] for fact in facts)
     if not sum(fact["train_events"] for fact in facts):
@@ -57,7 +62,7 @@ def count_training_events(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[s
         counted["u"] = "SELECT code, count FROM counted_u"
     build_vocabularies(work, plan.loaded, counted)
     work.run("CREATE VIEW folded AS SELECT code AS i, 1 AS fold FROM counted_i WHERE later > 0")
-    return split_plan
+    return split_plan, {name: sum(fact[name] for fact in facts) for name in _DROPPED}
 
 
 def share_vocabularies(plan: BucketPlan, work: WorkDatabase, earlier: Vocabulary | None) -> BucketPlan:
@@ -86,7 +91,7 @@ class _TrainingCount:
 
     def __call__(self, bucket: Bucket) -> tuple[str, dict[str, Any]]:
         loaded, work = bucket.plan.loaded, bucket.work
-        bucket.filter()
+        filtered = bucket.filter()
         split_plan = bucket.fold()
         make_split_sequences(work, loaded, split_plan, bucket.plan.options, 0)
         counted = training_counts(loaded)
@@ -99,7 +104,7 @@ class _TrainingCount:
             "SELECT code, CAST(coalesce(count, 0) AS BIGINT) AS count, CAST(coalesce(later, 0) AS BIGINT) AS later "
             f"FROM ({counted['i']}) FULL JOIN ({later}) USING (code)"
         )
-        facts = {
+        facts = filtered | {
             "plan": vars(split_plan),
             "train_events": work.scalar("SELECT count(*) FROM folded WHERE fold = 0"),
             "train_sequences": work.scalar("SELECT count(*) FROM sequences_train"),

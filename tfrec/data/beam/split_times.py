@@ -53,15 +53,18 @@ class BucketSurvey:
         job_files.write_json(job_files.join(self.plan.directory, self.name, f"{bucket_name(path)}.json"), facts)
 
 
-def find_boundaries(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str]) -> tuple[BucketPlan, dict[str, int]]:
-    """Finds the boundaries of the split rule and sums up what the filters dropped.
+def find_boundaries(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str]) -> BucketPlan:
+    """Finds the boundaries of the split rule, by as many passes as it needs; none for the rules that do not go by time.
 
     Returns:
-        The plan with `boundaries`, and the facts that `filter_events` returns.
-
-    Raises:
-        DataError: Nothing is left of the log.
+        The plan with `boundaries`.
     """
+    options = plan.options
+    rule = options.rule(sessions=plan.loaded.roles.session is not None or options.session_gap is not None)
+    if rule not in ("session_time", "session_time_last", "global_time"):
+        return plan
+    if rule == "session_time" and options.split_time is not None:
+        return dataclasses.replace(plan, boundaries=session_boundaries(options, rule, 0, lambda test: None))
     numbers = itertools.count()
 
     def survey(**looks: Any) -> list[dict[str, Any]]:
@@ -71,38 +74,39 @@ def find_boundaries(jobs: JobRunner, plan: BucketPlan, buckets: Sequence[str]) -
         return [job_files.read_json(path) for path in paths]
 
     found = survey()
-    totals = {name: sum(facts[name] for facts in found) for name in found[0] if isinstance(found[0][name], int)}
-    options = plan.options
-    if not totals["left"]:
-        longest = max(facts["longest"] for facts in found)
-        raise DataError(
-            f"No sequence is left of {totals['all_sequences']:,}: the longest has {longest:,} events; needed are at "
-            f"least {options.min_seq_len} events per sequence (`--min-seq-len`) and {options.min_item_count} per item "
-            "(`--min-item-count`).",
-            remedy="Check that the user or session column is the right one, or lower the limits.",
-        )
+    check_left(plan, found)
+    left = sum(facts["left"] for facts in found)
     first = min(facts["first"] for facts in found if facts["first"] is not None)
     latest = max(facts["last"] for facts in found if facts["last"] is not None)
-    rule = options.rule(sessions=plan.loaded.roles.session is not None or options.session_gap is not None)
-    boundaries = None
-    if rule in ("session_time", "session_time_last"):
 
-        def latest_before(test: int) -> int | None:
-            ends = [facts["end"] for facts in survey(before=test) if facts["end"] is not None]
-            return max(ends, default=None)
+    def latest_before(test: int) -> int | None:
+        ends = [facts["end"] for facts in survey(before=test) if facts["end"] is not None]
+        return max(ends, default=None)
 
-        boundaries = session_boundaries(options, rule, latest, latest_before)
-    elif rule == "global_time":
+    def time_of_last(fraction: float) -> int:
+        last = int(left * fraction + 1e-9)
+        if last == 0:
+            return latest + 1
+        return _time_of_rank(lambda low, width: survey(low=low, width=width), left - last, first, latest)
 
-        def time_of_last(fraction: float) -> int:
-            last = int(totals["left"] * fraction + 1e-9)
-            if last == 0:
-                return latest + 1
-            return _time_of_rank(lambda low, width: survey(low=low, width=width), totals["left"] - last, first, latest)
-
+    if rule == "global_time":
         boundaries = time_boundaries(options, latest, time_of_last)
-    kept = ("consecutive_duplicates", "rare_items", "short_sequences", "sequences")
-    return dataclasses.replace(plan, boundaries=boundaries), {name: totals[name] for name in kept}
+    else:
+        boundaries = session_boundaries(options, rule, latest, latest_before)
+    return dataclasses.replace(plan, boundaries=boundaries)
+
+
+def check_left(plan: BucketPlan, found: Sequence[dict[str, Any]]) -> None:
+    """Raises DataError when the filters have left nothing; `found` are the facts of `Bucket.filter`."""
+    if any(facts["left"] for facts in found):
+        return
+    sequences, longest = sum(facts["all_sequences"] for facts in found), max(facts["longest"] for facts in found)
+    raise DataError(
+        f"No sequence is left of {sequences:,}: the longest has {longest:,} events; needed are at least "
+        f"{plan.options.min_seq_len} events per sequence (`--min-seq-len`) and {plan.options.min_item_count} per item "
+        "(`--min-item-count`).",
+        remedy="Check that the user or session column is the right one, or lower the limits.",
+    )
 
 
 def _time_of_rank(count: Callable[[int, int], list[dict[str, Any]]], rank: int, first: int, latest: int) -> int:
