@@ -60,9 +60,9 @@ def _feature_row(feature: Any, examples: int) -> Row:
     common = stats.common_stats if stats is not None else None
     missing = "" if common is None or not examples else f"{100 * common.num_missing / examples:.1f} %"
     values = "" if common is None else f"{common.avg_num_values:.2f}"
-    numbers = ("", "", "")
+    numbers: tuple[str, ...] = ("", "", "")
     if kind == "num_stats" and not feature.path.step[0].endswith("_id"):
-        numbers = tuple(f"{value:,.6g}" for value in (stats.mean, stats.min, stats.max))  # type: ignore[union-attr]
+        numbers = tuple(f"{value:,.6g}" for value in (stats.mean, stats.min, stats.max))
     unique = getattr(stats, "unique", 0)
     cells = (missing, values, count_text(unique) if unique else "", *numbers)
     return Row(".".join(feature.path.step) or feature.name, tuple(map(Cell, cells)))
