@@ -56,7 +56,7 @@ def _place(split: str) -> tuple[int, str]:
 
 def _feature_row(feature: Any, examples: int) -> Row:
     kind = feature.WhichOneof("stats")
-    stats = getattr(feature, kind) if kind else None
+    stats: Any = getattr(feature, kind) if kind else None
     common = stats.common_stats if stats is not None else None
     missing = "" if common is None or not examples else f"{100 * common.num_missing / examples:.1f} %"
     values = "" if common is None else f"{common.avg_num_values:.2f}"
