@@ -1,4 +1,4 @@
-"""SASRec and the GRU encoder: causal, indifferent to padding, the same in a batch as alone."""
+"""SASRec, HSTU and the GRU encoder: causal, indifferent to padding, the same in a batch as alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfrec.config.gru_encoder_config import GRUEncoderConfig
+from tfrec.config.hstu_config import HSTUConfig
 from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.models.gru_encoder import GRUEncoder
+from tfrec.models.hstu import HSTU
 from tfrec.models.sasrec import SASRec
 from tfrec.models.sequence_encoder import SequenceEncoder
 
@@ -22,12 +24,16 @@ VARIANTS = [
     {"norm": "reference", "attention_projection": False},
     {"norm": "pre", "gated": True, "feed_forward": "swiglu", "expansion": 1.5, "positions": "none"},
     {"norm": "pre", "similarity": "cosine"},
+    {"gate": "concat"},
+    {"gate": "product", "norm": "rms", "rotary_time": True, "positions": "none", "normalize_by": "length"},
 ]
 
 
 def new_model(*, max_length: int = 6, **settings: object) -> SequenceEncoder:
     if "layers" in settings:
         return GRUEncoder(GRUEncoderConfig(dim=8, max_length=max_length, init_stddev=0.5, **settings), VOCAB, seed=3)
+    if "gate" in settings:
+        return HSTU(HSTUConfig(dim=8, heads=2, max_length=max_length, init_stddev=0.5, **settings), VOCAB, seed=3)
     config = SASRecConfig(dim=8, heads=2, max_length=max_length, dropout=0.3, init_stddev=0.5, **settings)
     return SASRec(config, VOCAB, seed=3)
 

@@ -53,6 +53,8 @@ class SequenceEncoder(FactorisedRecommender):
     training_scheme = "sequences"
     config: Any
     items: Any
+    reads_times = False
+    """Whether `_states` is given the times of events: it then knows that of the event to be predicted, too."""
 
     def __init__(self, config: Any, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
@@ -99,7 +101,12 @@ class SequenceEncoder(FactorisedRecommender):
 
     def encode(self, batch: Batch) -> tf.Tensor:
         """Returns the state after every event of sequences of at most `config.max_length` events."""
-        return tf.cast(self._states(batch["item"], batch["length"], users=batch.get("user")), tf.float32)
+        times = self._times(batch)
+        if times is not None:  # beyond its last event a sequence goes on at the time of that
+            last = tf.maximum(batch["length"] - 1, 0)[:, tf.newaxis]  # [batch, 1]
+            times = tf.gather(times, tf.minimum(tf.range(tf.shape(batch["item"])[1] + 1), last), batch_dims=1)
+        states = self._states(batch["item"], batch["length"], users=batch.get("user"), times=times)
+        return tf.cast(states, tf.float32)
 
     def encode_targets(self, batch: Batch) -> tf.Tensor:
         """Returns the state before every target: each is the last state of a window of its own, as when serving.
@@ -131,7 +138,11 @@ class SequenceEncoder(FactorisedRecommender):
         window = tf.where(column <= last[:, tf.newaxis], window, 0)
         length = last - first + 1  # [targets]
         users = tf.gather(batch["user"], query_index[:, 0]) if "user" in batch else None  # [targets]
-        states = self._states(window, length, users=users)  # [targets, window, dim]
+        times = self._times(batch)
+        if times is not None:  # those of the window, and of the target
+            column = tf.minimum(first[:, tf.newaxis] + tf.range(width + 1), last[:, tf.newaxis] + 1)
+            times = tf.gather(tf.gather(times, query_index[:, 0]), column, batch_dims=1)  # [targets, window + 1]
+        states = self._states(window, length, users=users, times=times)  # [targets, window, dim]
         return tf.cast(tf.gather(states, length - 1, batch_dims=1), tf.float32)
 
     def call(self, batch: Batch) -> tf.Tensor:
@@ -144,10 +155,21 @@ class SequenceEncoder(FactorisedRecommender):
         length: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
         users: tf.Tensor | None = None,
+        times: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns the states of windows; `users` int32 `[batch]` is for subclasses that know their users."""
+        """Returns the states of windows.
+
+        For subclasses that know their users there is `users` int32 `[batch]`; for those that read times, `times` int64
+        `[batch, window + 1]` of the events and of the one after them (after padding, any).
+        """
         states = self.encode_window(items, length, dropout_seed=dropout_seed)
         return unit(states) if self.config.similarity == "cosine" else states
+
+    def _times(self, batch: Batch) -> tf.Tensor | None:
+        """Returns the times of a batch int64 `[batch, length]` for those who read them; 0 where it has none."""
+        if not self.reads_times:
+            return None
+        return batch["timestamp"] if "timestamp" in batch else tf.zeros(tf.shape(batch["item"]), tf.int64)
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -181,6 +203,7 @@ class SequenceEncoder(FactorisedRecommender):
                 tf.maximum(length - 1, 0),
                 dropout_seed=self._step_seed("dropout"),
                 users=batch.get("user"),
+                times=self._times(batch),
             )  # [batch, seq - 1, dim]
             losses = objective(
                 tf.gather_nd(states, query_index),

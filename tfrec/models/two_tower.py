@@ -151,7 +151,9 @@ class TwoTower(SequenceEncoder):
         length: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
         users: tf.Tensor | None = None,
+        times: tf.Tensor | None = None,
     ) -> tf.Tensor:
+        del times
         states = self.encode_window(items, length, dropout_seed=dropout_seed)  # [batch, window, dim]
         if self.users is not None and users is not None:
             own = seeded_dropout(self.users(users), self.config.dropout, dropout_seed, "users")  # [batch, dim]

@@ -1,0 +1,230 @@
+"""HSTU: hierarchical sequential transduction units over the events of a user."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfrec.config.hstu_config import HSTUConfig
+from tfrec.errors import ConfigError
+from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
+from tfrec.layers.initializers import GateInitializer
+from tfrec.layers.item_table import ItemTable
+from tfrec.layers.rotary import Rotation, rotation
+from tfrec.layers.seeded_dropout import seeded_dropout
+from tfrec.models.sequence_encoder import SequenceEncoder, unit
+from tfrec.registry import register_model
+from tfrec.seeds import derive_seed
+
+
+class KeptWindow(NamedTuple):
+    """What `HSTU.extend` keeps of the events so far.
+
+    Attributes:
+        length: Events so far, int32 `[batch]`.
+        time: Their times, int64 `[batch, max_length]`.
+        layers: Keys and values of every layer.
+    """
+
+    length: tf.Tensor
+    time: tf.Tensor
+    layers: tuple[KeptKeys, ...]
+
+
+@register_model("hstu")
+class HSTU(SequenceEncoder):
+    """Causal HSTU layers over item vectors; the score of an item is its vector times the state.
+
+    With `relative_times`, the attention of a state knows the time of the event that is to be predicted (of the request,
+    when serving): how long ago each past event is by then. Nothing else of the future is an input.
+
+    Args:
+        config: Architecture.
+        vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
+        seed: Seed of initial weights, drop-out and negatives.
+
+    Reference: arXiv 2402.17152; facebookresearch/generative-recommenders 2e81fab; RecTools 0.19.0.
+    Differences: weights are divided by `max_length` however far a batch is padded; the loss is chosen apart from the
+        model; padding is on the right and its rows are zero.
+    """
+
+    config_class = HSTUConfig
+    config: HSTUConfig
+    reads_times = True
+
+    def __init__(self, config: HSTUConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
+        self.items = ItemTable(
+            vocab_size,
+            config.dim,
+            use_bias=False,
+            bound=config.init_stddev,
+            normal=True,
+            seed=derive_seed(seed, "items"),
+            name="items",
+            dtype=self.dtype_policy,
+        )
+        self.items.build()
+        self.positions: Any = None
+        if config.positions != "none":
+            self.positions = self.add_weight(
+                shape=(config.max_length, config.dim),
+                initializer=GateInitializer(
+                    config.dim, bound=config.init_stddev, normal=True, seed=derive_seed(seed, "positions")
+                ),
+                name="positions",
+            )  # [max_length, dim]
+        self.hstu_blocks = [
+            HSTUBlock(
+                config.dim,
+                config.heads,
+                config.head_key_dim,
+                config.head_value_dim,
+                norm=config.norm,
+                norm_scale=config.norm_scale,
+                epsilon=config.norm_epsilon,
+                gate=config.gate,
+                distances=config.max_length if config.relative_positions else 0,
+                times=config.relative_times,
+                dropout=config.dropout,
+                seed=derive_seed(seed, "block", number),
+                name=f"block_{number}",
+                dtype=self.dtype_policy,
+            )
+            for number in range(config.blocks)
+        ]
+        for block in self.hstu_blocks:
+            block.build()
+        self.built = True
+
+    @property
+    def request_features(self) -> tuple[str, ...]:
+        return ("timestamp",) if self.config.relative_times or self.config.rotary_time else ()
+
+    def encode_window(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        *,
+        times: tf.Tensor | None = None,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the state after every event of a window, see `SequenceEncoder.encode_window`.
+
+        Args:
+            items: int32 `[batch, window]`, right-padded with 0, at most `config.max_length` wide.
+            length: int32 `[batch]`.
+            times: Times of the events of the window and of the event after it, milliseconds, int64 `[batch, window +
+                1]`; anything beyond `length + 1`. Default: 0 everywhere.
+            dropout_seed: int32 `[2]`; None means inference.
+        """
+        position = tf.range(tf.shape(items)[1])  # [window]
+        if times is None:
+            times = tf.zeros([tf.shape(items)[0], tf.shape(items)[1] + 1], tf.int64)
+        mask = tf.cast(position < length[:, tf.newaxis], self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
+        states = self._inputs(items, position, length)
+        states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
+        time = times[:, :-1]
+        frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position))
+        for block in self.hstu_blocks:
+            states = block(states, frame, dropout_seed=dropout_seed) * mask
+        return states
+
+    # ---- one event after another ----------------------------------------------------------------------------------
+
+    def empty_window(self, batch_size: int) -> KeptWindow:
+        """Returns the window of users without events, for `extend`.
+
+        Raises:
+            ConfigError: Positions are counted from the latest event, so every event changes all before it.
+        """
+        config = self.config
+        if config.positions == "from_end":
+            raise ConfigError(
+                "`model.positions=from_end` numbers all events anew with every new one: nothing of them can be kept.",
+                remedy="Train with `model.positions=none` or `from_start`, or encode the whole window.",
+            )
+
+        def room(width: int) -> tf.Tensor:
+            return tf.zeros([batch_size, config.heads, config.max_length, width], self.compute_dtype)
+
+        layer = KeptKeys(room(config.head_key_dim), room(config.head_value_dim))
+        time = tf.zeros([batch_size, config.max_length], tf.int64)
+        return KeptWindow(tf.zeros([batch_size], tf.int32), time, (layer,) * config.blocks)
+
+    def extend(self, window: KeptWindow, items: tf.Tensor, times: tf.Tensor) -> tuple[tf.Tensor, KeptWindow]:
+        """Returns the states after further events, as `encode_window` gives them for the whole.
+
+        It costs one pass over the new events, and their products with the keys that are kept. With `relative_times` an
+        event is encoded for good when the next one is known: rank for a request by extending a window with the latest
+        event and the time of the request, and keep the window from before that.
+
+        Args:
+            window: Of the events so far; together with the new ones no more than `config.max_length`.
+            items: int32 `[batch, new]`, no padding.
+            times: Times of the new events and of the one after them, int64 `[batch, new + 1]`.
+
+        Returns:
+            float `[batch, new, dim]`, and the window with the new events.
+
+        Raises:
+            InvalidArgumentError: The window is full: begin a new one with the latest events.
+        """
+        new = tf.shape(items)[1]
+        length = window.length + new  # [batch]
+        full = tf.debugging.assert_less_equal(length, self.config.max_length, "The window is full.")
+        with tf.control_dependencies([] if full is None else [full]):
+            position = window.length[:, tf.newaxis] + tf.range(new)  # [batch, new]
+        rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, tf.newaxis], tf.shape(items))
+        time = tf.tensor_scatter_nd_update(window.time, tf.stack([rows, position], axis=-1), times[:, :-1])
+        states = self._inputs(items, position, length)
+        frame = EventFrame(
+            times[:, :-1],
+            times[:, 1:],
+            self._rotation(times[:, :-1], time[:, :1]),
+            self._divisor(tf.range(self.config.max_length)),
+        )
+        layers = []
+        for block, kept in zip(self.hstu_blocks, window.layers, strict=True):
+            states, kept = block.extend(states, frame, kept, position, time)
+            layers.append(kept)
+        states = unit(states) if self.config.similarity == "cosine" else states
+        return states, KeptWindow(length, time, tuple(layers))
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _states(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        dropout_seed: tf.Tensor | None = None,
+        users: tf.Tensor | None = None,
+        times: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        states = self.encode_window(items, length, times=times, dropout_seed=dropout_seed)
+        return unit(states) if self.config.similarity == "cosine" else states
+
+    def _inputs(self, items: tf.Tensor, position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Vectors of events at positions int32 `[window]` or `[batch, window]`: float `[batch, window, dim]`."""
+        states = self.items(items)
+        if self.config.scale_inputs:
+            states *= self.config.dim**0.5
+        if self.positions is None:
+            return states
+        if self.config.positions == "from_end":
+            position = tf.maximum(length[:, tf.newaxis] - 1 - position, 0)  # [batch, window]
+        return states + tf.cast(tf.gather(self.positions.value, position), states.dtype)
+
+    def _rotation(self, time: tf.Tensor, first: tf.Tensor) -> Rotation | None:
+        """Angles of times int64 `[batch, window]` since the first `[batch, 1]`, `[batch, 1, window, width / 2]`."""
+        if not self.config.rotary_time:
+            return None
+        since = tf.cast(time - first, tf.float64) / (1000.0 * self.config.rotary_unit)
+        return rotation(since[:, tf.newaxis], self.config.head_key_dim, base=self.config.rotary_base)
+
+    def _divisor(self, position: tf.Tensor) -> tf.Tensor:
+        """What the weights of each query are divided by, float32 `[window]`."""
+        if self.config.normalize_by == "length":
+            return tf.cast(position + 1, tf.float32)
+        return tf.fill(tf.shape(position), float(self.config.max_length))
