@@ -16,7 +16,7 @@ class IndexConfig(StrictModel):
         "exact",
         description="exact: all items; ivf: the items of the nearest clusters; scann: outside TF Serving only.",
     )
-    chunk: int = Field(1 << 17, ge=128, description="exact: items that are scored together, at most.")
+    chunk: int = Field(1 << 20, ge=128, description="exact: items that are scored together, at most.")
     num_clusters: int | None = Field(
         None, ge=1, description="ivf: clusters of items. Default: the square root of the number of items."
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +127,28 @@ def test_large_batches_are_searched_in_groups():
     _assert_same(index.search(tf.constant(queries), 5), best_items(scores, 5))
     found = index.search(tf.constant(queries), 5, allowed=tf.constant(allowed))
     _assert_same(found, best_items(scores, 5, allowed=allowed))
+
+
+def test_memory_does_not_grow_with_the_number_of_chunks():
+    """The best 2,000 of each of 49 chunks take 50 MB for 64 queries, and again when they are put side by side."""
+    peak, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not os.access(forget, os.W_OK):
+        pytest.skip("the peak of memory cannot be measured")
+    vectors = np.random.default_rng(0).standard_normal((100_002, 2)).astype(np.float32)
+    index = ExactIndex(vectors, chunk=2048)
+    search = tf.function(index.search)
+    queries = tf.constant(vectors[:64])
+    search(queries, tf.constant(1))
+
+    def kilobytes():
+        return int(next(line for line in peak.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+
+    forget.write_text("5")  # the peak is now what is in use
+    before = kilobytes()
+    scores, _ = search(queries, tf.constant(2000))
+    assert kilobytes() - before < 40_000
+    best = -np.sort(-(queries[:2] @ vectors[2:].T), axis=1)[:, :2000]
+    np.testing.assert_allclose(scores[:2], best, rtol=1e-4, atol=1e-5)
 
 
 def test_saved_and_loaded_with_an_unknown_batch_size(tmp_path):
