@@ -123,14 +123,34 @@ def test_vectors_and_biases_are_looked_up_by_item_index():
         np.testing.assert_array_equal(index.bias_of(tf.constant(indices + first)), bias[indices])
 
 
-def test_fewer_items_than_asked_for_in_the_clusters_visited():
-    vectors = np.zeros((12, 2), np.float32)
+def test_further_clusters_are_visited_until_there_are_enough_items():
+    vectors = np.zeros((17, 2), np.float32)
     vectors[2:7] = [0.0, 5.0]
-    vectors[7:] = [5.0, 0.0]
-    index = IVFIndex(vectors, num_clusters=2, num_probes=1)
-    scores, items = index.search(tf.constant([[0.0, 1.0]]), 8)
-    assert items.numpy().tolist() == [[2, 3, 4, 5, 6, 0, 0, 0]]
-    assert scores.numpy().tolist() == [[5.0] * 5 + [-np.inf] * 3]
+    vectors[7:12] = [5.0, 0.0]
+    vectors[12:] = [-5.0, -5.0]
+    index = IVFIndex(vectors, num_clusters=3, num_probes=1)
+    queries = tf.constant([[0.0, 1.0], [1.0, 0.5]])
+    best, second, worst = list(range(2, 7)), list(range(7, 12)), list(range(12, 17))
+    scores, items = index.search(queries, 8)
+    assert items.numpy().tolist() == [[*best, *second[:3]], [*second, *best[:3]]]
+    assert scores.numpy().tolist() == [[5.0] * 5 + [0.0] * 3, [5.0] * 5 + [2.5] * 3]
+    assert index.search(queries, 5)[1].numpy().tolist() == [best, second]  # one cluster is enough
+    everything = index.search(queries[:1], 99)[1].numpy().tolist()
+    assert everything == [[*best, *second, *worst]]
+    without = tf.constant([[*second[:4], 0], best], tf.int32)  # lists are full also when items are excluded
+    found = index.search(queries, 5, excluded=without)[1].numpy().tolist()
+    assert found == [best, second]
+    found = index.search(queries, 7, excluded=without)[1].numpy().tolist()
+    assert found == [[*best, second[4], worst[0]], [*second, *worst[:2]]]
+
+
+def test_lists_are_full_whatever_the_clusters():
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((2002, 16), np.float32)
+    queries = generator.standard_normal((4, 16), np.float32)
+    _, items = _search(IVFIndex(vectors), queries, 500)
+    assert [len(set(row)) for row in items.tolist()] == [500] * 4
+    assert items.min() >= 2
 
 
 def test_saved_and_loaded_with_an_unknown_batch_size(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ class IVFIndex(VectorIndex):
     k-means puts the items into clusters, and a query visits the clusters that promise the largest scores. The items of
     a cluster stand next to each other, so that a visit reads one piece of memory. Scores of the items visited are
     exact, and so is their order; items of other clusters are missed. How many depends on the vectors: few when they
-    form groups, most when they are spread at random. More probes miss fewer.
+    form groups, most when they are spread at random. More probes miss fewer. When the clusters of a visit hold fewer
+    items than are asked for, the query goes on with the next ones until they are enough: lists are never short.
 
     The score of a cluster's centre is the mean score of its items, but the best of them is what counts: a cluster
     promises its mean plus two standard deviations of its scores (taken from the distances of its items from the
@@ -130,13 +132,13 @@ class IVFIndex(VectorIndex):
         _, probes = tf.math.top_k(promise, self.num_probes)
 
         def one() -> tuple[tf.Tensor, tf.Tensor]:
-            scores, items = self._nearest_of_query(queries[0], probes[0], k)
+            scores, items = self._nearest_of_query(queries[0], probes[0], lambda: promise[0], k)
             return scores[tf.newaxis], items[tf.newaxis]
 
         def many() -> tuple[tf.Tensor, tf.Tensor]:
             scores, items = tf.map_fn(
-                lambda row: self._nearest_of_query(row[0], row[1], k),
-                (queries, probes),
+                lambda row: self._nearest_of_query(row[0], row[1], lambda: row[2], k),
+                (queries, probes, promise),
                 parallel_iterations=_PARALLEL_QUERIES,
                 fn_output_signature=(tf.TensorSpec([None], tf.float32), tf.TensorSpec([None], tf.int32)),
             )
@@ -146,14 +148,27 @@ class IVFIndex(VectorIndex):
         scores, items = tf.cond(batch <= 1, one, many)
         return scores[:batch], items[:batch]
 
-    def _nearest_of_query(self, query: tf.Tensor, probes: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _nearest_of_query(
+        self, query: tf.Tensor, probes: tf.Tensor, promise: Callable[[], tf.Tensor], k: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores and item indices of the best among some clusters, `[k]`; -inf and 0 where there are fewer."""
-        starts, stops = tf.gather(self._bounds, probes), tf.gather(self._bounds, probes + 1)
-        rows = tf.ragged.range(starts, stops).flat_values  # [visited]
+        rows = self._rows_of(probes)  # [visited]
+        rows = tf.cond(tf.size(rows) < k, lambda: self._rows_of(self._enough_clusters(promise(), k)), lambda: rows)
         scores = tf.linalg.matvec(tf.gather(self._vectors, rows), query)
         if self._bias is not None:
             scores += tf.gather(self._bias, rows)
         return _best_in_item_order(scores, tf.gather(self._items, rows), k)
+
+    def _rows_of(self, clusters: tf.Tensor) -> tf.Tensor:
+        starts, stops = tf.gather(self._bounds, clusters), tf.gather(self._bounds, clusters + 1)
+        return tf.ragged.range(starts, stops).flat_values
+
+    def _enough_clusters(self, promise: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+        """Returns the most promising clusters that hold k items together, int32 `[any]`; all when they do not."""
+        _, order = tf.math.top_k(promise, self.num_clusters)
+        sizes = tf.gather(self._bounds, order + 1) - tf.gather(self._bounds, order)
+        before = tf.cumsum(sizes, exclusive=True)  # items in better clusters
+        return order[: tf.math.count_nonzero(before < k, dtype=tf.int32)]
 
 
 def _best_in_item_order(scores: tf.Tensor, items: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
