@@ -1,0 +1,147 @@
+"""Every click model by registration: padding, order, gradients, learning, saving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.data.impressions.fields import Field, FieldSet
+from tfrec.errors import ConfigError
+from tfrec.models.impression_model import ImpressionModel
+from tfrec.optimizers.row_sparse_adam import RowSparseAdam
+from tfrec.registry import model_class, model_names
+
+MODELS = [name for name in model_names() if issubclass(model_class(name), ImpressionModel)]
+SMALL: dict[str, Any] = {"embedding_dim": 4, "max_length": 6, "hidden": [8]}
+FIELDS = FieldSet(
+    label="clicked",
+    fields=(
+        Field(name="inventory_id", kind="category", vocabulary="inventory_id", size=6),
+        Field(name="hour", kind="category", vocabulary="hour", size=5),
+        Field(name="age", kind="number"),
+        Field(name="seq", kind="ids", vocabulary="seq", size=9, max_length=6),
+    ),
+)
+
+
+def new_model(name: str, **settings: Any) -> ImpressionModel:
+    cls = model_class(name)
+    config = cls.config_class(**({} if name == "prior" else {**SMALL, **settings}))
+    model: ImpressionModel = cls(config, FIELDS, click_rate=0.2, seed=1)
+    rng = np.random.default_rng(5)
+    for weight in model.trainable_weights:  # vectors begin so small that nothing would be seen
+        if len(weight.shape) == 2:
+            weight.assign(rng.normal(size=weight.shape) * 0.5)
+    return model
+
+
+def new_batch(rows: int = 6) -> dict[str, tf.Tensor]:
+    rng = np.random.default_rng(0)
+    lengths = np.array([6, 0, 3, 1, 5, 2] * (rows // 6), np.int32)
+    seq = rng.integers(2, 9, (rows, 6)) * (np.arange(6) < lengths[:, None])
+    batch = {
+        "inventory_id": rng.integers(1, 6, rows).astype(np.int32),
+        "hour": rng.integers(1, 5, rows).astype(np.int32),
+        "age": rng.random(rows).astype(np.float32),
+        "seq": seq.astype(np.int32),
+        "seq/length": lengths,
+    }
+    batch["label"] = (batch["inventory_id"] % 2 == 0).astype(np.float32)
+    return {name: tf.constant(values) for name, values in batch.items()}
+
+
+def bce(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
+
+
+def test_all_are_registered() -> None:
+    assert {"feseq", "bst", "dnn", "dcn_v2", "autoint", "din", "lstm_mlp", "prior"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_do_not_see_one_another_nor_padding(name: str) -> None:
+    model, batch = new_model(name), new_batch()
+    together = model.logits(batch).numpy()
+    assert np.isfinite(together).all()
+    order = [4, 1, 5, 0, 3, 2]
+    shuffled = model.logits({key: tf.gather(value, order) for key, value in batch.items()})
+    np.testing.assert_allclose(shuffled, together[order], rtol=1e-4, atol=1e-6)
+    for row, length in enumerate(batch["seq/length"].numpy()):
+        alone = {key: value[row : row + 1] for key, value in batch.items()}
+        alone["seq"] = alone["seq"][:, :length]
+        np.testing.assert_allclose(model.logits(alone)[0], together[row], rtol=1e-4, atol=1e-6)
+    noise = tf.where(batch["seq"] == 0, 7, batch["seq"])
+    np.testing.assert_allclose(model.logits({**batch, "seq": noise}), together, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_lowers_the_loss_and_a_copy_predicts_the_same(name: str) -> None:
+    model, batch = new_model(name, dropout=0.0), new_batch(24)
+    model.prepare_training(bce, vector_penalty=1e-4)
+    optimizer = RowSparseAdam(0.02, gradient_cap=10.0)
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    before = float(bce(batch["label"], model.logits(batch)))
+    step = tf.function(model.train_step)
+    for _ in range(30):
+        logs = step(batch)
+    after = float(bce(batch["label"], model.logits(batch)))
+    assert float(logs["events"]) == 30 * 24
+    assert after < (0.6 * before if name != "prior" else before)
+    copy = type(model).from_config(model.get_config())
+    for target, source in zip(copy.weights, model.weights, strict=True):
+        target.assign(source)
+    np.testing.assert_array_equal(copy.logits(batch), model.logits(batch))
+    assert keras.saving.get_registered_object(f"tfrec>{name}") is type(model)
+
+
+@pytest.mark.parametrize("name", ["feseq", "bst", "din", "lstm_mlp"])
+def test_order_matters_where_it_should(name: str) -> None:
+    model = new_model(name)
+    batch = {key: value[:1] for key, value in new_batch().items()}
+    reversed_list = {**batch, "seq": batch["seq"][:, ::-1]}
+    difference = abs(float(model.logits(batch)[0] - model.logits(reversed_list)[0]))
+    assert (difference > 1e-3) == (name != "din")
+
+
+COMBINATIONS = [
+    *((pooling, "none") for pooling in ("mean", "sum", "target", "concat", "weighted_sum")),
+    *(("mean", interaction) for interaction in ("cross_v1", "cross_mix", "destine", "final")),
+    ("weighted_sum", "autoint"),
+]
+
+
+@pytest.mark.parametrize(("pooling", "interaction"), COMBINATIONS)
+def test_combinations_of_feseq(pooling: str, interaction: str) -> None:
+    model = new_model(
+        "feseq", pooling=pooling, interaction=interaction, relevance="din", item_interaction_layers=1, dropout=0.1
+    )
+    model.prepare_training(bce)
+    with tf.GradientTape() as tape:
+        loss = bce(new_batch()["label"], model.logits(new_batch(), dropout_seed=tf.constant([1, 2])))
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+    idle = [weight.path for weight, part in zip(model.trainable_variables, gradients, strict=True) if part is None]
+    assert idle == []
+
+
+def test_penalty_counts_each_looked_up_row_once() -> None:
+    model, batch = new_model("dnn"), new_batch()
+    tables = {name: np.asarray(table.vectors) for name, table in model.vectors.tables.items()}  # type: ignore[attr-defined]
+    expected = float(np.square(np.asarray(model.vectors.directions)).sum())  # type: ignore[attr-defined]
+    for name in ("inventory_id", "hour", "seq"):
+        rows = set(batch[name].numpy().ravel().tolist()) - ({0} if name == "seq" else set())
+        expected += sum(float(np.square(tables[name][row]).sum()) for row in rows)
+    assert float(model.squares(batch)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_wrong_names_are_errors() -> None:
+    with pytest.raises(ConfigError, match=r"`model.target` names `inventory`. Did you mean `inventory_id`"):
+        new_model("feseq", target=["inventory"])
+    with pytest.raises(ConfigError, match="does not divide the width of tokens, 12"):
+        new_model("feseq", heads=5)
+    with pytest.raises(ConfigError, match=r"`model\.sequence` 1"):
+        new_model("din", target=["inventory_id", "hour"])
