@@ -55,9 +55,6 @@ def main(
     drop_consecutive_duplicates: Annotated[
         bool, typer.Option("--drop-consecutive-duplicates", help="Collapse i,i,j to i,j within a sequence.")
     ] = False,
-    event_features: Annotated[
-        str | None, typer.Option(help="Columns kept as features of events, separated by commas.")
-    ] = None,
     split: Annotated[str | None, typer.Option(help="Split rule, as in tfrec.convert.")] = None,
     test_days: Annotated[float | None, typer.Option(help="Days in test.")] = None,
     valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
@@ -100,7 +97,6 @@ def main(
         "min_seq_len": min_seq_len,
         "filter_mode": filter_mode,
         "drop_consecutive_duplicates": drop_consecutive_duplicates,
-        "event_features": tuple(event_features.split(",")) if event_features else (),
         "split": split,
         "test_days": test_days,
         "valid_days": valid_days,
