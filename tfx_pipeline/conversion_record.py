@@ -7,6 +7,14 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfrec.data.manifest import Manifest
 
 RECORD_NAME = "conversion.json"
+"""File beside the splits of raw examples: manifest of the conversion, without vocabularies and shards."""
+
+ITEMS_NAME = "items.parquet"
+"""File beside them with the training items and their counts."""
+
+ORDER_NAME = "row_order.json"
+"""File beside them with the rows that are earlier than the row before of the same user or session."""
+
 _MARK = "tfrec conversion "
 
 

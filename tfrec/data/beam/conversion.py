@@ -86,6 +86,7 @@ def prepare_conversion(
     load_items: Callable[[LoadedEvents], None] = lambda loaded: None,
     progress: Progress = lambda stage, done, total: None,
     buckets: int | None = None,
+    count_reversals: bool = False,
 ) -> BeamConversion:
     """Runs all passes but the last.
 
@@ -99,6 +100,7 @@ def prepare_conversion(
         load_items: Called when the types of ids are known, before the catalogue is built.
         progress: Called as `progress(stage, done, total)`.
         buckets: Number of buckets; None = one per 250,000 events.
+        count_reversals: Whether `event_buckets.row_order` will be asked.
 
     Raises:
         ConfigError: An option that needs the local conversion.
@@ -111,7 +113,7 @@ def prepare_conversion(
     kind = _time_kind(work, sources, roles.time)
     rows = sum(piece.rows for piece in pieces)
     count = buckets or max(_LEAST_BUCKETS, min(_MOST_BUCKETS, -(-rows // _EVENTS_PER_BUCKET)))
-    reader = EventReader(directory, tuple(sources), roles, types, kind, options.conditions, (), count)
+    reader = EventReader(directory, tuple(sources), roles, types, kind, options.conditions, (), count, count_reversals)
     progress("reading", 0, 0)
     loaded, sizes = fill_buckets(jobs, reader, pieces, options.time_unit)
     load_items(loaded)

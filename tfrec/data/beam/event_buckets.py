@@ -45,6 +45,7 @@ class EventReader:
         conditions: Which rows are read.
         features: Further columns of events that are kept.
         buckets: Number of buckets.
+        count_reversals: Whether to count the rows that are earlier than the row before of the same user or session.
     """
 
     directory: str
@@ -55,6 +56,7 @@ class EventReader:
     conditions: tuple[RowCondition, ...]
     features: tuple[str, ...]
     buckets: int
+    count_reversals: bool = False
 
     def __call__(self, piece: LogPiece) -> list[tuple[int, bytes]]:
         """Returns the events of a piece by bucket, as Arrow streams, and notes what it found out."""
@@ -101,7 +103,13 @@ class EventReader:
         if "t" in bad:
             stored = database.execute(f"SELECT t FROM loaded WHERE pos = {bad['t'][1]}").fetchone()
             bad["t"].append(None if stored is None else stored[0])
-        return {"selected": row[0], "latest": row[1], "latest_position": row[2], "bad": bad}
+        facts: dict[str, Any] = {"steps": 0, "reversals": 0}
+        if self.count_reversals:
+            owner = next(iter(self.id_types))
+            steps = f"SELECT t - lag(t) OVER (PARTITION BY {owner} ORDER BY pos) AS step FROM loaded"
+            (counts,) = database.execute(f"SELECT count(step), count(*) FILTER (step < 0) FROM ({steps})").fetchall()
+            facts = dict(zip(("steps", "reversals"), counts, strict=True))
+        return facts | {"selected": row[0], "latest": row[1], "latest_position": row[2], "bad": bad}
 
 
 def feature_column(name: str) -> str:
@@ -152,6 +160,15 @@ def fill_buckets(
     loaded = _loaded(reader, pieces, [job_files.read_json(path) for path in paths], time_unit)
     checksums = job_files.list_files(job_files.join(reader.directory, CHECKSUMS))
     return loaded, [(facts["size"], facts["sha256"]) for facts in map(job_files.read_json, checksums)]
+
+
+def row_order(directory: str) -> dict[str, int]:
+    """Returns how many rows have a row before of the same user or session (`steps`), and how many of them are earlier.
+
+    Rows are compared within one piece of the log; both are 0 unless the reader counted reversals.
+    """
+    facts = [job_files.read_json(path) for path in job_files.list_files(job_files.join(directory, FACTS))]
+    return {name: sum(fact[name] for fact in facts) for name in ("steps", "reversals")}
 
 
 def bucket_files(directory: str) -> list[str]:

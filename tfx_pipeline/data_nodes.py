@@ -1,0 +1,112 @@
+"""The data half of the pipeline: from Parquet logs to checked, transformed examples."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from tfx.components import ExampleValidator, StatisticsGen, Transform
+from tfx.dsl.components.common.importer import Importer
+from tfx.types import standard_artifacts
+
+from tfrec.data.beam.log_pieces import open_sources
+from tfrec.data.column_types import find_roles
+from tfrec.data.conversion_options import parse_options
+from tfrec.data.input_files import find_inputs
+from tfx_pipeline.anomaly_gate.component import AnomalyGate
+from tfx_pipeline.parquet_example_gen.component import FILES, UNUSED, ParquetExampleGen, listed
+from tfx_pipeline.parquet_example_gen.input_patterns import any_span, input_patterns
+from tfx_pipeline.raw_schema import EventLayout, sequence_schema
+
+if TYPE_CHECKING:
+    from tfx_pipeline.pipeline_settings import PipelineSettings
+
+PREPROCESSING_FN = "tfx_pipeline.preprocessing.preprocessing_fn"
+SCHEMA_FILE = "schema.pbtxt"
+_COMMITTED = Path(__file__).parent / "schemas" / "sessions" / SCHEMA_FILE
+
+
+def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
+    """Returns ParquetExampleGen, schema import, StatisticsGen, ExampleValidator, AnomalyGate and Transform.
+
+    Args:
+        settings: What they are told.
+
+    Returns:
+        The components, and the channels `examples`, `transformed`, `graph` and `schema` for the model half.
+
+    Raises:
+        ConfigError: Flags of the conversion that the pipeline cannot follow.
+        DataError: There is no log, or it lacks a column.
+    """
+    generator = ParquetExampleGen(settings.conversion)
+    examples = generator.outputs["examples"]
+    source = curated_schema(settings.root, settings.conversion)
+    schema = Importer(source_uri=str(source), artifact_type=standard_artifacts.Schema).with_id("SchemaImporter")
+    curated = schema.outputs["result"]
+    statistics = StatisticsGen(examples=examples, schema=curated)
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=curated)
+    gate = AnomalyGate(
+        examples=examples,
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        schema=curated,
+        baseline=(settings.root / "checked_data").absolute(),
+        report=(settings.root / "anomalies.txt").absolute(),
+    )
+    checked = gate.outputs["checked_schema"]
+    transform = Transform(  # vocabularies come from the split `train` alone, unless told otherwise
+        examples=examples,
+        schema=checked,
+        preprocessing_fn=PREPROCESSING_FN,
+        custom_config=settings.transform.custom_config(),
+        disable_statistics=True,
+    )
+    channels = {
+        "examples": examples,
+        "transformed": transform.outputs["transformed_examples"],
+        "graph": transform.outputs["transform_graph"],
+        "schema": checked,
+    }
+    return [generator, schema, statistics, validator, gate, transform], channels
+
+
+def curated_schema(root: Path, conversion: Mapping[str, Any]) -> Path:
+    """Returns the directory of the schema that raw examples are held against; people may edit it.
+
+    It is made once, by the layout of the first log; later logs must follow it.
+
+    Args:
+        root: Directory of the pipeline.
+        conversion: Flags of the conversion, with the files of the log.
+    """
+    directory = root / "schema"
+    file = directory / SCHEMA_FILE
+    if not file.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        text = text_format.MessageToString(sequence_schema(_layout(conversion)))
+        temporary = file.with_suffix(".tmp")
+        if _COMMITTED.exists() and text_format.MessageToString(sequence_schema(EventLayout())) == text:
+            shutil.copyfile(_COMMITTED, temporary)
+        else:
+            temporary.write_text(text)
+        temporary.rename(file)
+    return directory.absolute()
+
+
+def _layout(conversion: Mapping[str, Any]) -> EventLayout:
+    paths = [path for name in FILES for path in listed(conversion.get(name))]
+    base, patterns = input_patterns(paths)
+    places = tuple(f"{base}/{any_span(pattern)}" for pattern in patterns)
+    files = find_inputs(places, split=None, file_format="parquet")
+    sources, _ = open_sources(files[:1])
+    flags = {name: value for name, value in conversion.items() if name not in (*FILES, *UNUSED)}
+    roles = find_roles(parse_options(output="examples", **flags), sources)
+    types: dict[str, Any] = {
+        column: "int64" if "INT" in sources[0].columns[column] else "string" for column in roles.ids().values()
+    }
+    owner = roles.user or roles.session or ""
+    return EventLayout(users=roles.user is not None, user_id_type=types[owner], item_id_type=types[roles.item])

@@ -1,0 +1,1 @@
+"""The component that reads Parquet logs into raw examples."""
