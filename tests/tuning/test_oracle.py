@@ -58,7 +58,7 @@ def search(oracle: TrialOracle, count: int) -> list[TrialRecord]:
 
 @pytest.mark.parametrize("searcher", SEARCHERS)
 def test_a_continued_search_makes_the_trials_of_an_uninterrupted_one(searcher: str) -> None:
-    count = {"random": 12, "hyperband": 22, "bayesian": 9}[searcher]
+    count = {"random": 12, "hyperband": 22, "bayesian": 7}[searcher]
     whole = search(oracle(searcher), count)
     assert [record.values for record in search(oracle(searcher), 4)] == [record.values for record in whole[:4]]
     assert whole[0].values != search(oracle(searcher, seed=1), 1)[0].values
@@ -104,9 +104,9 @@ def test_hyperband_continues_the_best_of_a_round() -> None:
 
 
 def test_the_bayesian_searcher_turns_to_the_good_region() -> None:
-    rates = [record.values["optimizer.learning_rate"] for record in search(oracle("bayesian"), 14)]
-    # A decade around .05 is a third of the axis: by chance three of the last ten would lie there.
-    assert sum(0.0158 <= rate <= 0.158 for rate in rates[4:]) >= 6
+    rates = [record.values["optimizer.learning_rate"] for record in search(oracle("bayesian"), 11)]
+    # A decade around .05 is a third of the axis: by chance two of the seven proposals of the model would lie there.
+    assert sum(0.0158 <= rate <= 0.158 for rate in rates[4:]) >= 4
 
 
 def test_the_direction_is_known() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import warnings
@@ -161,7 +162,9 @@ class _Bayesian(_InMemory, keras_tuner.oracles.BayesianOptimizationOracle):
         if self.decided is not None:
             return {"status": "RUNNING", "values": self.decided}
         self._random_state = np.random.RandomState(derive_seed(self.seed, "acquisition", int(trial_id)))
-        with warnings.catch_warnings():
+        threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn
+        # Matrices of some tens of rows: threads only wait for each other, and sums depend on their number.
+        with warnings.catch_warnings(), threads.threadpool_limits(limits=1):
             warnings.simplefilter("ignore")  # scikit-learn's, about length scales at their bounds
             proposal: dict[str, Any] = super().populate_space(trial_id)
         if proposal["values"] is not None and self._duplicate(proposal["values"]):
