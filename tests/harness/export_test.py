@@ -87,6 +87,8 @@ class Client:
             inputs["user"] = [self.user] * len(inputs["history"])
         if "timestamp" in specs:
             inputs["timestamp"] = [[0] * len(row) for row in inputs["history"]]
+        if "request_time" in specs:
+            inputs["request_time"] = [0] * len(inputs["history"])
         assert specs.keys() == inputs.keys()
         outputs = function(**{name: self._tensor(inputs[name], spec) for name, spec in specs.items()})
         return {name: _text(value.numpy().tolist()) for name, value in outputs.items()}

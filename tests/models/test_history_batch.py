@@ -24,6 +24,18 @@ def test_rows_of_all_kinds() -> None:
     assert cold.numpy().tolist() == [False, False, True, True]
 
 
+def test_the_time_of_the_request_is_that_of_the_target() -> None:
+    times = tf.constant([[10, 20], [30, 40], [50, 60]], tf.int64)
+    batch, _ = history_batch(
+        tf.constant([[5, 6]] * 3),
+        tf.constant([2, 1, 2]),
+        window=2,
+        timestamps=times,
+        request_time=tf.constant([90, 70, 0], tf.int64),
+    )
+    assert batch["timestamp"].numpy().tolist() == [[10, 20, 90], [30, 70, 70], [50, 60, 60]]
+
+
 def test_no_events_at_all() -> None:
     batch, cold = history_batch(tf.zeros([2, 0], tf.int32), tf.constant([0, 5]), window=3)
     assert batch["item"].numpy().tolist() == [[1, 0], [1, 0]]

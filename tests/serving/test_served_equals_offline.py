@@ -121,24 +121,20 @@ def check_lists_of_the_client(served: Served, url: str) -> None:
     asked: dict[str, Any] = {
         "timestamps": [sample.timestamps for sample in samples],
         "users": users.raw([sample.user for sample in samples]),
+        "request_times": [sample.timestamps[-1] + 7_200_000 for sample in samples],
     }
     popular = items.ids.tolist()
 
+    known = [
+        EventHistory(
+            np.array(sample.items, np.int32), np.array(sample.timestamps, np.int64), sample.user, request_time=time
+        )
+        for sample, time in zip(samples, asked["request_times"], strict=True)
+    ]
+
     def offline(k: int, **wishes: Any) -> list[list[RankedItem]]:
-        return [
-            [
-                RankedItem(top.item, top.score)
-                for top in top_items(
-                    served.model,
-                    items,
-                    EventHistory(np.array(sample.items, np.int32), np.array(sample.timestamps, np.int64), sample.user),
-                    k,
-                    with_users=True,
-                    **wishes,
-                )
-            ]
-            for sample in samples
-        ]
+        ranked = [top_items(served.model, items, history, k, with_users=True, **wishes) for history in known]
+        return [[RankedItem(top.item, top.score) for top in row] for row in ranked]
 
     with RecommenderClient(url, model=served.name, timeout=120) as client:
         assert client.metadata().id_type == items.id_type

@@ -32,6 +32,7 @@ class EventHistory:
         split: The split it was found in; None when it comes from nowhere.
         unknown: Raw ids that were passed over because they have no index.
         features: Indices of further features of events, int32 `[events]` each; none where nothing is known of them.
+        request_time: When something is to be recommended, milliseconds since 1970; 0: at the latest event.
     """
 
     items: npt.NDArray[np.int32]
@@ -40,6 +41,7 @@ class EventHistory:
     split: str | None = None
     unknown: list[str] = field(default_factory=list)
     features: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    request_time: int = 0
 
 
 def named_history(vocabulary: Vocabulary, session: Sequence[str]) -> EventHistory:

@@ -32,11 +32,12 @@ def history_batch(
     timestamps: tf.Tensor | None = None,
     users: tf.Tensor | None = None,
     features: Mapping[str, tf.Tensor] | None = None,
+    request_time: tf.Tensor | None = None,
 ) -> HistoryBatch:
     """Cuts histories to their latest events and appends the event that is to be predicted.
 
     A model scores targets from the events before them, so the position after the history becomes a target of unknown
-    id, at the time of the latest event.
+    id, at the time of the request or, where that is not known, of the latest event.
 
     Args:
         items: Item indices, oldest first, int32 `[batch, n]`; 1 = unknown; anything beyond `length`.
@@ -45,6 +46,7 @@ def history_batch(
         timestamps: Milliseconds since 1970, int64 `[batch, n]`. Default: 0 everywhere.
         users: User indices, int32 `[batch]`. Default: the batch has none.
         features: Further features of events, int32 `[batch, n]`. Default: the batch has none.
+        request_time: Milliseconds since 1970, int64 `[batch]`; 0 where it is not known. Default: 0 everywhere.
 
     Returns:
         The batch and the rows without a known item.
@@ -77,6 +79,8 @@ def history_batch(
     else:
         timestamp = cut(tf.cast(timestamps, tf.int64))
         last = tf.gather(timestamp, length - 1, batch_dims=1)[:, tf.newaxis]  # [batch, 1]
+        if request_time is not None:
+            last = tf.where(request_time[:, tf.newaxis] > 0, request_time[:, tf.newaxis], last)
         timestamp = tf.where(inside, timestamp, tf.where(empty[:, tf.newaxis], tf.zeros_like(last), last))
     batch = {"item": item, "timestamp": timestamp, "length": length + 1, "num_targets": tf.ones_like(length)}
     for name, values in (features or {}).items():

@@ -100,7 +100,9 @@ class HSTU(SequenceEncoder):
 
     @property
     def request_features(self) -> tuple[str, ...]:
-        return ("timestamp",) if self.config.relative_times or self.config.rotary_time else ()
+        if self.config.relative_times:
+            return ("timestamp", "request_time")
+        return ("timestamp",) if self.config.rotary_time else ()
 
     def encode_window(
         self,

@@ -61,7 +61,10 @@ class SequenceRecommender(keras.Model):
 
     @property
     def request_features(self) -> tuple[str, ...]:
-        """What the model must be told besides the items of a history: `timestamp`, `user`, features of events."""
+        """What the model must be told besides the items of a history.
+
+        `timestamp` of its events, `request_time`, `user`, features of events.
+        """
         return ()
 
     @property

@@ -18,6 +18,7 @@ Request = dict[str, Any]
 
 _LONGER = 7
 _LISTED = 20
+_HOUR = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,12 @@ class GoldenRequests:
         inputs: dict[str, Any] = {"history": rows, "history_length": [len(history.items) for history in histories]}
         if "timestamp" in self._features:
             inputs["timestamp"] = times
+        if "request_time" in self._features:  # some hours after the latest event; of the first row it is not known
+            later = [
+                (row[len(history.items) - 1] if history.items else 0)
+                for row, history in zip(times, histories, strict=True)
+            ]
+            inputs["request_time"] = [number and time + number * _HOUR for number, time in enumerate(later)]
         for name in self._events:
             rows = [history.features.get(name, [0] * len(history.items)) for history in histories]
             inputs[name] = [[self._value(name, index) for index in row + [0] * (width - len(row))] for row in rows]

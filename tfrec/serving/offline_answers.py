@@ -71,7 +71,8 @@ class OfflineAnswers:
             values = self.model.event_vocabularies
             features = {name: values[name].lookup(inputs[name][row][:length]) for name in values}
             user = None if users is None else int(users[row])
-            histories.append(EventHistory(events, times, user=user, features=features))
+            request = int(inputs["request_time"][row]) if self._wants("request_time") else 0
+            histories.append(EventHistory(events, times, user=user, features=features, request_time=request))
         return histories
 
     def _serving_default(self, inputs: Mapping[str, Any]) -> Values:
@@ -134,7 +135,9 @@ class OfflineAnswers:
         user = int(held["user"][0]) if "user" in held and self._wants("user") else None
         names = self.model.event_vocabularies
         own = {name: held[name][:length].astype(np.int32) for name in names if name in held}
-        return EventHistory(held["item"][:length].astype(np.int32), times[:length], user=user, features=own)
+        request = int(times[length]) if self._wants("request_time") and length < len(times) else 0
+        items = held["item"][:length].astype(np.int32)
+        return EventHistory(items, times[:length], user=user, features=own, request_time=request)
 
     def _default_lists(self, signature: str, inputs: Mapping[str, Any]) -> Values:
         return self._ranked([self._top(history, self.k) for history in self.histories(signature, inputs)], self.k)
@@ -182,6 +185,7 @@ class OfflineAnswers:
             timestamps=tf.constant(history.timestamps[np.newaxis]),
             users=users if self._wants("user") else None,
             features=event_tensors(self.model, history),
+            request_time=tf.constant([history.request_time], tf.int64),
         )
         state = np.asarray(self.model.encode_targets(batch)[0], np.float32)
         return np.zeros_like(state) if bool(cold[0]) else state

@@ -61,7 +61,7 @@ class ServedModel(tf.Module):
         self.k = config.k
         self.factorised = isinstance(model, FactorisedRecommender)
         self.request_features = tuple(model.request_features)
-        unknown = set(self.request_features) - {"timestamp", "user", *model.event_vocabularies}
+        unknown = set(self.request_features) - {"timestamp", "request_time", "user", *model.event_vocabularies}
         if unknown or ("user" in self.request_features and users is None):
             raise ConfigError(
                 f"`{model.registered_name}` needs {', '.join(f'`{name}`' for name in self.request_features)} of every "
@@ -109,8 +109,8 @@ class ServedModel(tf.Module):
 
         Args:
             **inputs: `history` ids `[batch, n]`, `history_length` int32 `[batch]`, and what the model asks for:
-                `timestamp` int64 `[batch, n]` (milliseconds), `user` ids `[batch]`, raw values of the features of
-                events `[batch, n]`.
+                `timestamp` int64 `[batch, n]` (milliseconds), `request_time` int64 `[batch]` (0: that of the latest
+                event), `user` ids `[batch]`, raw values of the features of events `[batch, n]`.
 
         Returns:
             `items` ids and `scores` float32 `[batch, k]`, `count` int32 `[batch]`.
@@ -181,7 +181,8 @@ class ServedModel(tf.Module):
 
         Args:
             examples: Serialized tf.Examples, string `[batch]`, with `item`; the last `num_targets` events (default: 0)
-                are those that may be predicted and no history. Where the model asks for them, `timestamp` and `user`.
+                are those that may be predicted and no history; the time of the first of them is that of the request.
+                Where the model asks for them, `timestamp` and `user`.
         """
         spec: dict[str, Any] = {
             "item": tf.io.RaggedFeature(tf.int64),
@@ -203,9 +204,11 @@ class ServedModel(tf.Module):
 
         times, users = beside("timestamp") if "timestamp" in parsed else None, parsed.get("user")
         length = events - tf.cast(parsed["num_targets"], tf.int32)
-        (batch, cold), seen = self._batch(
-            item, length, times, users, {name: beside(name) for name in self.event_values}
-        )
+        request = None
+        if "request_time" in self.request_features:
+            request = tf.gather(tf.pad(times, [[0, 0], [0, 1]]), tf.maximum(length, 0), batch_dims=1)  # [batch]
+        features = {name: beside(name) for name in self.event_values}
+        (batch, cold), seen = self._batch(item, length, times, users, features, request)
         return self._answer(self.ranker(self._query(batch), cold, self.k, excluded=seen))
 
     def session_step(self, **inputs: tf.Tensor) -> Tensors:
@@ -234,6 +237,8 @@ class ServedModel(tf.Module):
         history = {"history": tf.TensorSpec([None, None], ids), "history_length": tf.TensorSpec([None], tf.int32)}
         if "timestamp" in self.request_features:
             history["timestamp"] = tf.TensorSpec([None, None], tf.int64)
+        if "request_time" in self.request_features:
+            history["request_time"] = tf.TensorSpec([None], tf.int64)
         history |= {name: tf.TensorSpec([None, None], table.dtype) for name, table in self.event_values.items()}
         if self.users is not None:
             history["user"] = tf.TensorSpec([None], self.users.dtype)
@@ -268,7 +273,8 @@ class ServedModel(tf.Module):
         users = None if self.users is None else self.users.lookup(inputs["user"])
         history = self.items.lookup(inputs["history"])
         features = {name: table.lookup(inputs[name]) for name, table in self.event_values.items()}
-        return self._batch(history, inputs["history_length"], inputs.get("timestamp"), users, features)
+        times = inputs.get("timestamp"), inputs.get("request_time")
+        return self._batch(history, inputs["history_length"], times[0], users, features, times[1])
 
     def _batch(
         self,
@@ -277,10 +283,18 @@ class ServedModel(tf.Module):
         timestamps: tf.Tensor | None,
         users: tf.Tensor | None,
         features: Mapping[str, tf.Tensor],
+        request_time: tf.Tensor | None,
     ) -> tuple[HistoryBatch, tf.Tensor]:
         """Returns the batch for the model, and the indices of all events int32 `[batch, n]`, 0 beyond the length."""
-        window = self.model.history_window
-        prepared = history_batch(items, length, window=window, timestamps=timestamps, users=users, features=features)
+        prepared = history_batch(
+            items,
+            length,
+            window=self.model.history_window,
+            timestamps=timestamps,
+            users=users,
+            features=features,
+            request_time=request_time,
+        )
         inside = tf.range(tf.shape(items)[1]) < length[:, tf.newaxis]
         return prepared, tf.where(inside, items, PADDING_INDEX)
 

@@ -82,6 +82,7 @@ def next_item_scores(
         timestamps=tf.constant(history.timestamps[np.newaxis], tf.int64),
         users=users,
         features=event_tensors(model, history),
+        request_time=tf.constant([history.request_time], tf.int64),
     )
     if bool(cold[0]):
         return popularity_scores(vocabulary)

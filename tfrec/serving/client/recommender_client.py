@@ -105,6 +105,7 @@ class RecommenderClient:
         timestamps: Sequence[int] | None = None,
         user: Id | None = None,
         event_features: Mapping[str, Sequence[Id]] | None = None,
+        request_time: int = 0,
     ) -> list[RankedItem]:
         """Returns the best next items after one history, see `recommend_many`."""
         return self.recommend_many(
@@ -116,6 +117,7 @@ class RecommenderClient:
             timestamps=None if timestamps is None else [timestamps],
             users=[user],
             event_features={name: [values] for name, values in (event_features or {}).items()},
+            request_times=[request_time],
         )[0]
 
     def recommend_many(
@@ -129,6 +131,7 @@ class RecommenderClient:
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
         event_features: EventFeatures | None = None,
+        request_times: Sequence[int] | None = None,
     ) -> list[list[RankedItem]]:
         """Returns the best next items after each of several histories.
 
@@ -142,6 +145,8 @@ class RecommenderClient:
             users: Raw user ids, for models with user vectors; None for nobody the model knows. Default: None for all.
             event_features: Raw values of features of the history's events, as `{"behavior_type": [[1, 4]]}`, for models
                 that are told more than items. Default: unknown ones.
+            request_times: Milliseconds since 1970 at which each row is asked for, for models that use it (HSTU), whose
+                lists it makes better. Default: 0, the time of the latest event.
 
         Returns:
             One list per row, best first; shorter than k when fewer items are left.
@@ -162,6 +167,7 @@ class RecommenderClient:
                         taken(timestamps, chosen),
                         taken(users, chosen),
                         taken_features(event_features or {}, chosen),
+                        taken(request_times, chosen),
                     ),
                     k,
                     [excluded[row] for row in chosen],
@@ -180,6 +186,7 @@ class RecommenderClient:
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
         event_features: EventFeatures | None = None,
+        request_times: Sequence[int] | None = None,
     ) -> list[list[RankedItem]]:
         """Returns as many items as the export was made for, without those of the history.
 
@@ -191,11 +198,12 @@ class RecommenderClient:
             timestamps: As in `recommend_many`.
             users: As in `recommend_many`.
             event_features: As in `recommend_many`.
+            request_times: As in `recommend_many`.
 
         Returns:
             One list per row, best first.
         """
-        history = History(histories, timestamps, users, event_features or {})
+        history = History(histories, timestamps, users, event_features or {}, request_times)
         return ranked_lists(self._caller.predict("serving_default", history.inputs))
 
     def recommend_examples(self, examples: Sequence[bytes]) -> list[list[RankedItem]]:
@@ -211,10 +219,11 @@ class RecommenderClient:
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
         event_features: EventFeatures | None = None,
+        request_times: Sequence[int] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Returns the vectors of histories, float32 `[rows, dim]`; models whose scores are products of vectors only."""
 
-        history = History(histories, timestamps, users, event_features or {})
+        history = History(histories, timestamps, users, event_features or {}, request_times)
         return cast("npt.NDArray[np.float32]", self._caller.predict("encode_user", history.inputs)["vector"])
 
     def encode_item(self, ids: Sequence[Id]) -> ItemVectors:
@@ -230,6 +239,7 @@ class RecommenderClient:
         timestamps: Sequence[Sequence[int]] | None = None,
         users: Sequence[Id | None] | None = None,
         event_features: EventFeatures | None = None,
+        request_times: Sequence[int] | None = None,
     ) -> list[npt.NDArray[np.float32]]:
         """Returns the scores of given items after each history.
 
@@ -239,6 +249,7 @@ class RecommenderClient:
             timestamps: As in `recommend_many`.
             users: As in `recommend_many`.
             event_features: As in `recommend_many`.
+            request_times: As in `recommend_many`.
 
         Returns:
             float32 `[candidates of the row]` for each row.
@@ -246,7 +257,7 @@ class RecommenderClient:
         per_row("candidates", candidates, len(histories))
         if not any(map(len, candidates)):
             return [np.zeros(0, np.float32) for _ in histories]
-        history = History(histories, timestamps, users, event_features or {})
+        history = History(histories, timestamps, users, event_features or {}, request_times)
 
         def inputs(metadata: ModelMetadata, signature: Signature) -> Arrays:
             return {**history.inputs(metadata, signature), "ids": id_lists(candidates, metadata.id_type)}

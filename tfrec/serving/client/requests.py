@@ -19,7 +19,7 @@ EventFeatures = Mapping[str, Sequence[Sequence[Id]]]
 """Raw values of features of events by their names, per row and event."""
 
 _OTHER_INPUTS = (
-    *("history", "history_length", "timestamp", "user"),
+    *("history", "history_length", "timestamp", "request_time", "user"),
     *("k", "exclude_ids", "allow_ids", "exclude_history", "ids"),
 )
 
@@ -35,12 +35,14 @@ class History:
             and there is none.
         event_features: Raw values of further features of events by their names, per row and event; a value that nobody
             knows is sent where a model wants one and there is none.
+        request_times: Milliseconds since 1970 at which each row is asked for; 0, and the default: at its latest event.
     """
 
     items: Sequence[Sequence[Id]]
     timestamps: Sequence[Sequence[int]] | None = None
     users: Sequence[Id | None] | None = None
     event_features: EventFeatures = field(default_factory=dict)
+    request_times: Sequence[int] | None = None
 
     def inputs(self, metadata: ModelMetadata, signature: Signature) -> Arrays:
         """Returns `history`, `history_length` and, where the signature has them, `timestamp`, `user` and features."""
@@ -54,6 +56,9 @@ class History:
                     raise ConfigError(f"Row {row} has {lengths[row]} events and {len(given)} timestamps.")
                 times[row, : len(given)] = given
             inputs["timestamp"] = times
+        if "request_time" in signature.inputs:
+            given = per_row("request_times", self.request_times, rows) or [0] * rows
+            inputs["request_time"] = np.array(given, np.int64)
         for name in signature.inputs:
             if name not in _OTHER_INPUTS and not name.startswith("state_"):
                 inputs[name] = self._event_feature(name, signature, history.shape, lengths)
