@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import signal
 import subprocess
 import sys
@@ -81,11 +82,57 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
         directory.prune(0)
 
 
-def test_two_exporters_do_not_meet(tmp_path: Path) -> None:
+def test_exporters_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """While one writes, others publish, roll back and prune; it gets the number that is next when it ends."""
+    directory, other = VersionDirectory(tmp_path), VersionDirectory(tmp_path)
+    numbers = []
+
+    def finish(folder: Path, number: int) -> None:
+        (folder / "number").write_text(str(number))
+        numbers.append((number, (tmp_path / str(number)).exists()))
+
+    with directory.new_version(finish=finish) as folder:
+        (folder / "saved_model.pb").write_text("slow")
+        for text in ("one", "two"):
+            publish(other, text)  # removes nothing of a living process
+        assert other.rollback() == (2, 1)
+        publish(other, "three")
+        assert other.prune(1) == [1]
+    assert numbers == [(4, False)]
+    assert (directory.versions(), directory.parked()) == ([3, 4], [2])
+    assert [(tmp_path / "4" / name).read_text() for name in ("saved_model.pb", "number")] == ["slow", "4"]
+    assert names(tmp_path) == [".2.rolled-back", ".lock", "3", "4"]
+
+
+def test_a_number_that_others_took_meanwhile_is_refused(tmp_path: Path) -> None:
     directory = VersionDirectory(tmp_path)
-    with directory.new_version(), pytest.raises(DataError, match="Another process"):
+    with pytest.raises(ConfigError, match="Version 1 is not above version 1"), directory.new_version(1):
         publish(VersionDirectory(tmp_path), "second")
-    assert directory.versions() == [1]
+    assert names(tmp_path) == [".lock", "1"]
+
+
+def test_a_directory_that_is_held_for_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfrec.serving.version_directory._WAIT_SECONDS", 0.1)
+    publish(VersionDirectory(tmp_path), "one")
+    with (tmp_path / ".lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match=r"held the directory for 0\.1 s"):
+            VersionDirectory(tmp_path).prune(1)
+    assert VersionDirectory(tmp_path).prune(1) == []
+
+
+def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    synced: list[Path] = []
+    monkeypatch.setattr("os.fsync", fsync)
+    with VersionDirectory(tmp_path).new_version() as folder:
+        (folder / "variables").mkdir()
+        (folder / "variables" / "data").write_text("x")
+    expected = [folder / "variables" / "data", folder / "variables", folder, tmp_path]
+    assert sorted(synced) == sorted(expected)
+    assert synced[-1] == tmp_path
 
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
@@ -112,7 +159,7 @@ def test_a_kill_between_writing_and_renaming_leaves_the_old_version(tmp_path: Pa
     publish(directory, "old")
     process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True, check=False)
     assert process.returncode == -signal.SIGKILL, process.stderr
-    assert (tmp_path / ".2.partial" / "saved_model.pb").read_text() == "half"
+    assert [path.read_text() for path in tmp_path.glob(".*.partial/saved_model.pb")] == ["half"]
     assert directory.versions() == [1]
     assert (directory.newest() / "saved_model.pb").read_text() == "old"
     publish(directory, "new")

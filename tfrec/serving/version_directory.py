@@ -6,24 +6,29 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrec.errors import ConfigError, DataError
 
 _VERSION = re.compile(r"[1-9][0-9]*")
-_UNFINISHED = re.compile(r"\.[0-9]+\.partial")
+_UNFINISHED = re.compile(r"\.[0-9A-Za-z-]+\.partial")
 _PARKED = re.compile(r"\.([0-9]+)\.rolled-back")
 _LOCK = ".lock"
+_WAIT_SECONDS = 10.0  # for others that publish, roll back or prune, which takes them an instant
 
 
 class VersionDirectory:
     """Publishes, rolls back and prunes versions.
 
     TensorFlow Serving takes subdirectories whose names are numbers for versions and serves the largest; all other names
-    are passed over. A version is written under `.N.partial` and renamed to `N` when it is whole. A version that is
-    rolled back is kept as `.N.rolled-back`, and its number is not used again.
+    are passed over. A version is written under a name of its own, `.PROCESS-RANDOM.partial`, and gets its number, the
+    next one then, when it is whole. So several processes may write at a time, and the directory is locked only for the
+    renaming, for rollbacks and for pruning. A version that is rolled back is kept as `.N.rolled-back`, and its number
+    is not used again.
 
     Args:
         path: The directory; made when the first version is written.
@@ -82,38 +87,48 @@ class VersionDirectory:
         return wanted
 
     @contextlib.contextmanager
-    def new_version(self, version: int | None = None) -> Iterator[Path]:
+    def new_version(
+        self, version: int | None = None, *, finish: Callable[[Path, int], None] | None = None
+    ) -> Iterator[Path]:
         """Context in which a version is written; it is published when the block ends without an error.
 
         What a crash left of earlier attempts is removed first. After an error nothing is left.
 
         Args:
-            version: Its number. Default: `next_version`.
+            version: Its number. Default: `next_version` at the end.
+            finish: Called at the end with the directory and the number, before the version becomes visible.
 
         Yields:
             An existing, empty directory.
 
         Raises:
             ConfigError: The path is no directory, or the number is taken.
-            DataError: Another process publishes here.
+            DataError: Another process holds the directory for long.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"`{self.path}` is not a directory.", remedy="Pass another --output.")
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            for name in self._names():
-                if _UNFINISHED.fullmatch(name):
-                    shutil.rmtree(self.path / name)
-            number = self.next_version(version)
-            partial = self.path / f".{number}.partial"
+            self._remove_unfinished()
+            self.next_version(version)  # a number that is taken is refused at once
+            partial = self.path / f".{os.getpid()}-{secrets.token_hex(4)}.partial"
             partial.mkdir()
-            try:
-                yield partial
-                _flush(partial)
+            mark = os.open(partial, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # not every file system locks directories
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the end of the process, if need be
+        try:
+            yield partial
+            _flush(partial)
+            with self._locked():
+                number = self.next_version(version)
+                if finish is not None:
+                    finish(partial, number)
+                    _flush(partial)
                 partial.rename(self.folder(number))
                 _flush_directory(self.path)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            os.close(mark)
 
     def rollback(self, *, dry_run: bool = False) -> tuple[int, int]:
         """Parks the newest version, so that the one before it is served again.
@@ -156,39 +171,64 @@ class VersionDirectory:
             raise ConfigError(f"`keep` is {keep}.", remedy="Keep at least 1 version.")
         with self._locked():
             removed = self.versions()[:-keep]
-            doomed = [self.folder(version) for version in removed]
-            doomed += [self.path / f".{version}.rolled-back" for version in self.parked()[:-1]]
-            for folder in doomed:  # first out of sight: a half removed version must not look like one
-                gone = folder if folder.name.startswith(".") else self.path / f".{folder.name}.partial"
-                if gone != folder:
-                    folder.rename(gone)
-                shutil.rmtree(gone)
-            return removed
+            doomed = [str(version) for version in removed]
+            doomed += [f".{version}.rolled-back" for version in self.parked()[:-1]]
+            gone = [self.path / f".removed-{secrets.token_hex(4)}.partial" for _ in doomed]
+            for name, place in zip(doomed, gone, strict=True):  # a half removed version must not look like one
+                (self.path / name).rename(place)
+        for place in gone:
+            shutil.rmtree(place, ignore_errors=True)  # what is left goes with the next version
+        return removed
 
     def _names(self) -> list[str]:
         return sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
+
+    def _remove_unfinished(self) -> None:
+        for name in self._names():
+            if _UNFINISHED.fullmatch(name) and not _in_use(self.path / name):
+                shutil.rmtree(self.path / name, ignore_errors=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         if not self.path.is_dir():
             raise DataError("There is no such directory.", file=self.path, remedy="Export a run to it first.")
         with (self.path / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise DataError(
-                    "Another process is publishing here.", file=self.path, remedy="Wait for it to end."
-                ) from error
+            until = time.monotonic() + _WAIT_SECONDS
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if time.monotonic() > until:
+                        raise DataError(
+                            f"Another process has held the directory for {_WAIT_SECONDS:g} s.",
+                            file=self.path,
+                            remedy="Wait for it to end.",
+                        ) from error
+                time.sleep(0.05)
             yield
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether a living process writes to a directory."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _flush(folder: Path) -> None:
     """Brings a directory to the disk before its name says that it is whole."""
-    for path in folder.rglob("*"):
-        if path.is_file():
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            _flush_directory(path)
+        else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _flush_directory(folder)
 
 
 def _flush_directory(folder: Path) -> None:
