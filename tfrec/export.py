@@ -68,7 +68,8 @@ def main(
     human = console(json_output=json_output)
     exporting = {"--items-only": items_only, "--candidates": candidates, "--index": index, "--k": k, "--set": set}
     if check is not None:
-        _refuse({**exporting, "--output": output, "--rollback": rollback, "--keep": keep}, "--check")
+        others: dict[str, object] = {"--output": output, "--rollback": rollback, "--keep": keep, "--version": version}
+        _refuse({**exporting, **others, "--dry-run": dry_run}, "--check")
         from tfrec.serving.check_export import check_export
 
         report = check_export(check, data=data, run=run, verify=verify)
@@ -79,7 +80,8 @@ def main(
     if output is None:
         raise ConfigError("Where are the versions?", remedy="Pass `--output DIR`, or `--check DIR/VERSION`.")
     if rollback:
-        _refuse({**exporting, "--run": run, "--data": data, "--version": version}, "--rollback")
+        others = {"--run": run, "--data": data, "--version": version, "--keep": keep, "--no-verify": not verify}
+        _refuse({**exporting, **others}, "--rollback")
         from tfrec.serving.version_directory import VersionDirectory
 
         directory = VersionDirectory(output)
@@ -87,7 +89,7 @@ def main(
         what = "would be" if dry_run else "is"
         human.print(f"Version {parked} {what} parked, version {newest} {what} the newest again.", markup=False)
         if json_output:
-            print_json({"parked": parked, "newest": newest})
+            print_json({"dry_run": dry_run, "parked": parked, "newest": newest})
         return
     if run is None and not items_only:
         raise ConfigError("No run is given.", remedy="Pass `--run RUN`.")

@@ -48,14 +48,20 @@ def test_the_life_of_a_version_directory(tmp_path: Path, capsys: pytest.CaptureF
 
     change = ("tfrec.export", "--items-only", "--k", "5", "--no-verify")
     run_killed_at(models / "2", *change, "--output", models)
-    assert names(models) == [".2.partial", "1"]
+    assert [name.endswith(".partial") for name in names(models)] == [True, False]
     assert run_command(export.main, [*change[1:], "--output", str(models), "--keep", "3"]) == 0
     assert names(models) == ["1", "2"]
     assert json.loads((models / "2/assets.extra/export.json").read_text())["config"]["k"] == 5
 
-    assert run_command(export.main, ["--output", str(models), "--rollback"]) == 0
+    told = []
+    for more in (["--dry-run"], []):
+        capsys.readouterr()
+        assert run_command(export.main, ["--output", str(models), "--rollback", "--json", *more]) == 0
+        captured = capsys.readouterr()
+        told.append(json.loads(captured.out))
+    assert told == [{"dry_run": dry, "parked": 2, "newest": 1} for dry in (True, False)]
     assert names(models) == [".2.rolled-back", "1"]
-    assert "Version 2 is parked, version 1 is the newest again." in capsys.readouterr().out
+    assert "Version 2 is parked, version 1 is the newest again." in captured.err
 
     check = ["--check", str(models / "1"), "--no-verify"]
     assert run_command(export.main, [*check, "--data", shop.path]) == 0
@@ -70,7 +76,10 @@ def test_the_life_of_a_version_directory(tmp_path: Path, capsys: pytest.CaptureF
         ([], "Where are the versions?"),
         (["--output", "models"], "No run is given"),
         (["--output", "models", "--rollback", "--index", "ivf"], "`--index` does not go with `--rollback`"),
+        (["--output", "models", "--rollback", "--keep", "1"], "`--keep` does not go with `--rollback`"),
+        (["--output", "models", "--rollback", "--no-verify"], "`--no-verify` does not go with `--rollback`"),
         (["--check", "models/1", "--k", "3"], "`--k` does not go with `--check`"),
+        (["--check", "models/1", "--version", "3"], "`--version` does not go with `--check`"),
     ],
 )
 def test_flags_that_do_not_go_together(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from tests.serving.server.model_server import ModelServer
 from tests.serving.tiny_model import INT_IDS, TinyModel
 from tfrec.serving.client.recommender_client import DEFAULT_MODEL
+from tfrec.serving.server_version import COMPOSE_TAG
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
@@ -52,6 +53,11 @@ def mounted(services: dict[str, Any], flag: str, service: str) -> Path:
     (path,) = [part.split("=", 1)[1] for part in services[service]["command"] if part.startswith(f"--{flag}=")]
     (source,) = [volume.split(":")[0] for volume in services[service]["volumes"] if volume.split(":")[1] == path]
     return DEPLOY / source
+
+
+def test_the_server_is_the_one_that_exports_warn_of(services):
+    for service in ("serving", "serving-batching"):
+        assert services[service]["image"] == f"tensorflow/serving:${{TF_SERVING_TAG:-{COMPOSE_TAG}}}"
 
 
 def test_models_config(services):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,11 @@ from tfrec.errors import ConfigError, DataError, SchemaMismatchError
 from tfrec.serving.check_export import check_export
 from tfrec.serving.export_error import ExportError
 from tfrec.serving.export_run import ExportOptions, export_run, read_export
+from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.golden_requests import GoldenRequests, Request
 from tfrec.serving.index.candidate_lists import best_allowed
 from tfrec.serving.replay import GOLDEN_FILE
+from tfrec.serving.version_directory import VersionDirectory
 
 QUIET = Console(quiet=True)
 pytestmark = pytest.mark.usefixtures("graphs_as_they_are")
@@ -219,6 +223,7 @@ def test_other_weights_are_not_the_same_model(models: Path, popular: Path) -> No
         ({}, ConfigError, "No run is given"),
         ({"assignments": ["index.num_probe=3"]}, ConfigError, "num_probes"),
         ({"assignments": ["k=0"]}, ConfigError, "`k` has the value `0`"),
+        ({"assignments": ["index.kind=scann"], "dry_run": True}, ConfigError, "ScaNN is an operation of its own"),
         ({"assignments": ["index.kind=ivf"]}, ConfigError, "`popularity` has no item vectors"),
         ({"keep": 0}, ConfigError, "`--keep` is 0"),
         ({"version": 1}, ConfigError, "not above version 1"),
@@ -244,6 +249,73 @@ def test_refused(
 def test_dry(models: Path, run: Path) -> None:
     assert export_run(models, ExportOptions(run=run, dry_run=True), QUIET)["path"] == str(models / "2")
     assert names(models) == ["1"]
+
+
+def test_files_that_are_not_the_exported_ones_are_found(models: Path) -> None:
+    version = models / "1"
+    files = read_export(version)["files"]
+    golden, variables = GOLDEN_FILE, "variables/variables.index"
+    assert {golden, variables, "saved_model.pb"} <= set(files)
+    assert files[golden] == hashlib.sha256((version / golden).read_bytes()).hexdigest()
+    with (version / "assets.extra" / "model_card.md").open("a") as card:
+        card.write("The weights may be passed on.")  # the card asks for it
+    assert check_export(version, verify=False)["version"] == 1
+    (version / variables).write_bytes(b"damaged")
+    (version / golden).write_text("[]")
+    with pytest.raises(DataError, match=rf"2 of {len(files)} files are not .*: {golden}, {variables}\."):
+        check_export(version, verify=False)
+    damaged = version / "assets.extra" / "export.json"
+    shown = {**read_export(version), "golden_sha256": files[golden]}  # as versions had it that knew no other digest
+    damaged.write_text(json.dumps({name: value for name, value in shown.items() if name != "files"}))
+    with pytest.raises(DataError, match=f"1 of 1 files are not .*: {golden}"):
+        check_export(version, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (subprocess.TimeoutExpired("python", 3600), "did not end within 3600 s"),
+        ('{"requests": 0, "foreign_ops": [], "foreign_modules": [], "differences": []}', "no golden requests"),
+    ],
+)
+def test_a_replay_without_result_is_no_proof(
+    outcome: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replayed(*_: Any, **__: Any) -> Any:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return subprocess.CompletedProcess([], 0, stdout=outcome, stderr="")
+
+    monkeypatch.setattr("subprocess.run", replayed)
+    with pytest.raises(ExportError, match=words):
+        verify_export(tmp_path)
+
+
+def test_candidates_from_a_file_and_old_versions_that_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(self: VersionDirectory, keep: int) -> list[int]:
+        raise DataError("Another process has held the directory.", file=self.path)
+
+    whole = planted_shop(tmp_path / "shop", "int64")  # ids of the other type hold line breaks
+    tiny_run(tmp_path / "popularity", "popularity", whole)
+    listed = whole.item_vocabulary.ids[[7, 0, 3]].tolist()
+    (tmp_path / "candidates.txt").write_text("\n".join(map(str, listed)))
+    monkeypatch.setattr(VersionDirectory, "prune", held)
+    told = Console(file=io.StringIO(), width=200)
+    options = ExportOptions(
+        run=tmp_path / "popularity", candidates=tmp_path / "candidates.txt", verify=False, keep=1, assignments=["k=5"]
+    )
+    document = export_run(tmp_path / "models", options, told)
+    assert (document["version"], document["candidates"], document["removed"]) == (1, 3, [])
+    assert "WARNING: The old versions stay:" in told.file.getvalue()
+    version = tmp_path / "models" / "1"
+    assert json.loads((version / "assets.extra" / "candidates.json").read_text()) == [
+        whole.item_vocabulary.ids[place] for place in (0, 3, 7)
+    ]
+    assert recommend(version, [])["items"].tolist()[:4] == [*whole.item_vocabulary.ids[[0, 3, 7]]]
+    assert read_export(version)["server"] == ".".join(tf.__version__.split(".")[:2])
+    assert ("TF_SERVING_TAG" in told.file.getvalue()) == (tuple(map(int, tf.__version__.split(".")[:2])) > (2, 19))
 
 
 def test_keep(models: Path, popular: Path) -> None:

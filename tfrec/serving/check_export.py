@@ -9,14 +9,18 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import DataError, SchemaMismatchError
 from tfrec.serving.export_run import SCHEMA_ASSET, read_export
+from tfrec.serving.file_digests import damaged_files
 from tfrec.serving.fresh_process import verify_export
+from tfrec.serving.replay import GOLDEN_FILE
 from tfrec.training.model_store import SCHEMA_FILE
+
+_SHOWN = 3
 
 
 def check_export(
     folder: Path, *, data: str | None = None, run: Path | None = None, verify: bool = True
 ) -> dict[str, Any]:
-    """Checks a version.
+    """Checks a version: its files against their checksums (but for the model card, which may be added to), its schema.
 
     Args:
         folder: A version directory.
@@ -33,6 +37,15 @@ def check_export(
         ExportError: The version does not answer as its model.
     """
     export = read_export(folder)
+    digests = export.get("files") or {GOLDEN_FILE: export.get("golden_sha256", "")}
+    damaged = damaged_files(folder, digests)
+    if damaged:
+        raise DataError(
+            f"{len(damaged)} of {len(digests)} files are not those that were exported, or are missing: "
+            f"{', '.join(damaged[:_SHOWN])}{', ...' if len(damaged) > _SHOWN else ''}.",
+            file=folder,
+            remedy="Export again, or copy the version again from where it was made.",
+        )
     schema = _read_schema(folder / SCHEMA_ASSET)
     if schema.hash != export["schema_hash"]:
         raise DataError("The schema is not the one that `export.json` names.", file=folder, remedy="Export again.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError, DataError
 from tfrec.files import write_json
 from tfrec.public_url import public_url
+from tfrec.serving.file_digests import file_digests
 from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.golden_requests import GoldenRequests, Request, sample_histories
 from tfrec.serving.index_answers import take_answers
@@ -29,6 +29,7 @@ from tfrec.serving.model_card import model_card
 from tfrec.serving.offline_answers import OfflineAnswers
 from tfrec.serving.replay import GOLDEN_FILE
 from tfrec.serving.served_model import ServedModel
+from tfrec.serving.server_version import COMPOSE_TAG, needed_server, too_old
 from tfrec.serving.version_directory import VersionDirectory
 from tfrec.serving.warmup import write_warmup
 from tfrec.training.model_store import SCHEMA_FILE, LoadedRun, load_run
@@ -95,6 +96,11 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
     if options.keep is not None and options.keep < 1:
         raise ConfigError(f"`--keep` is {options.keep}.", remedy="Keep at least 1 version.")
     config = load_export_config(None if earlier is None else earlier["config"], options.assignments)
+    if config.index.kind == "scann":
+        raise ConfigError(
+            "ScaNN is an operation of its own, which TensorFlow Serving lacks: no export can hold one.",
+            remedy="Pass --index exact or --index ivf; `tfrec.serving.index` has ScaNN for processes of your own.",
+        )
     with _step(console, "Loading the run"):
         loaded = load_run(run)
         data = options.data
@@ -108,9 +114,9 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
     items = dataset.item_vocabulary
     users = dataset.vocabulary("user") if "user" in loaded.model.request_features else None
     candidates = _candidates(options.candidates, earlier, directory, items)
-    version = directory.next_version(options.version)
-    path = directory.folder(version)
+    version = directory.next_version(options.version)  # for now: others may publish meanwhile
     if options.dry_run:
+        path = directory.folder(version)
         console.print(f"Would export {loaded.model.registered_name} to `{path}`.", markup=False)
         return {"model": loaded.model.registered_name, "version": version, "path": str(path)}
     with _step(console, f"Building the index ({config.index.kind}) and the signatures"):
@@ -126,7 +132,7 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
             console.print(f"The index finds {100 * recall:.1f} % of what exact search finds.", markup=False)
             if recall < _LOW_RECALL:
                 console.print("WARNING: that is little. More probes find more: --set index.num_probes=N", markup=False)
-    document = {
+    document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "model": loaded.model.registered_name,
         "version": version,
@@ -148,12 +154,19 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": source_commit(),
         "versions": software_versions(),
+        "server": needed_server(tf.__version__),
         "verified": None,
     }
-    with directory.new_version(version) as folder:
+
+    def finish(folder: Path, number: int) -> None:
+        document["version"] = number
+        (folder / CARD_FILE).write_text(model_card(document, loaded, dataset), encoding="utf-8")
+        write_json(folder / EXPORT_FILE, document)
+
+    with directory.new_version(options.version, finish=finish) as folder:
         with _step(console, "Writing the SavedModel"):
             tf.saved_model.save(served, str(folder), signatures=signatures)
-            _write_extras(folder, document, loaded, dataset, requests, signatures)
+            _write_extras(folder, document, dataset, requests, signatures)
             if candidates is not None:
                 ids = json.dumps(items.raw(candidates), ensure_ascii=False)
                 (folder / _CANDIDATES).write_text(ids, encoding="utf-8")
@@ -161,12 +174,19 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
             with _step(console, f"Replaying {len(requests)} golden requests in a process that has only TensorFlow"):
                 report = verify_export(folder)
             document["verified"] = {key: report[key] for key in ("requests", "seconds", "ops")}
-            write_json(folder / EXPORT_FILE, document)
-    removed = directory.prune(options.keep) if options.keep is not None else []
+        document["files"] = file_digests(folder)
+    removed = _prune(directory, options.keep, console)
+    path = directory.folder(document["version"])
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     console.print(f"Published {path} ({size / 1e6:,.1f} MB)", markup=False)
     if removed:
         console.print(f"Removed versions {', '.join(map(str, removed))}", markup=False)
+    if too_old(COMPOSE_TAG, tf.__version__):
+        console.print(
+            f"Servers must be of TensorFlow {document['server']} or later; deploy/docker-compose.yml takes "
+            f"{COMPOSE_TAG} unless TF_SERVING_TAG names another image.",
+            markup=False,
+        )
     return {**document, "path": str(path), "removed": removed}
 
 
@@ -227,19 +247,23 @@ def _candidates(
 def _write_extras(
     folder: Path,
     document: dict[str, Any],
-    loaded: LoadedRun,
     dataset: InteractionDataset,
     requests: Sequence[Request],
     signatures: Mapping[str, Any],
 ) -> None:
     (folder / "assets.extra").mkdir(exist_ok=True)
     (folder / SCHEMA_ASSET).write_text(dataset.schema.to_text(), encoding="utf-8")
-    golden = json.dumps(requests, ensure_ascii=False)
-    (folder / GOLDEN_FILE).write_text(golden, encoding="utf-8")
-    document["golden_sha256"] = hashlib.sha256(golden.encode()).hexdigest()
+    (folder / GOLDEN_FILE).write_text(json.dumps(requests, ensure_ascii=False), encoding="utf-8")
     document["warmup"] = write_warmup(folder, document["model"], requests, signatures)
-    (folder / CARD_FILE).write_text(model_card(document, loaded, dataset), encoding="utf-8")
-    write_json(folder / EXPORT_FILE, document)
+
+
+def _prune(directory: VersionDirectory, keep: int | None, console: Console) -> list[int]:
+    """Removes old versions; that this fails does not undo the publication."""
+    try:
+        return [] if keep is None else directory.prune(keep)
+    except (DataError, OSError) as error:
+        console.print(f"WARNING: The old versions stay: {error}", markup=False)
+        return []
 
 
 @contextmanager

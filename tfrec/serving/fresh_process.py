@@ -32,15 +32,21 @@ def verify_export(path: Path) -> dict[str, Any]:
     """
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KERAS", "TF_USE"))}
     with tempfile.TemporaryDirectory() as elsewhere:
-        result = subprocess.run(
-            [sys.executable, "-I", str(Path(replay.__file__).resolve()), str(path.resolve())],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=elsewhere,
-            env=keep,
-            timeout=_SECONDS,
-        )
+        try:
+            result = subprocess.run(
+                [sys.executable, "-I", str(Path(replay.__file__).resolve()), str(path.resolve())],
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=elsewhere,
+                env=keep,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(
+                f"The replay of the golden requests did not end within {_SECONDS:g} s.",
+                remedy="Try again on a machine with more memory or less load; --no-verify publishes without it.",
+            ) from error
     try:
         report: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -50,7 +56,7 @@ def verify_export(path: Path) -> dict[str, Any]:
             f"{lines[-1] if lines else 'no output'}",
             remedy="It must not be served.",
         ) from None
-    problems = []
+    problems = [] if report["requests"] else ["there are no golden requests, so that nothing was compared"]
     if report["foreign_ops"]:
         problems.append(f"operations that TensorFlow Serving lacks: {', '.join(report['foreign_ops'])}")
     if report["foreign_modules"]:
