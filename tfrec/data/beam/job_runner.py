@@ -51,7 +51,7 @@ class BeamJobRunner:
             flags.append("--direct_running_mode=in_memory")
         if runner == _LOCAL and not any(flag.startswith("--direct_num_workers") for flag in arguments):
             flags.append("--direct_num_workers=1")
-        self._options = PipelineOptions(flags)
+        self.options = PipelineOptions(flags)
 
     def run(self, name: str, build: Callable[[Any], None]) -> None:
         """Runs the pipeline that `build` puts together.
@@ -68,7 +68,7 @@ class BeamJobRunner:
             engine = FnApiRunner()
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         try:
-            with beam.Pipeline(runner=engine, options=self._options) as pipeline:
+            with beam.Pipeline(runner=engine, options=self.options) as pipeline:
                 build(pipeline)
         except TfrecError:
             raise

@@ -15,7 +15,7 @@ from tfrec.data.beam.job_runner import JobRunner, run_tasks
 from tfrec.data.splits import session_boundaries, time_boundaries
 from tfrec.errors import DataError
 
-_BINS = 1 << 14
+_BINS = 1 << 17
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""The conversion on Beam gives the dataset of the local one: vocabulary, manifest, and every record in its order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("apache_beam", reason="Apache Beam is not installed", exc_type=ImportError)
+
+from tfrec.data.beam.dataset_conversion import convert_on_beam
+from tfrec.data.beam.job_runner import BeamJobRunner
+from tfrec.data.conversion import convert
+from tfrec.data.conversion_options import ConversionOptions, parse_options
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.synthetic import generate_clickstream
+from tfrec.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory) -> pa.Table:
+    """Some 1,000 events out of order, with users as text, times that tie, and a column of categories."""
+    clicks = generate_clickstream(250, 120, 6, seed=3)
+    rng = np.random.default_rng(0)
+    users = pa.array([f"ü{number}" for number in rng.integers(0, 60, clicks.num_rows)])
+    times = pa.array(np.round(clicks["timestamp"].to_numpy(), -3))
+    clicks = clicks.set_column(2, "timestamp", times).append_column("user_id", users)
+    return clicks.take(pa.array(rng.permutation(clicks.num_rows)))
+
+
+@pytest.fixture(scope="module")
+def files(log, tmp_path_factory) -> dict[str, str]:
+    """The log as one file, and in three by time; and a table of items, some of them without events."""
+    folder = tmp_path_factory.mktemp("logs")
+    clicks = log.sort_by("timestamp")
+    third = clicks.num_rows // 3
+    parts = {"log": log, "train": clicks.slice(0, third), "valid": clicks.slice(third, third)}
+    parts["test"] = clicks.slice(2 * third)
+    parts["items"] = pa.table({"item_id": list(range(1, 131)), "colour": [f"c{n % 7}" for n in range(130)]})
+    for name, table in parts.items():
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=300)
+    return {name: str(folder / f"{name}.parquet") for name in parts}
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "session_time": {"session_col": "session_id", "valid_days": 1, "min_item_count": 8},
+    "leave_one_out": {
+        "user_col": "user_id",
+        "split": "leave_one_out",
+        "unknown_items": "keep",
+        "items": ["items"],
+        "cold_items": "keep",
+    },
+    "global_time": {"user_col": "user_id", "split": "global_time", "shards": 3, "drop_consecutive_duplicates": True},
+    "random_user": {
+        "user_col": "user_id",
+        "session_col": "session_id",
+        "split": "random_user",
+        "sequence_order": "id",
+        "where": ["category>=1"],
+    },
+    "given": {"user_col": "user_id", "train": ["train"], "valid": ["valid"], "test": ["test"]},
+    "session_gap": {
+        "user_col": "user_id",
+        "session_gap": 3600.0,
+        "split": "session_time_last",
+        "valid_days": 1,
+        "min_item_count": 3,
+        "filter_mode": "single_pass",
+        "unknown_items": "oov",
+    },
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_local_conversion(name, files, tmp_path):
+    flags = {"input": ["log"]} | CASES[name] if "train" not in CASES[name] else dict(CASES[name])
+    for key in ("input", "train", "valid", "test", "items"):
+        if key in flags:
+            flags[key] = [files[file] for file in flags[key]]
+    local = convert(parse_options(output=str(tmp_path / "local"), **flags))
+    options = parse_options(output=str(tmp_path / "beam"), runner="DirectRunner", **flags)
+    beam = convert_on_beam(options, buckets=2)
+    assert _facts(beam) == _facts(local)
+    mine, theirs = (InteractionDataset.open(tmp_path / where) for where in ("beam", "local"))
+    mine.verify()
+    assert mine.item_vocabulary.content_hash == theirs.item_vocabulary.content_hash
+    for split in theirs.splits:
+        assert _records(mine, split) == _records(theirs, split)
+    assert len(mine.shard_paths("train")) == flags.get("shards", 1)
+    assert not (tmp_path / "beam.partial").exists()
+
+
+def test_errors_are_those_of_the_local_conversion(log, tmp_path):
+    items = log["item_id"].to_pylist()
+    items[700] = items[900] = None
+    damaged = log.set_column(1, "item_id", pa.array(items, pa.int64()))
+    pq.write_table(damaged, tmp_path / "log.parquet", row_group_size=300)
+    flags = {"input": [str(tmp_path / "log.parquet")], "session_col": "session_id", "output": str(tmp_path / "DS")}
+    with pytest.raises(DataError) as local:
+        convert(ConversionOptions(**flags))
+    with pytest.raises(DataError, match="row 701") as beam:
+        convert(ConversionOptions(**flags, runner="DirectRunner"))
+    assert str(beam.value) == str(local.value)
+    assert not (tmp_path / "DS").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"audit": True}, "--audit"),
+        ({"resume": True}, "--resume"),
+        ({"runner": "FlnkRunner"}, "Did you mean `FlinkRunner`"),
+        ({"beam_args": ["--direct_nm_workers=2"]}, "Did you mean `--direct_num_workers`"),
+        ({"format": "csv"}, "reads Parquet only"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(flags, message, files, tmp_path):
+    given = {"input": [files["log"]], "session_col": "session_id", "output": str(tmp_path / "DS")}
+    with pytest.raises(ConfigError, match=message):
+        convert(ConversionOptions(**{"runner": "DirectRunner", **given, **flags}))
+    assert not (tmp_path / "DS").exists()
+
+
+def test_beam_flags_reach_the_engine():
+    runner = BeamJobRunner("DirectRunner", ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
+    chosen = runner.options.get_all_options(drop_default=True)
+    assert chosen["direct_running_mode"] == "multi_processing"
+    assert chosen["direct_num_workers"] == 2
+
+
+def _facts(manifest: Any) -> dict[str, Any]:
+    """The manifest without the shards, whose cuts may differ."""
+    document: dict[str, Any] = manifest.model_dump()
+    for split in document["splits"].values():
+        del split["shards"]
+    return document
+
+
+def _records(dataset: InteractionDataset, split: str) -> list[bytes]:
+    return list(dataset.records(dataset.shard_paths(split)).as_numpy_iterator())
