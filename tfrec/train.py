@@ -19,7 +19,13 @@ def main(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.epochs=3.")
     ] = None,
-    params: Annotated[str, typer.Option(help="GRU4Rec settings in the syntax of the official `run.py -ps`.")] = "",
+    params: Annotated[
+        str,
+        typer.Option(
+            help="Settings under published names, name=value,...: gru4rec as the official `run.py -ps`, "
+            "long_term_interest as the flags of its publication."
+        ),
+    ] = "",
     output: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/MODEL-DATE-TIME.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, drop-out, negatives and shuffles.")] = None,
     baselines: Annotated[bool, typer.Option(help="Compare with counting models in the same table.")] = True,
@@ -45,9 +51,13 @@ def main(
 
     from tfrec.config.gru4rec_config import parse_official_params
     from tfrec.config.load import Overlay, dump_yaml, model_name_of, read_yaml
+    from tfrec.config.long_term_interest_flags import parse_flags
+    from tfrec.config.run_config import ImpressionRunConfig
     from tfrec.data.dataset import InteractionDataset
+    from tfrec.data.impressions.impression_dataset import ImpressionDataset
     from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
     from tfrec.training.experiment import check_dataset, run_experiment
+    from tfrec.training.impression_experiment import check_splits
     from tfrec.training.model_store import run_config
     from tfrec.training.run_directory import RunDirectory
     from tfrec.training.run_manifest import read_manifest
@@ -62,9 +72,10 @@ def main(
     if replayed is not None:
         overlays.append((f"`{from_manifest}`", replayed["config"]))
     if params:
-        if name != "gru4rec":
+        parsers = {"gru4rec": parse_official_params, "long_term_interest": parse_flags}
+        if name not in parsers:
             raise ConfigError(f"`--params` is for gru4rec, not for `{name}`.", remedy="Use `--set section.key=value`.")
-        overlays.append(("`--params`", parse_official_params(params)))
+        overlays.append(("`--params`", parsers[name](params)))
     file_values = read_yaml(config) if config else {}
     overrides = list(assignments or [])
     if data:
@@ -80,7 +91,10 @@ def main(
     if dry_run:
         RunDirectory(output).check(overwrite=overwrite, resume=resume)
         if effective.data.path is not None:
-            check_dataset(InteractionDataset.open(effective.data.path), effective)
+            if isinstance(effective, ImpressionRunConfig):
+                check_splits(ImpressionDataset.open(effective.data.path), effective)
+            else:
+                check_dataset(InteractionDataset.open(effective.data.path), effective)
         human.print(f"Would train {name} and write `{output}`. Effective configuration:", markup=False)
         human.print(dump_yaml(effective), markup=False, end="")
         if json_output:

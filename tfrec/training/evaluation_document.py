@@ -93,10 +93,9 @@ def metrics_document(document: dict[str, Any], training: dict[str, Any]) -> dict
     """
     kept = ("baselines", "chance", "protocol", "tie_rule", "sampled", "alarms", "split_note")
     users = document.get("users")
-    own = {} if users is None else {"users": users["models"][document["model"]]["metrics"]}
+    own = {} if users is None else users["models"][document["model"]]["metrics"]
     return {
-        document["split"]: document["metrics"],
-        **own,
+        document["split"]: {**document["metrics"], **own},
         "train": training,
         **{key: document[key] for key in kept if key in document},
     }

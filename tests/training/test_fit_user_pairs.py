@@ -1,0 +1,215 @@
+"""The long-term interest model through `train` and `evaluate`: it learns, resumes, validates, reports experts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from tests.harness.behavior_shop import TINY_MODEL, behavior_shop
+from tests.sequence_batches import make_batch
+from tfrec.config.behavior_log_config import BehaviorLogConfig
+from tfrec.config.training_config import PairTrainingConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.user_windows import user_pairs
+from tfrec.models.long_term_interest import LongTermInterest
+from tfrec.training import fit_epochs
+from tfrec.training.evaluate_run import evaluate_run
+from tfrec.training.experiment import run_experiment
+from tfrec.training.expert_usage import usage_of
+from tfrec.training.fit_user_pairs import fit_user_pairs
+from tfrec.training.model_store import build_model, run_config
+from tfrec.training.run_directory import RunDirectory
+from tfrec.training.user_validation import UserValidation
+
+QUIET = Console(quiet=True)
+SETTINGS = {
+    **{f"model.{key}": value for key, value in TINY_MODEL.items()},
+    "model.readout": "mean",
+    "training.batch_size": 32,
+    "training.epochs": 3,
+    "optimizer.learning_rate": 0.01,
+    "evaluation.baselines": "[popularity]",
+    "evaluation.details": False,
+    "evaluation.bootstrap.samples": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> InteractionDataset:
+    log = BehaviorLogConfig(
+        num_users=300, num_categories=12, styles_per_category=2, items_per_style=4, mean_events=25, max_events=40
+    )
+    return behavior_shop(
+        tmp_path_factory.mktemp("shop"), log, split="random_user", valid_fraction=0.2, test_fraction=0.2
+    )
+
+
+def configured(shop: InteractionDataset, **changes: Any) -> Any:
+    settings = {**SETTINGS, "data.path": shop.path, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return run_config("long_term_interest", assignments=[f"{key}={value}" for key, value in settings.items()])
+
+
+@pytest.fixture(scope="module")
+def trained(shop: InteractionDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    run = tmp_path_factory.mktemp("runs") / "run"
+    return run, run_experiment(configured(shop, training__patience=5), run, QUIET)
+
+
+def test_it_learns_and_says_so_everywhere(trained: tuple[Path, dict[str, Any]]) -> None:
+    run, metrics = trained
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    document = json.loads((run / "evaluation.json").read_text())["users"]
+    own = document["models"]["long_term_interest"]
+    assert metrics["test"]["user_recall@10"] == own["metrics"]["user_recall@10"]
+    assert own["metrics"]["pairwise_accuracy"] > 0.55
+    assert own["metrics"]["user_recall@10"] > document["chance"]["user_recall@10"]
+    assert set(document["models"]) == {"long_term_interest", "mean_pooling", "category_counts", "item_counts"}
+    assert metrics["test"]["num_targets"] == document["users"]  # next items: one target per user
+    best = max(float(row["valid_user_recall@10"]) for row in rows)
+    assert metrics["train"]["valid_user_recall@10"] == best
+
+
+def test_usage_of_experts_by_epoch(trained: tuple[Path, dict[str, Any]], shop: InteractionDataset) -> None:
+    run, _ = trained
+    epochs = json.loads((run / "expert_usage.json").read_text())["epochs"]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
+    assert set(epochs[0]["layers"]) == {"long 1", "short 1"}
+    for epoch in epochs:
+        for layer in epoch["layers"].values():
+            np.testing.assert_allclose(sum(layer["shares"]), 1.0)
+            assert 0 <= layer["entropy"] <= 1
+    assert any("experts" in str(path) for path in (run / "tensorboard").rglob("*events*"))
+    page = (run / "report.html").read_text()
+    assert 'id="users"' in page
+    assert 'id="experts"' in page
+
+
+def test_usage_by_hand() -> None:
+    found = usage_of(np.array([0.5, 0.25, 0.25, 0.0]))
+    np.testing.assert_allclose(found["entropy"], (0.5 * np.log(2) + 0.5 * np.log(4)) / np.log(4))
+    assert found["max_min"] is None
+    assert usage_of(np.array([0.6, 0.4]))["max_min"] == pytest.approx(1.5)
+
+
+def test_evaluated_again_it_is_the_same(trained: tuple[Path, dict[str, Any]]) -> None:
+    run, metrics = trained
+    document = evaluate_run(run, QUIET, baselines=False)
+    again = document["users"]["models"]["long_term_interest"]["metrics"]
+    for name, value in again.items():
+        np.testing.assert_allclose(value, metrics["test"][name], atol=1e-6)
+
+
+def test_a_resumed_run_has_the_same_weights(
+    shop: InteractionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the second epoch: weights, counts of selections and their bias go on where they were."""
+    config = configured(shop, training__epochs=2, training__checkpoint_minutes=0, training__batch_size=64)
+
+    def fit(name: str, *, resume: bool = False) -> LongTermInterest:
+        model = build_model(config, shop)
+        assert isinstance(model, LongTermInterest)
+        run = RunDirectory(tmp_path / name)
+        run.path.mkdir(exist_ok=True)
+        fit_user_pairs(model, shop, config, run, QUIET, resume=resume)
+        return model
+
+    class Killed(Exception):
+        pass
+
+    class Interrupt(fit_epochs.NanGuard):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if int(self.model.optimizer.iterations) == 4:  # in the second epoch, which begins with step 3
+                raise Killed
+
+    whole = fit("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_epochs, "NanGuard", Interrupt)
+        with pytest.raises(Killed):
+            fit("parts")
+    parts = fit("parts", resume=True)
+    assert int(whole.optimizer.iterations) == 6
+    for mine, theirs in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
+    usage = [json.loads((tmp_path / name / "expert_usage.json").read_text()) for name in ("whole", "parts")]
+    assert usage[0] == usage[1]
+
+
+def test_the_step_size_follows_a_plateau(shop: InteractionDataset, tmp_path: Path) -> None:
+    """Values 3, 2, 2, 4, 4, 4: with a patience of one epoch it is halved after the second and the fourth bad one."""
+    model = build_model(configured(shop), shop)
+    model.compile(optimizer="sgd")
+    model.optimizer.learning_rate.assign(0.8)
+    training = PairTrainingConfig(plateau_patience=1, plateau_factor=0.5)
+    watch = UserValidation(
+        shop, configured(shop).evaluation, tmp_path, QUIET, monitor="user_mrr", patience=9, training=training
+    )
+    watch.set_model(model)
+    values, rates = iter([3.0, 2.0, 2.0, 4.0, 4.0, 4.0]), []
+    watch.measured = lambda logs: next(values)  # type: ignore[method-assign]
+    for epoch in range(6):
+        watch.on_epoch_end(epoch, {})
+        rates.append(round(float(model.optimizer.learning_rate), 6))
+    assert rates == [0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
+    assert watch.state()["best"] == 4.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"moe_position": "input", "balance": "usage", "use_mask": False},
+        {"moe_position": "none", "readout": "cls"},
+        {"balance": "auxiliary", "expert_score": "softmax", "experts": 4, "expert_groups": 2, "active_groups": 1},
+    ],
+)
+def test_every_variant_takes_a_step(shop: InteractionDataset, changes: dict[str, Any]) -> None:
+    config = configured(shop, objective__loss="bpr", **{f"model__{key}": value for key, value in changes.items()})
+    model = build_model(config, shop)
+    assert isinstance(model, LongTermInterest)
+    pair = next(iter(user_pairs(shop, "train", 16, model.windows)))
+    with tf.GradientTape() as tape:
+        losses, balance = model.pair_losses(config.objective, pair, tf.constant(3))
+        cost = tf.reduce_mean(losses) + balance
+    assert np.isfinite(losses).all()
+    gradients = tape.gradient(cost, [weight.value for weight in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
+        if gradient is None:  # a class token that nobody reads is still attended to; row tables always have one
+            pytest.fail(f"{weight.path} has no gradient")
+    expected = 1 if changes.get("moe_position") == "input" else 0 if changes.get("moe_position") == "none" else 2
+    assert len(model.mixtures) == expected
+
+
+def test_vectors_of_targets_are_those_of_their_windows(shop: InteractionDataset) -> None:
+    """The state before a target reads the last events before it, or with export_window=first the first ones."""
+    model = build_model(configured(shop), shop)
+    items = [[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], [9, 8, 7]]
+    batch = make_batch(items, [2, 1])
+    batch["timestamp"] = tf.cast(tf.reshape(tf.range(30), [2, 15]), tf.int64) * 3_600_000
+    batch["behavior_type"] = tf.cast(tf.reshape(tf.range(30), [2, 15]) % 4 + 2, tf.int64)
+
+    def by_hand(row: int, first: int, end: int) -> np.ndarray:
+        names = ("item", "timestamp", "behavior_type")
+        cut = {name: batch[name][row : row + 1, first:end] for name in names}
+        return model.encode_window("long", {**cut, "length": tf.constant([end - first])})[0][0].numpy()
+
+    found = model.encode_targets(batch)
+    for state, window in zip(found, [(0, 1, 13), (0, 2, 14), (1, 0, 2)], strict=True):
+        np.testing.assert_allclose(state, by_hand(*window), atol=1e-5)
+    model.config.export_window = "first"
+    for state, window in zip(model.encode_targets(batch), [(0, 0, 12), (0, 0, 12), (1, 0, 2)], strict=True):
+        np.testing.assert_allclose(state, by_hand(*window), atol=1e-5)
+    model.config.export_window = "last"
+    table, bias = model.item_table()
+    rows, _ = model.lookup_items(tf.constant([[3, 9], [4, 2]]))
+    np.testing.assert_allclose(rows, tf.gather(table, [[3, 9], [4, 2]]), atol=1e-5)
+    assert not bias.numpy().any()
+    scores = model.score_targets(batch)
+    np.testing.assert_allclose(scores, found.numpy() @ table.numpy().T, atol=1e-5)
