@@ -86,7 +86,7 @@ def after_history(model: Any, dataset: InteractionDataset, user: Any) -> dict[st
     times = [*history.timestamps[-longest:], 0]
     batch = {"item": tf.constant([items], tf.int32), "timestamp": tf.constant([times], tf.int64)}
     batch |= {"length": tf.constant([len(items)]), "num_targets": tf.constant([1])}
-    return batch | {"user": tf.constant([history.user], tf.int32)}
+    return batch if history.user is None else batch | {"user": tf.constant([history.user], tf.int32)}
 
 
 @pytest.mark.parametrize(("model", "strings"), [("gru4rec", False), ("sasrec", True), ("two_tower", False)])
@@ -110,6 +110,25 @@ def test_vectors_are_those_of_the_model(make_run, tmp_path, capsys, model, strin
         np.testing.assert_allclose(vector[:6], recommender.encode_targets(batch)[0], atol=1e-5)
         scores = items.vectors(0, count) @ vector
         np.testing.assert_allclose(scores, recommender.score_targets(batch)[0, 2:], atol=1e-5)
+
+
+def test_users_without_a_known_item_have_vectors_of_zeros(make_run, tmp_path, capsys, monkeypatch):
+    """As `encode_user` of an export answers; among others, so that the batch is padded."""
+    late = [(USERS, 7_000_000_000 + event, 10_000_000 + event) for event in range(3)]
+    events = rows(0)
+    monkeypatch.setattr(f"{__name__}.rows", lambda big: [*events, *late])
+    recommender, dataset = make_run(
+        "gru4rec", split="session_time", user_col=None, session_col="user_id", test_days=1, unknown_items="oov"
+    )
+    answer(capsys, "--run", "R", "--what", "users", "--to", tmp_path / "out", "--split", "latest")
+    users = VectorDirectory(tmp_path / "out/users")
+    ids = users.ids(0, users.description.count).to_pylist()
+    vectors = dict(zip(ids, users.vectors(0, len(ids)), strict=True))
+    np.testing.assert_array_equal(vectors.pop(USERS), np.zeros(6))
+    assert len(vectors) > 3
+    for user, vector in vectors.items():
+        expected = recommender.encode_targets(after_history(recommender, dataset, user))[0]
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
 
 
 def test_of_several_sequences_the_latest_counts(make_run, tmp_path, capsys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.evaluation.compiled_method import compiled_method
+from tfrec.models.history_batch import HistoryBatch, history_batch
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.public_url import public_url
 from tfrec.stores.latest_sequences import LatestSequences, latest_sequences, raw_ids
@@ -97,19 +97,19 @@ class ModelVectors:
         return ArraySource(self.describe("items"), pa.array(self._dataset.item_vocabulary.ids), finished)
 
     def write_users(self, writer: VectorDirectoryWriter, progress: Callable[[int], None]) -> None:
-        """Encodes every user after his latest history and writes the vectors.
+        """Encodes every user after his latest history, as an export's `encode_user` does, and writes the vectors.
+
+        A user in whose history the model knows no item has a vector of zeros.
 
         Args:
             writer: Takes them, in the order of splits and files.
             progress: Called with the number of users done.
         """
         done = 0
-        longest = getattr(self._model.config, "max_length", None)
+        window = self._model.history_window
         encode = compiled_method(self._model, "encode_targets")
         for split, chosen in self._users().chosen.items():
-            batches = sequence_dataset(
-                self._dataset, split, _BATCH, max_length=None if longest is None else max(2, longest)
-            )
+            batches = sequence_dataset(self._dataset, split, _BATCH, max_length=max(2, window))
             at = 0
             with self._dataset.explain_data_loss(split):
                 for batch in batches:
@@ -120,10 +120,23 @@ class ModelVectors:
                         continue
                     own = {name: tf.gather(value, rows) for name, value in batch.items()}
                     ids = raw_ids(own.pop("user_id").numpy())
-                    states = encode(_after_history(own)).numpy()  # [users, dim]
+                    prepared, cold = self._after_history(own)
+                    states = tf.where(cold[:, tf.newaxis], 0.0, encode(prepared)).numpy()  # [users, dim]
                     writer.write(ids, self._finished(states, np.ones(len(rows), np.float32)))
                     done += len(rows)
                     progress(done)
+
+    def _after_history(self, batch: dict[str, tf.Tensor]) -> HistoryBatch:
+        """Makes the position after the last event the only target, so that the whole sequence is history."""
+        asked = self._model.request_features
+        return history_batch(
+            batch["item"],
+            batch["length"],
+            window=self._model.history_window,
+            timestamps=batch["timestamp"] if "timestamp" in asked else None,
+            users=batch["user"] if "user" in asked else None,
+            features={name: batch[name] for name in self._model.event_vocabularies},
+        )
 
     def _users(self) -> LatestSequences:
         if self._latest is None:
@@ -157,16 +170,3 @@ def user_splits(dataset: InteractionDataset, split: str) -> list[str]:
             remedy=did_you_mean(split, [*dataset.splits, "latest"]),
         )
     return [split]
-
-
-def _after_history(batch: dict[str, Any]) -> dict[str, Any]:
-    """Makes the position after the last event the only target, so that the whole sequence is history."""
-    item = tf.pad(batch["item"], [[0, 0], [0, 1]])  # [batch, seq + 1]
-    times = tf.pad(batch["timestamp"], [[0, 0], [0, 1]])  # [batch, seq + 1]
-    length = batch["length"]  # [batch]
-    rows = tf.range(tf.shape(item)[0])
-    end = tf.stack([rows, length], axis=1)  # [batch, 2]
-    last = tf.gather(batch["timestamp"], length - 1, batch_dims=1)  # [batch]
-    # Where a longer sequence of the batch made room there is padding already; the target's item is unknown: 0.
-    times = tf.tensor_scatter_nd_update(times, end, last)
-    return {**batch, "item": item, "timestamp": times, "length": length + 1, "num_targets": tf.ones_like(length)}
