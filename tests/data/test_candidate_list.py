@@ -24,6 +24,10 @@ def test_ids_become_indices(tmp_path: Path) -> None:
         ("70\n50\n70\n", 3, "`70` is listed twice, first in row 1"),
         ("70\n31\n", 2, "`31` is not in the training data"),
         ("70\n\nx\n", 3, "`x` is not an integer"),
+        ("70\n--5\n", 2, "`--5` is not an integer"),
+        ("7_0\n", 1, "`7_0` is not an integer"),
+        (f"70\n{2**63}\n", 2, f"`{2**63}` is beyond int64"),
+        (f"{-(2**63) - 1}\n", 1, "is beyond int64"),
         ("\n", None, "is empty"),
     ],
 )

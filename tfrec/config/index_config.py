@@ -20,7 +20,7 @@ class IndexConfig(StrictModel):
     num_clusters: int | None = Field(
         None, ge=1, description="ivf: clusters of items. Default: the square root of the number of items."
     )
-    num_probes: int = Field(8, ge=1, description="ivf: clusters that are searched per query; more find more.")
+    num_probes: int = Field(8, ge=1, description="ivf, scann: clusters searched per query; more find more.")
     iterations: int = Field(10, ge=1, description="ivf: rounds of k-means.")
     sample_per_cluster: int = Field(64, ge=1, description="ivf: items per cluster that k-means learns from.")
     seed: int = Field(0, ge=0, description="ivf: fixes the clusters.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import DataError
+
+_INTEGER = re.compile(r"-?[0-9]+")
 
 
 def read_candidates(path: Path, vocabulary: Vocabulary) -> list[int]:
@@ -33,8 +36,10 @@ def read_candidates(path: Path, vocabulary: Vocabulary) -> list[int]:
         raise DataError("The list of candidates is empty.", file=path, remedy="Write one raw item id per line.")
     integers = np.issubdtype(vocabulary.ids.dtype, np.integer)
     for number, text in rows:
-        if integers and not text.lstrip("-").isdecimal():
+        if integers and not _INTEGER.fullmatch(text):
             raise DataError(f"`{text}` is not an integer, as the item ids are.", file=path, row=number)
+        if integers and not -(2**63) <= int(text) < 2**63:
+            raise DataError(f"`{text}` is beyond int64, the type of the item ids.", file=path, row=number)
     indices = vocabulary.lookup([int(text) if integers else text for _, text in rows])
     for (number, text), index in zip(rows, indices, strict=True):
         if index < 2:

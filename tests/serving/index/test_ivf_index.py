@@ -173,6 +173,13 @@ def test_saved_and_loaded_with_an_unknown_batch_size(tmp_path):
     np.testing.assert_array_equal(found[1], expected[1])
 
 
+def test_scann_gets_its_settings(monkeypatch):
+    made = []
+    monkeypatch.setattr("tfrec.serving.index.build.ScannIndex", lambda *_, **settings: made.append(settings))
+    build_index("scann", np.zeros((9, 2)), settings=IndexConfig(kind="scann", num_clusters=5, num_probes=3))
+    assert made == [{"first_index": 0, "num_leaves": 5, "num_probes": 3}]
+
+
 def test_built_by_name():
     vectors = np.random.default_rng(0).standard_normal((100, 4), np.float32)
     index = build_index("ivf", vectors, None, IndexConfig(num_clusters=5, num_probes=2))

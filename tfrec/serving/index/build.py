@@ -54,5 +54,11 @@ def build_index(
             seed=settings.seed,
         )
     if kind == "scann":
-        return ScannIndex(vectors, bias, first_index=first_index, num_leaves=settings.num_clusters)
+        return ScannIndex(
+            vectors,
+            bias,
+            first_index=first_index,
+            num_leaves=settings.num_clusters,
+            num_probes=settings.num_probes,
+        )
     raise ConfigError(f"Unknown index `{kind}`.", remedy=did_you_mean(kind, INDEX_KINDS))
