@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.tuning.read_space import parse_space, read_space
+from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.search_space import SearchSpace
 
 
@@ -19,9 +21,13 @@ def space(**parameters: Any) -> SearchSpace:
 LOSSES = {"type": "choice", "values": ["cross-entropy", "bpr-max"]}
 
 
-@pytest.mark.parametrize("model", ["gru4rec", "sasrec", "two_tower", "item_knn"])
+BUILT_IN = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "tuning").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("model", BUILT_IN)
 def test_built_in_spaces_are_valid(model: str) -> None:
-    assert read_space(model).model == model
+    assert {"gru4rec", "sasrec", "two_tower", "item_knn"} <= set(BUILT_IN)
+    assert SearchSettings(read_space(model)).trial_config({}).model.name == model
 
 
 def test_the_published_spaces_of_gru4rec() -> None:
