@@ -108,11 +108,13 @@ def test_evaluated_again_it_is_the_same(trained: tuple[Path, dict[str, Any]]) ->
         np.testing.assert_allclose(value, metrics["test"][name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_weights(
     shop: InteractionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in the second epoch: weights, counts of selections and their bias go on where they were."""
-    config = configured(shop, training__epochs=2, training__checkpoint_minutes=0, training__batch_size=64)
+    quick = {"training__batch_size": 64, "optimizer__name": "adagrad"}
+    config = configured(shop, training__epochs=2, training__checkpoint_minutes=0, **quick)
 
     def fit(name: str, *, resume: bool = False) -> LongTermInterest:
         model = build_model(config, shop)

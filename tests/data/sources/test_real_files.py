@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.data.sources.prepare import prepare
 from tfrec.data.sources.registry import public_dataset
 
@@ -115,6 +116,37 @@ def test_tianchi(real_data, tmp_path):
     # 2014-12-06 02:00 UTC: 16,410 days after 1970-01-01 and two hours.
     assert raw[0]["time"] == "2014-12-06 02"
     assert table["timestamp"][0] == (16_410 * 24 + 2) * 3_600_000
+
+
+def test_tianchi_as_a_data_set(real_data, tmp_path, get):
+    """Users with 20 events and more, by user and hour, rows of an hour in their order, with behaviour and category."""
+    get("tianchi", "--from", real_data / "tianchi", "--dataset", tmp_path / "DS")
+    with (real_data / "tianchi" / "sample_user_behavior.csv").open() as file:
+        raw = list(csv.DictReader(file))
+    expected, category = {}, {}
+    for row in sorted(raw, key=lambda row: row["time"]):  # a stable sort
+        expected.setdefault(int(row["user_id"]), []).append((int(row["item_id"]), int(row["behavior_type"])))
+        item = int(row["item_id"])
+        category[item] = min(int(row["item_category"]), category.get(item, 10**9))
+    expected = {user: events for user, events in expected.items() if len(events) >= 20}
+    dataset = InteractionDataset.open(tmp_path / "DS")
+    found = {}
+    kinds = dataset.vocabulary("behavior_type")
+    for split in dataset.splits:
+        for batch in sequence_dataset(dataset, split, 100).as_numpy_iterator():
+            for row, user in enumerate(batch["user_id"].tolist()):
+                items = dataset.item_vocabulary.raw(batch["item"][row, : batch["length"][row]])
+                done = kinds.raw(batch["behavior_type"][row, : batch["length"][row]])
+                found[user] = list(zip(items, done, strict=True))
+    known = set(kinds.ids.tolist())
+    assert len(found) >= 15
+    assert found == {
+        user: [(item, kind if kind in known else None) for item, kind in events] for user, events in expected.items()
+    }
+    values = dataset.vocabulary("item_category").raw(dataset.item_features().categories["item_category"][2:])
+    items = dataset.item_vocabulary.ids.tolist()
+    trained = [place for place in range(len(items)) if dataset.item_vocabulary.counts[place + 2]]
+    assert [values[place] for place in trained] == [category[items[place]] for place in trained]
 
 
 @pytest.mark.parametrize("time", ["2014-12-06", "noon"])
