@@ -20,6 +20,8 @@ NAMES = ("sampler", "num_negatives", "negatives", "exclude_history", "logq", "te
         ("bpr", ("uniform", 1, "per-target", True, "none", 1.0)),
         ("bpr-max", ("popularity", 2048, "shared", False, "none", 1.0)),
         ("infonce", ("in-batch", 0, "shared", False, "refined", 0.05)),
+        ("triplet", ("in-batch", 0, "shared", False, "none", 1.0)),
+        ("infonce-triplet", ("in-batch", 0, "shared", False, "refined", 0.05)),
     ],
 )
 def test_defaults_of_a_loss(loss: str, expected: tuple[object, ...]) -> None:
@@ -56,6 +58,10 @@ def test_a_sampler_brings_its_own_defaults(settings: dict[str, object], expected
         ({"num_negatives": 5}, "num_negatives: 0"),
         ({"logq": "standard"}, "logq: none"),
         ({"loss": "bce", "sampler": "none"}, "needs a sampler"),
+        ({"loss": "triplet", "similarity": "dot"}, "compares by cosine"),
+        ({"weights": {"1": 2.0}}, "weights go with weight_feature"),
+        ({"weight_feature": "action"}, "weights go with weight_feature"),
+        ({"weight_feature": "action", "weights": {"1": -2.0}}, "at least 0"),
         ({"loss": "bce", "num_negatives": 0}, "at least 1"),
         ({"loss": "bce", "logq": "refined"}, "logq corrects"),
         ({"loss": "bpr", "label_smoothing": 0.1}, "label_smoothing goes with"),

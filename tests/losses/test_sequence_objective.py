@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,7 @@ def oracle(loss: SequenceObjective, draws: list[list[Negative]]) -> Callable[...
         rate = config.num_negatives / (VOCAB - 3)  # 20 items, of which 19 are not the target
         settings["power"] = rate * (config.gbce_t * (1 - 1 / rate) + 1 / rate)
     settings["regularization"] = config.score_regularization
+    settings |= {name: getattr(config, name) for name in ("margin", "temperature", "infonce_share")}
     num_draws = len(draws[0]) - (config.sampler in ("in-batch", "mixed"))
     log_q = loss._sampler.log_probability(tf.constant(TARGETS), tf.constant(TARGETS)).numpy()
     inclusion = 1 - (1 - np.exp(log_q.astype(np.float64))) ** num_draws
@@ -126,6 +128,10 @@ CASES: list[dict[str, Any]] = [
     {"loss": "sampled-softmax", "sampler": "mixed", "logq": "standard", "num_negatives": 6, "label_smoothing": 0.1},
     {"loss": "infonce"},
     {"loss": "infonce", "sampler": "uniform", "logq": "none", "temperature": 0.2, **OWN},
+    {"loss": "triplet"},
+    {"loss": "triplet", "sampler": "uniform", "margin": 0.5, "exclude_history": True, **OWN},
+    {"loss": "infonce-triplet", "logq": "standard", "infonce_share": 0.6, "exclude_history": True},
+    {"loss": "infonce-triplet", "sampler": "uniform", "logq": "none", "infonce_share": 0.3, **SHARED},
     {"loss": "bce", "num_negatives": 1},
     {"loss": "bce", "num_negatives": 3, "exclude_history": False, "sampler": "popularity"},
     {"loss": "bce", "temperature": 2.0, **SHARED},
@@ -263,6 +269,48 @@ def test_a_batch_without_known_targets_changes_nothing(settings: dict[str, Any])
     losses, gradient = step()
     assert losses.shape == (0,)
     np.testing.assert_array_equal(tf.convert_to_tensor(gradient), np.zeros_like(VECTORS))
+
+
+def test_infonce_of_two_by_hand() -> None:
+    """Cosines .6 and .8 over a temperature of .05: logits [[12, 16], [16, 12]], so log(1 + e^4) each."""
+    states, vectors = tf.constant([[1.0, 0.0], [0.0, 1.0]]), tf.constant([[0, 0], [0, 0], [0.6, 0.8], [0.8, 0.6]])
+    losses = SequenceObjective(SequenceObjectiveConfig(loss="infonce", logq="none"), np.array([0, 0, 1, 1]))(
+        states,
+        tf.constant([2, 3]),
+        Table(tf.Variable(vectors), None),
+        history=tf.constant([[2], [3]]),
+        sequence_of_target=tf.constant([0, 1]),
+        seed=SEED,
+    )
+    np.testing.assert_allclose(losses, [4.01814993] * 2, rtol=1e-6)
+
+
+def test_infonce_of_the_golden_file(golden: Path) -> None:
+    """Negatives of all positions together; one that is a row's own positive is masked there."""
+    stored = np.load(golden / "hstu_rope_rms_spec.npz")
+    real = stored["item_ids"] > 0
+    drawn = tf.constant(stored["neg_ids"][real] + 1)
+
+    class Given:
+        """Draws what the file has drawn."""
+
+        def draw(self, shape: object, seed: object, targets: tf.Tensor) -> tuple[tf.Tensor, None]:
+            return drawn, None
+
+    config = SequenceObjectiveConfig(loss="infonce", sampler="uniform", num_negatives=1, logq="none")
+    loss = SequenceObjective(config, np.r_[0, 0, np.ones(15)])
+    loss._sampler = Given()
+    table = np.concatenate([np.zeros((1, 8)), stored["w/item_emb"]])
+    losses = loss(
+        tf.constant(stored["rope/final_l2"][real]),
+        tf.constant(stored["pos_ids"][real] + 1),
+        Table(tf.Variable(table, dtype=tf.float32), None),
+        history=tf.zeros([4, 1], tf.int32),
+        sequence_of_target=tf.constant(np.nonzero(real)[0], tf.int32),
+        seed=SEED,
+    )
+    assert stored["neg_mask_blocked"].any()
+    np.testing.assert_allclose(tf.reduce_mean(losses), stored["rope/loss_infonce"], rtol=1e-5)
 
 
 def test_cosine_with_item_biases_is_refused() -> None:

@@ -31,6 +31,9 @@ def target_loss(
     smoothing: float = 0.0,
     power: float = 1.0,
     regularization: float = 1.0,
+    margin: float = 0.0,
+    temperature: float = 1.0,
+    infonce_share: float = 1.0,
 ) -> float:
     """Loss of one target from its score and those of its draws.
 
@@ -43,6 +46,9 @@ def target_loss(
         smoothing: Label smoothing.
         power: gBCE's power of the positive probability.
         regularization: Score regularisation of BPR-max.
+        margin: Of triplet.
+        temperature: What scores were divided by.
+        infonce_share: Share of the softmax in infonce-triplet.
     """
     drawn = [(score, negative) for score, negative in negatives if negative.valid]
     scores = np.array([score for score, _ in drawn])
@@ -58,10 +64,16 @@ def target_loss(
             softmax = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
             chance = float((softmax / (1.0 + np.exp(scores - positive))).sum())
             return float(-np.log(chance) + regularization * (softmax * scores**2).sum())
+    apart = np.mean(np.maximum(0.0, margin - temperature * (positive - scores)))
+    if loss == "triplet":
+        return float(apart)
     if logq != "none":
         scores = scores - np.log([negative.expected_count for _, negative in drawn])
     if logq == "standard":
         positive -= float(np.log(inclusion))
     logits = np.concatenate([[positive], scores])
     log_probability = logits - np.logaddexp.reduce(logits)
-    return float(-(1.0 - smoothing) * log_probability[0] - smoothing * log_probability[1:].mean())
+    softmax_loss = -(1.0 - smoothing) * log_probability[0] - smoothing * log_probability[1:].mean()
+    if loss == "infonce-triplet":
+        return float(infonce_share * softmax_loss + (1.0 - infonce_share) * apart)
+    return float(softmax_loss)

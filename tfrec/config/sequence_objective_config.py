@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from tfrec.config.retrieval_config import RetrievalConfig
 from tfrec.config.strict_model import StrictModel, aliased
 
-SequenceLossName = Literal["softmax", "sampled-softmax", "bce", "gbce", "bpr", "bpr-max", "infonce", "tfrs-retrieval"]
+SampledLossName = Literal["sampled-softmax", "bce", "gbce", "bpr", "bpr-max", "infonce", "triplet", "infonce-triplet"]
+SequenceLossName = Literal[SampledLossName, "softmax", "tfrs-retrieval"]
 SamplerName = Literal["none", "uniform", "popularity", "in-batch", "mixed"]
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -26,7 +27,17 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "similarity": "cosine",
         "temperature": 0.05,
     },
+    "triplet": {"sampler": "in-batch", "num_negatives": 0, "similarity": "cosine"},
+    "infonce-triplet": {
+        "sampler": "in-batch",
+        "num_negatives": 0,
+        "logq": "refined",
+        "similarity": "cosine",
+        "temperature": 0.05,
+    },
 }
+
+_WITH_LOGQ = ("sampled-softmax", "infonce", "infonce-triplet")
 
 
 class SequenceObjectiveConfig(StrictModel):
@@ -61,6 +72,16 @@ class SequenceObjectiveConfig(StrictModel):
     temperature: float = Field(1.0, gt=0, description="Scores are divided by it. Default: 0.05 with infonce, else 1.")
     label_smoothing: float = aliased(0.0, "smoothing", "Share of the other candidates in the target.", ge=0, lt=1)
     gbce_t: float = Field(0.75, ge=0, le=1, description="Calibration of gbce: 0 is plain bce, 1 undoes the sampling.")
+    margin: float = Field(0.2, ge=0, description="How far triplet wants a target above its negatives, in cosines.")
+    infonce_share: float = Field(
+        0.95, ge=0, le=1, description="Share of infonce in infonce-triplet; the rest is that of triplet."
+    )
+    weight_feature: str | None = Field(
+        None, description="Feature of events (of `convert --event-features`) by which targets have weights."
+    )
+    weights: dict[str, float] = Field(
+        {}, description="Weight of targets by value of `weight_feature`; 1 for values that are not named."
+    )
     score_regularization: float = aliased(1.0, "bpreg", "Score regularisation of bpr-max.", ge=0)
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
 
@@ -84,7 +105,7 @@ class SequenceObjectiveConfig(StrictModel):
     def _makes_sense(self) -> SequenceObjectiveConfig:
         if self.loss == "tfrs-retrieval":
             return self._has_retrieval_settings_only()
-        softmax = self.loss in ("softmax", "sampled-softmax", "infonce")
+        softmax = self.loss in ("softmax", "sampled-softmax", "infonce", "infonce-triplet")
         sampled = self.loss != "softmax"
         drawn = self.sampler in ("uniform", "popularity", "mixed")
         rules = [
@@ -97,7 +118,7 @@ class SequenceObjectiveConfig(StrictModel):
                 f"negatives per-target go with sampler uniform or popularity, not {self.sampler}",
             ),
             (
-                self.logq != "none" and self.loss not in ("sampled-softmax", "infonce"),
+                self.logq != "none" and self.loss not in _WITH_LOGQ,
                 f"logq corrects sampled-softmax and infonce; {self.loss} takes logq: none",
             ),
             (
@@ -109,7 +130,15 @@ class SequenceObjectiveConfig(StrictModel):
                 self.loss == "gbce" and self.sampler != "uniform",
                 f"the calibration of gbce is that of uniform negatives, not {self.sampler}",
             ),
-            (self.loss == "infonce" and self.similarity != "cosine", "infonce compares by cosine; use sampled-softmax"),
+            (
+                self.loss in ("infonce", "triplet", "infonce-triplet") and self.similarity != "cosine",
+                f"{self.loss} compares by cosine; use sampled-softmax",
+            ),
+            (
+                bool(self.weights) != (self.weight_feature is not None),
+                "weights go with weight_feature, which names the feature that decides them",
+            ),
+            (any(weight < 0 for weight in self.weights.values()), "weights are at least 0"),
         ]
         for broken, rule in rules:
             if broken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def training_sequences(
     bucket_by_length: bool,
     next_epoch: Callable[[], EpochStart],
     augmentation: AugmentationConfig | None = None,
+    features: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Returns the batches of one epoch, shuffled by the seed and the number of the epoch.
 
@@ -42,6 +43,8 @@ def training_sequences(
         bucket_by_length: Batches of sequences of similar length.
         next_epoch: Called at the start of each iteration; says which epoch begins and how many of its leading batches
             are passed over, which is how a resumed run finds its place.
+        augmentation: How sequences are varied. Default: not at all.
+        features: Features of events that batches hold besides item and time. Default: none.
 
     Returns:
         A `tf.data.Dataset` of dicts as of `sequence_dataset`, without raw ids.
@@ -57,7 +60,7 @@ def training_sequences(
             max_length=max_length,
             bucket_by_length=bucket_by_length,
         )
-        batches = batches.map(lambda batch: {name: batch[name] for name in _COLUMNS if name in batch})
+        batches = batches.map(lambda batch: {name: batch[name] for name in (*_COLUMNS, *features) if name in batch})
         if augmentation is None:
             return batches
         return augmented_batches(batches, augmentation, split=split, seed=derive_seed(seed, "variation", epoch))

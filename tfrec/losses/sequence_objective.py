@@ -19,6 +19,7 @@ from tfrec.losses.log_normalizer import log_normalizer
 from tfrec.losses.own_scores import own_scores
 from tfrec.losses.sampled_scores import SampledScores
 from tfrec.losses.sampled_softmax import corrected_targets, sampled_softmax, target_against
+from tfrec.losses.triplet import triplet
 from tfrec.sampling.exclusive_draw import exclusive_draw
 from tfrec.sampling.in_batch_sampler import InBatchSampler
 from tfrec.sampling.mixed_sampler import MixedSampler
@@ -111,7 +112,7 @@ class SequenceObjective:
         drawn, _ = sampler.draw((config.num_negatives,), seed, targets)  # [draws]
         rows = _distinct_rows(drawn, targets)
         vectors, bias = self._prepared(*items.lookup(rows.ids))  # [rows, dim], [rows]
-        target_scores = _scores_of(states, vectors, bias, rows.targets)  # [targets]
+        target_scores = plain = _scores_of(states, vectors, bias, rows.targets)  # [targets]
         negatives = rows.ids[: rows.num_drawn]  # [negatives]
         occurrences = tf.math.unsorted_segment_sum(tf.ones(tf.shape(drawn)), rows.drawn, rows.num_drawn)  # [negatives]
         excluded = tf.minimum(rows.targets, rows.num_drawn)[:, tf.newaxis]  # [targets, 1]
@@ -136,7 +137,7 @@ class SequenceObjective:
         scores = scores if bias is None else scores + bias
         kept = tf.ones([tf.size(targets), rows.num_drawn + 1])  # [targets, negatives + 1]
         weights = occurrences * fill_in_columns(kept, excluded, 0.0)[:, :-1]  # [targets, negatives]
-        return self._loss(SampledScores(target_scores, scores, weights), log_counts)
+        return self._loss(SampledScores(target_scores, scores, weights), log_counts, plain)
 
     def _against_own(
         self,
@@ -158,15 +159,24 @@ class SequenceObjective:
         place = tf.reshape(rows.drawn, tf.shape(drawn))  # [targets, negatives]
         scores = own_scores(states, vectors, place)  # [targets, negatives]
         scores = scores if bias is None else scores + tf.gather(bias, place)
-        target_scores = _scores_of(states, vectors, bias, rows.targets)  # [targets]
+        plain = _scores_of(states, vectors, bias, rows.targets)  # [targets]
         target_scores = corrected_targets(
-            target_scores, sampler.log_probability(targets, targets), float(config.num_negatives), config.logq
+            plain, sampler.log_probability(targets, targets), float(config.num_negatives), config.logq
         )
         weights = tf.cast(valid, tf.float32)  # [targets, negatives]
-        return self._loss(SampledScores(target_scores, scores, weights), None if config.logq == "none" else log_counts)
+        log_counts = None if config.logq == "none" else log_counts
+        return self._loss(SampledScores(target_scores, scores, weights), log_counts, plain)
 
-    def _loss(self, scores: SampledScores, log_counts: tf.Tensor | None) -> tf.Tensor:
+    def _loss(self, scores: SampledScores, log_counts: tf.Tensor | None, plain: tf.Tensor) -> tf.Tensor:
+        """Loss per target; `plain` are the scores of the targets without correction."""
         config = self.config
+        if config.loss in ("triplet", "infonce-triplet"):
+            cosines = SampledScores(plain * config.temperature, scores.negatives * config.temperature, scores.weights)
+            apart = triplet(cosines, config.margin)
+            if config.loss == "triplet":
+                return apart
+            contrast = sampled_softmax(scores, log_counts, label_smoothing=config.label_smoothing)
+            return config.infonce_share * contrast + (1.0 - config.infonce_share) * apart
         if config.loss in ("bce", "gbce"):
             calibration = config.gbce_t if config.loss == "gbce" else 0.0
             power = gbce_power(config.num_negatives, self.vocab_size - RESERVED_ROWS, calibration)

@@ -62,6 +62,7 @@ class SequenceEncoder(FactorisedRecommender):
         self.event_counter = keras.metrics.Sum(name="events", dtype="float64")
         self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
         self._objective: Callable[..., tf.Tensor] | None = None
+        self._target_weights: Callable[..., tf.Tensor] | None = None
 
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the state after every event of a window.
@@ -173,9 +174,17 @@ class SequenceEncoder(FactorisedRecommender):
 
     # ---- training -------------------------------------------------------------------------------------------------
 
-    def prepare_training(self, objective: Callable[..., tf.Tensor]) -> None:
-        """Sets what is minimised, a `SequenceObjective` or what is called like one; must precede `fit`."""
+    def prepare_training(
+        self, objective: Callable[..., tf.Tensor], target_weights: Callable[..., tf.Tensor] | None = None
+    ) -> None:
+        """Sets what is minimised; must precede `fit`.
+
+        Args:
+            objective: A `SequenceObjective` or what is called like one.
+            target_weights: A `TargetWeights` or what is called like one. Default: all targets count alike.
+        """
         self._objective = objective
+        self._target_weights = target_weights
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -213,15 +222,19 @@ class SequenceEncoder(FactorisedRecommender):
                 sequence_of_target=query_index[:, 0],
                 seed=self._step_seed("negatives"),
             )  # [targets]
-            events = tf.cast(tf.size(targets), tf.float32)
+            events = total = tf.cast(tf.size(targets), tf.float32)
+            if self._target_weights is not None:
+                weights = self._target_weights(batch, query_index)  # [targets]
+                losses, total = losses * weights, tf.reduce_sum(weights)
             # Gradients are summed over replicas: each divides by the targets of all.
-            everywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, events)
-            cost = self.optimizer.scale_loss(tf.reduce_sum(losses) / tf.maximum(everywhere, 1.0))
+            everywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, total)
+            cost = self.optimizer.scale_loss(tf.math.divide_no_nan(tf.reduce_sum(losses), everywhere))
         gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
         # Counters must wait for the batch: else they would also run when the data end, which raises in this graph.
         with tf.control_dependencies([cost]):
             self.optimizer.apply(gradients, self.trainable_variables)
-            self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(events, 1.0), sample_weight=events)
+            mean = tf.math.divide_no_nan(tf.reduce_sum(losses), total)
+            self.loss_tracker.update_state(mean, sample_weight=total)
             self.event_counter.update_state(events)
             self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         return self.get_metrics_result()

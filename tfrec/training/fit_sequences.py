@@ -15,6 +15,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch, training_sequences
 from tfrec.errors import ConfigError
 from tfrec.losses.sequence_objective import SequenceObjective
+from tfrec.losses.target_weights import TargetWeights
 from tfrec.models.sequence_encoder import SequenceEncoder
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.fit_epochs import fit_epochs
@@ -54,7 +55,8 @@ def fit_sequences(
         )
     num_sequences = dataset.num_sequences("train")
     steps = batches_per_epoch(num_sequences, training.batch_size) * training.epochs
-    model.prepare_training(state_objective(config.objective, dataset.item_vocabulary.counts))
+    weights = _target_weights(config, dataset)
+    model.prepare_training(state_objective(config.objective, dataset.item_vocabulary.counts), weights)
     optimizer = build_sequence_optimizer(
         config.optimizer, model.trainable_variables, steps, precision=training.precision
     )
@@ -70,6 +72,7 @@ def fit_sequences(
             bucket_by_length=training.bucket_by_length,
             next_epoch=next_epoch,
             augmentation=training.augmentation,
+            features=() if weights is None else (weights.feature,),
         ),
         dataset,
         config,
@@ -78,6 +81,23 @@ def fit_sequences(
         events_per_epoch=dataset.num_events("train") - num_sequences,
         resume=resume,
     )
+
+
+def _target_weights(config: SequenceRunConfig, dataset: InteractionDataset) -> TargetWeights | None:
+    name = config.objective.weight_feature
+    if name is None:
+        return None
+    if name not in dataset.event_features:
+        raise ConfigError(
+            f"`objective.weight_feature={name}` is no feature of the events of `{dataset.path}`.",
+            remedy=f"Convert the data with --event-features {name}.",
+        )
+    if config.training.augmentation.enabled:
+        raise ConfigError(
+            "`objective.weights` does not go with `training.augmentation`, which moves items and not their features.",
+            remedy="Leave one of them out.",
+        )
+    return TargetWeights(name, dataset.vocabulary(name), config.objective.weights)
 
 
 def state_objective(config: SequenceObjectiveConfig, item_counts: NDArray[Any]) -> Callable[..., tf.Tensor]:
