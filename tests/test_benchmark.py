@@ -16,6 +16,7 @@ from tfrec.benchmarks import (
     conversion,
     evaluation,
     gru4rec_training,
+    hstu,
     moe,
     reading,
     registry,
@@ -101,6 +102,18 @@ def test_selected_experts_give_what_all_experts_give(tiny):
         (group, case) for group in ("inference", "training step") for case in ("all experts", "selected experts")
     ]
     assert len(report.checks) == 2
+
+
+@pytest.mark.parametrize("name", ["SASRec", "HSTU, relative bias", "HSTU, rotary time"])
+def test_steps_of_hstu_and_sasrec_learn(name):
+    sizes = {"tokens": 40, "items": 50, "num_negatives": 9, "steps": 3, "memory_rows": 1}
+    sizes |= {"dim": 8, "blocks": 1, "heads": 2}
+    rate, losses = hstu.speed_case(name, 10, sizes)()
+    assert rate > 0
+    assert losses[-1] < losses[0]
+    growth, [loss] = hstu.memory_case(name, 20, sizes)()
+    assert growth >= 0
+    assert np.isfinite(loss)
 
 
 @pytest.mark.parametrize("name", ["gru4rec_training", "vocabulary_scaling"])

@@ -15,6 +15,7 @@ from tfrec.errors import ConfigError, did_you_mean
 BENCHMARKS = {
     "gru4rec_training": "GRU4Rec training beside a stock Keras fit of the same model",
     "sasrec_training": "SASRec training beside a stock Keras fit of the same model; sampled softmax at a million items",
+    "hstu": "HSTU training beside SASRec at several lengths; peak memory against length",
     "moe": "mixture of 32 experts: the two selected ones per token beside all of them",
     "vocabulary_scaling": "time of a training step at 1, 10 and 100 times the vocabulary",
     "conversion": "Parquet to dataset end to end; encoding and writing alone",
