@@ -35,6 +35,25 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
         raise
 
 
+def flush_tree(folder: str | os.PathLike[str]) -> None:
+    """Brings a directory and everything in it to the disk, so that a name given to it later never names less."""
+    for path in [*Path(folder).rglob("*"), Path(folder)]:
+        if path.is_dir():
+            flush_directory(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def flush_directory(folder: str | os.PathLike[str]) -> None:
+    """Brings the names in a directory to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
     """Writes a JSON document atomically."""
     with atomic_write(path) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +66,45 @@ def test_only_directories_of_vectors_are_replaced(written, tmp_path):
     (tmp_path / "mine" / "thesis").touch()
     with pytest.raises(ConfigError, match="holds no vectors"):
         VectorDirectoryWriter(tmp_path / "mine", one, overwrite=True)
+
+
+@pytest.mark.parametrize("renamed", ["v.old", "v"])
+def test_a_crash_while_replacing_leaves_old_or_new_vectors(written, renamed, monkeypatch):
+    """Before and after the old vectors have made way; what is left is found by the next writer."""
+
+    def crash(self, target):
+        if target.name == renamed:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    path, ids, _ = written
+    one = ABOUT.model_copy(update={"count": 1})
+    with monkeypatch.context() as patch:
+        rename = Path.rename
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(KeyboardInterrupt), VectorDirectoryWriter(path, one, overwrite=True) as writer:
+            writer.write(["x"], np.ones((1, 3)))
+    kept = path if renamed == "v.old" else path.with_name("v.old")
+    assert VectorDirectory(kept).ids(0, 2).to_pylist() == ids[:2]
+    with pytest.raises(ConfigError, match="exists"):
+        VectorDirectoryWriter(path, one)
+    assert VectorDirectory(path).ids(0, 2).to_pylist() == ids[:2]
+    with VectorDirectoryWriter(path, one, overwrite=True) as writer:
+        writer.write(["x"], np.ones((1, 3)))
+    assert VectorDirectory(path).ids(0, 1).to_pylist() == ["x"]
+    assert [file.name for file in path.parent.iterdir()] == ["v"]
+
+
+def test_what_is_in_the_way_is_not_removed(tmp_path):
+    one = ABOUT.model_copy(update={"count": 1})
+    (tmp_path / "file").write_text("thesis")
+    with pytest.raises(ConfigError, match=r"file` holds no vectors"):
+        VectorDirectoryWriter(tmp_path / "file", one, overwrite=True)
+    (tmp_path / "v.old").mkdir()
+    (tmp_path / "v.old" / "thesis").touch()
+    with pytest.raises(ConfigError, match=r"v\.old` holds no vectors"):
+        VectorDirectoryWriter(tmp_path / "v", one)
+    assert (tmp_path / "v.old" / "thesis").exists()
 
 
 def test_encodings_match_numpy():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrec.errors import ConfigError, DataError
+from tfrec.files import flush_directory, flush_tree
 
 _VERSION = re.compile(r"[1-9][0-9]*")
 _UNFINISHED = re.compile(r"\.[0-9A-Za-z-]+\.partial")
@@ -118,14 +119,14 @@ class VersionDirectory:
                 fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the end of the process, if need be
         try:
             yield partial
-            _flush(partial)
+            flush_tree(partial)
             with self._locked():
                 number = self.next_version(version)
                 if finish is not None:
                     finish(partial, number)
-                    _flush(partial)
+                    flush_tree(partial)
                 partial.rename(self.folder(number))
-                _flush_directory(self.path)
+                flush_directory(self.path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             os.close(mark)
@@ -152,7 +153,7 @@ class VersionDirectory:
                 )
             if not dry_run:
                 self.folder(versions[-1]).rename(self.path / f".{versions[-1]}.rolled-back")
-                _flush_directory(self.path)
+                flush_directory(self.path)
             return versions[-1], versions[-2]
 
     def prune(self, keep: int) -> list[int]:
@@ -219,21 +220,3 @@ def _in_use(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _flush(folder: Path) -> None:
-    """Brings a directory to the disk before its name says that it is whole."""
-    for path in [*folder.rglob("*"), folder]:
-        if path.is_dir():
-            _flush_directory(path)
-        else:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-def _flush_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tfrec.errors import ConfigError, DataError
-from tfrec.files import write_json
+from tfrec.files import flush_directory, flush_tree, write_json
 from tfrec.stores.vector_description import VectorDescription
 
 _VECTORS, _IDS, _DESCRIPTION = "vectors.npy", "ids.parquet", "vectors.json"
@@ -80,6 +80,9 @@ class VectorDirectory:
 class VectorDirectoryWriter:
     """Writes vectors to a directory that appears when it is whole; a context manager.
 
+    Vectors that are replaced stay until the new ones are whole and on the disk. For an instant they are called
+    `<path>.old`; what a crash in that instant left is called by its name again by the next writer.
+
     Args:
         path: The directory; `<path>.partial` is used meanwhile.
         description: What is written; `count` must be right.
@@ -91,10 +94,12 @@ class VectorDirectoryWriter:
 
     def __init__(self, path: str | Path, description: VectorDescription, *, overwrite: bool = False) -> None:
         self.path = Path(path)
+        self._old = self.path.with_name(self.path.name + ".old")
+        self._recover()
         if self.path.exists():
             if not overwrite:
                 raise ConfigError(f"`{self.path}` exists.", remedy="Name another directory, or pass --overwrite.")
-            if not (self.path / _DESCRIPTION).is_file() and any(self.path.iterdir()):
+            if not _is_replaceable(self.path):
                 raise ConfigError(f"`{self.path}` holds no vectors: it is not replaced.", remedy="Name another one.")
         self._partial = self.path.with_name(self.path.name + ".partial")
         shutil.rmtree(self._partial, ignore_errors=True)
@@ -147,6 +152,28 @@ class VectorDirectoryWriter:
         if self._rows != self._description.count:
             raise DataError(f"{self._rows:,} vectors were written, {self._description.count:,} were announced.")
         write_json(self._partial / _DESCRIPTION, self._description.model_dump())
+        flush_tree(self._partial)
         if self.path.exists():
-            shutil.rmtree(self.path)
+            self.path.rename(self._old)
         self._partial.rename(self.path)
+        flush_directory(self.path.parent)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+    def _recover(self) -> None:
+        """Ends what a crash left between two names."""
+        if not self._old.exists():
+            return
+        if not _is_replaceable(self._old):
+            raise ConfigError(
+                f"`{self._old}` holds no vectors, and its name is needed for a moment.",
+                remedy="Name another directory.",
+            )
+        if self.path.exists():
+            shutil.rmtree(self._old)
+        else:
+            self._old.rename(self.path)
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether a path is an empty directory or one of vectors."""
+    return path.is_dir() and ((path / _DESCRIPTION).is_file() or not any(path.iterdir()))
