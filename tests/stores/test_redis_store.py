@@ -195,6 +195,15 @@ def test_a_version_expires_at_one_moment(make_store, server):
     assert (again.written, again.header.expires_at) == (3, 0)
 
 
+def test_a_publication_that_outlasts_its_own_lifetime_says_so(make_store):
+    def slowly(stage, *_):
+        if stage == "write":
+            time.sleep(1.2)
+
+    with pytest.raises(StoreError, match=r"longer than the 1 s that its keys are to live. Raise --ttl"):
+        make_store(ttl_seconds=1).publish([source([1, 2])], slowly)
+
+
 def test_readers_refuse_other_vectors(make_store, server):
     store = make_store()
     with pytest.raises(VectorsMismatchError, match="No items vectors are published below the prefix `tfrec`"):
@@ -209,8 +218,11 @@ def test_readers_refuse_other_vectors(make_store, server):
     with pytest.raises(VectorsMismatchError, match="`dim` = `6`, expected `4`"):
         strict.get(1)
     reader = store.reader("items")
-    with pytest.raises(ConfigError, match="integers, received `x`"):
-        reader.get("x")
+    for wrong in ("x", "1", 1.0, True, None, 2**63):
+        for read in (reader.get, reader.top_k):
+            with pytest.raises(ConfigError, match="int64 integers, received"):
+                read(wrong)
+    assert reader.get(np.int32(1)) is not None
     with pytest.raises(ConfigError, match="no vector of `9`"):
         reader.top_k(9)
     with server.client() as client:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfrec.errors import ConfigError
+from tfrec.raw_ids import IdType, is_raw_id
 from tfrec.serving.client.results import Id
 
-IdType = Literal["int64", "string"]
 UNKNOWN_ID: dict[str, Id] = {"int64": -(2**63), "string": "\0"}
 """Ids that no vocabulary has: they stand where an id is required and none is meant."""
-_INT64 = range(-(2**63), 2**63)
 
 
 def id_vector(ids: Sequence[Id], id_type: IdType, *, what: str = "item") -> npt.NDArray[Any]:
@@ -86,8 +85,6 @@ def _matrix(rows: Sequence[Sequence[Id]], width: int, id_type: IdType) -> npt.ND
 
 
 def _check(value: Any, id_type: IdType, what: str) -> None:
-    if id_type == "string":
-        if not isinstance(value, str):
-            raise ConfigError(f"The {what} ids of this model are strings, received `{value!r}`.")
-    elif isinstance(value, bool) or not isinstance(value, int | np.integer) or int(value) not in _INT64:
-        raise ConfigError(f"The {what} ids of this model are int64, received `{value!r}`.")
+    if not is_raw_id(value, id_type):
+        name = "strings" if id_type == "string" else "int64"
+        raise ConfigError(f"The {what} ids of this model are {name}, received `{value!r}`.")

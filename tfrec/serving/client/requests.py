@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfrec.errors import ConfigError
-from tfrec.serving.client.id_arrays import UNKNOWN_ID, IdType, id_lists, id_vector, padded_ids
+from tfrec.raw_ids import IdType
+from tfrec.serving.client.id_arrays import UNKNOWN_ID, id_lists, id_vector, padded_ids
 from tfrec.serving.client.model_metadata import ModelMetadata, Signature
 from tfrec.serving.client.results import Id
 from tfrec.serving.client.transport import Arrays

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfrec.errors import ConfigError
+from tfrec.raw_ids import is_raw_id
 from tfrec.stores.nearest_vectors import Metric, NearestVectors, Neighbour
 from tfrec.stores.redis.key_template import DEFAULT_PREFIX
 from tfrec.stores.redis.redis_address import RedisAddress
@@ -136,7 +137,8 @@ class EmbeddingReader:
         nearest = self._load()
         if isinstance(query, np.ndarray | list):
             return nearest.search(np.asarray(query, np.float32), k, metric=metric)
-        row = nearest.row(int(query) if self._header.id_type == "int64" and self._text(query) else query)
+        self._text(query)
+        row = nearest.row(query)
         if row is None:
             raise ConfigError(f"There is no vector of `{query}` in version `{self.version}`.")
         return nearest.search(nearest.vectors[row], k, metric=metric, without=row)
@@ -189,14 +191,10 @@ class EmbeddingReader:
         return VectorBatch(header.version, vectors, there)
 
     def _text(self, identity: Any) -> str:
-        try:
-            if self._header.id_type == "int64":
-                return str(int(identity))
-        except (TypeError, ValueError):
-            raise ConfigError(f"The ids of the {self._keys.kind} are integers, received `{identity}`.") from None
-        if not isinstance(identity, str):
-            raise ConfigError(f"The ids of the {self._keys.kind} are strings, received `{identity}`.")
-        return identity
+        if not is_raw_id(identity, self._header.id_type):
+            name = "int64 integers" if self._header.id_type == "int64" else "strings"
+            raise ConfigError(f"The ids of the {self._keys.kind} are {name}, received `{identity!r}`.")
+        return str(identity)
 
     def _load(self) -> NearestVectors:
         for _ in range(_ATTEMPTS):

@@ -217,12 +217,23 @@ class RedisVectorStore:
                     for part in parts:
                         tell("live", part.about.kind, part.about.count, part.about.count)
                     return previous
+            self._check_lifetime(parts)
         policy = client.info("memory").get("maxmemory_policy", "unknown")
         raise StoreError(
             f"Keys written to Redis at {self.address.shown} are missing or changed, {_ROUNDS} times over.",
             remedy=f"Its eviction policy is `{policy}`: with `noeviction` it says when memory runs out. Check also "
             "that nothing else writes below the prefix.",
         )
+
+    def _check_lifetime(self, parts: list[Publication]) -> None:
+        """Says why keys are missing when they have expired while others were being written."""
+        seconds, micros = self._client.time()  # that of the server, which ends the keys
+        ends = [part.header.expires_at for part in parts if part.header is not None and part.header.expires_at]
+        if ends and min(ends) / 1000 <= seconds + micros / 1e6:
+            raise StoreError(
+                f"The publication took longer than the {self.settings.ttl_seconds:,} s that its keys are to live.",
+                remedy="Raise --ttl.",
+            )
 
     def _prune(self, parts: list[Publication], lease: Lease, tell: Report) -> list[tuple[VectorHeader, list[str]]]:
         lease.acquire(self._client)
