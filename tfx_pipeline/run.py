@@ -16,8 +16,14 @@ EXIT_BLOCKED = 7
 
 
 def main(
-    data: Annotated[list[str], typer.Option(help="Parquet files, globs or directories; repeat for more.")],
     root: Annotated[Path, typer.Option(help="Directory of artifacts, metadata, logs, reports and served versions.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Parquet files, globs or directories; {SPAN} in a path: the latest span. Repeat for more."),
+    ] = None,
+    train: Annotated[list[str] | None, typer.Option(help="Training files, when the split is given.")] = None,
+    valid: Annotated[list[str] | None, typer.Option(help="Validation files.")] = None,
+    test: Annotated[list[str] | None, typer.Option(help="Test files.")] = None,
     model: Annotated[str, typer.Option(help="Registered model; `python -m tfrec` lists them.")] = "gru4rec",
     config: Annotated[Path | None, typer.Option(help="YAML file that overrides the model's preset.")] = None,
     assignments: Annotated[
@@ -61,6 +67,10 @@ def main(
     test_fraction: Annotated[float | None, typer.Option(help="Share in test.")] = None,
     valid_fraction: Annotated[float | None, typer.Option(help="Share in valid.")] = None,
     split_time: Annotated[int | None, typer.Option(help="Count days back from this time, milliseconds.")] = None,
+    unknown_items: Annotated[
+        str, typer.Option(help="Valid/test events of items without training events: drop, or keep as misses (oov).")
+    ] = "drop",
+    seed: Annotated[int, typer.Option(help="Seed of the split random_user.")] = 0,
     runner: Annotated[str, typer.Option(help="Beam's: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner.")] = "",
     beam_arg: Annotated[
         list[str] | None, typer.Option(metavar="FLAG", help="Passed to Beam, e.g. --beam-arg=--direct_num_workers=2.")
@@ -81,11 +91,13 @@ def main(
 
     Example: `python -m tfx_pipeline.run --data clicks.parquet --model sasrec --root shop --redis redis://localhost:6379/0`
     """
-    if not data:
-        raise ConfigError("There are no data.", remedy="Pass --data FILE.parquet.")
+    if not data and not train:
+        raise ConfigError("There are no data.", remedy="Pass --data FILE.parquet, or --train and --test.")
     conversion = {
-        "input": tuple(data),
-        "format": "parquet",
+        "input": tuple(data or ()),
+        "train": tuple(train or ()),
+        "valid": tuple(valid or ()),
+        "test": tuple(test or ()),
         "user_col": user_col,
         "session_col": session_col,
         "item_col": item_col,
@@ -103,6 +115,8 @@ def main(
         "test_fraction": test_fraction,
         "valid_fraction": valid_fraction,
         "split_time": split_time,
+        "unknown_items": unknown_items,
+        "seed": seed,
     }
     human = console(json_output=json_output)
     from tfx_pipeline.quiet_logs import quiet_logs

@@ -8,6 +8,7 @@ from tfrec.evaluation.report.blocks import Block, Cell, Facts, Row, Section, Tab
 from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.training.run_manifest import machine, software_versions, source_commit
 from tfx_pipeline.lineage import artifact_digest
+from tfx_pipeline.parquet_example_gen.component import FILES
 from tfx_pipeline.report.data_sections import anomalies_section, statistics_section
 from tfx_pipeline.report.gate_section import decision_blocks, gate_section
 from tfx_pipeline.run_facts import RunFacts
@@ -84,7 +85,7 @@ def _provenance(facts: RunFacts) -> Section:
     entries = [
         ("commit", source_commit() or "unknown", ""),
         ("model", settings.trainer.model, " ".join(settings.trainer.assignments)),
-        ("data", ", ".join(map(str, settings.conversion.get("input", ()))), ""),
+        ("data", ", ".join(str(path) for name in FILES for path in settings.conversion.get(name) or ()), ""),
         ("Beam", " ".join(settings.beam), ""),
         *((name, version, "") for name, version in versions.items()),
         *((name, str(value), "") for name, value in machine().items() if value),

@@ -143,6 +143,8 @@ def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any]) -
 def makes_valid(conversion: Mapping[str, Any]) -> bool:
     """Returns whether the split rule makes a validation split."""
     rule = conversion.get("split")
+    if rule == "given" or conversion.get("train"):
+        return bool(conversion.get("valid"))
     if rule is None:
         by_session = bool(conversion.get("session_col") or conversion.get("session_gap"))
         rule = "session_time" if by_session or not conversion.get("user_col") else "global_time"

@@ -75,6 +75,8 @@ def test_flags_for_beam() -> None:
         ({"user_col": "u", "test_days": 1.0}, False),
         ({"user_col": "u", "valid_fraction": 0}, False),
         ({"split": "leave_one_out"}, True),
+        ({"train": ("a",), "test": ("b",)}, False),
+        ({"train": ("a",), "valid": ("b",), "test": ("c",)}, True),
     ],
 )
 def test_which_rules_make_a_validation_split(conversion: dict[str, Any], expected: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from tfrec.evaluation.report.blocks import Block, Cell, Notice, Row, Section, Table
-from tfrec.evaluation.report.numbers import count_text
+from tfrec.evaluation.report.numbers import count_text, time_text
+from tfx_pipeline.features import TIMESTAMP
 from tfx_pipeline.run_facts import RunFacts
 
+GATE = "AnomalyGate"
+_NUMBERED = re.compile(r"^\d+\. .*$", re.MULTILINE)
 _SPLITS = ("train", "valid", "test")
 
 
@@ -38,6 +42,8 @@ def anomalies_section(facts: RunFacts) -> Section | None:
         blocks += [Notice("alarm", "anomaly", f"{split}: {name}", text) for name, text in details]
         if not details:
             blocks.append(Notice("fine", "checked", f"{split}: as the schema says"))
+    if facts.failure is not None and facts.failure.node == GATE:
+        blocks += [Notice("alarm", "stopped", line) for line in _NUMBERED.findall(str(facts.failure))]
     return Section("anomalies", "Anomalies", tuple(blocks)) if blocks else None
 
 
@@ -62,7 +68,8 @@ def _feature_row(feature: Any, examples: int) -> Row:
     values = "" if common is None else f"{common.avg_num_values:.2f}"
     numbers: tuple[str, ...] = ("", "", "")
     if kind == "num_stats" and not feature.path.step[0].endswith("_id"):
-        numbers = tuple(f"{value:,.6g}" for value in (stats.mean, stats.min, stats.max))
+        shown = time_text if feature.path.step[0] == TIMESTAMP else "{:,.6g}".format
+        numbers = tuple(shown(value) for value in (stats.mean, stats.min, stats.max))
     unique = getattr(stats, "unique", 0)
     cells = (missing, values, count_text(unique) if unique else "", *numbers)
     return Row(".".join(feature.path.step) or feature.name, tuple(map(Cell, cells)))

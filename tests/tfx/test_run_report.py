@@ -1,0 +1,78 @@
+"""The report of a run that was stopped by its data: anomalies named, later parts left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tfx
+pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2  # noqa: E402
+
+from tfrec.errors import DataError  # noqa: E402
+from tfx_pipeline.lineage import ArtifactRecord, ExecutionRecord, Lineage, artifact_digest  # noqa: E402
+from tfx_pipeline.node_runner import NodeError, NodeRun  # noqa: E402
+from tfx_pipeline.run_facts import RunFacts  # noqa: E402
+from tfx_pipeline.run_report import write_run_report  # noqa: E402
+from tfx_pipeline.run_settings import make_settings  # noqa: E402
+
+
+def _statistics(folder: Path) -> None:
+    found = statistics_pb2.DatasetFeatureStatisticsList()
+    dataset = found.datasets.add(num_examples=200)
+    feature = dataset.features.add()
+    feature.path.step.append("timestamp")
+    feature.num_stats.common_stats.num_missing = 50
+    feature.num_stats.mean = feature.num_stats.min = feature.num_stats.max = 1_600_000_000_000  # 2020-09-13 12:26 UTC
+    folder.mkdir(parents=True)
+    (folder / "FeatureStats.pb").write_bytes(found.SerializeToString())
+
+
+def _anomalies(folder: Path) -> None:
+    found = anomalies_pb2.Anomalies()
+    found.anomaly_info["item"].description = "Expected data of type INT but got BYTES"
+    folder.mkdir(parents=True)
+    (folder / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+
+
+def test_a_run_that_its_data_stopped(tmp_path: Path) -> None:
+    _statistics(tmp_path / "statistics" / "Split-train")
+    _anomalies(tmp_path / "anomalies" / "Split-train")
+    outputs = [
+        ArtifactRecord(name, number, kind, str(tmp_path / name), {})
+        for number, (name, kind) in enumerate([("statistics", "ExampleStatistics"), ("anomalies", "ExampleAnomalies")])
+    ]
+    executions = [
+        ExecutionRecord("StatisticsGen", "COMPLETE", [], outputs[:1]),
+        ExecutionRecord("ExampleValidator", "COMPLETE", outputs[:1], outputs[1:]),
+    ]
+    cause = DataError("The data have 1 anomalies:\n1. flood of new ids in column `item_id`: 62 % of the events")
+    facts = RunFacts(
+        settings=make_settings(root=tmp_path, conversion={"input": ("log.parquet",)}, model="gru4rec"),
+        lineage=Lineage("now", executions),
+        nodes=[NodeRun("StatisticsGen", "done", 1.0, 1), NodeRun("AnomalyGate", "failed", 0.1)],
+        seconds=2.0,
+        failure=NodeError("AnomalyGate", cause),
+    )
+    assert facts.failure is not None
+    assert facts.failure.exit_code == cause.exit_code == 3
+    write_run_report(facts, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "stopped at AnomalyGate" in html
+    assert "1. flood of new ids" in html
+    assert "Expected data of type INT but got BYTES" in html
+    assert "25.0 %" in html
+    assert "2020-09-13 12:26" in html
+    assert 'id="evaluation"' not in html
+    assert str(artifact_digest(str(tmp_path / "statistics"))) in html
+
+
+def test_the_checksum_of_an_artifact_is_of_names_and_contents(tmp_path: Path) -> None:
+    for name in ("one", "other", "renamed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ("b" if name == "renamed" else "a")).write_text("same")
+    digests = [artifact_digest(str(tmp_path / name)) for name in ("one", "other", "renamed")]
+    assert digests[0] == digests[1] != digests[2]
+    assert artifact_digest(str(tmp_path / "missing")) is None
