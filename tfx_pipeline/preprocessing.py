@@ -9,7 +9,17 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX
-from tfx_pipeline.features import ITEM, NUM_TARGETS, SEQUENCE_FEATURES, TIMESTAMP, USER, USER_ID, TransformSettings
+from tfrec.errors import ConfigError, did_you_mean
+from tfx_pipeline.features import (
+    ITEM,
+    NUM_TARGETS,
+    SEQUENCE_FEATURES,
+    TIME_FEATURES,
+    TIMESTAMP,
+    USER,
+    USER_ID,
+    TransformSettings,
+)
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
@@ -51,7 +61,7 @@ def preprocessing_fn(
         outputs[USER] = _indices(user, events, USER, settings.min_user_count, None)
     outputs[NUM_TARGETS] = inputs[NUM_TARGETS]
     for name in settings.time_features:
-        outputs[name] = timestamp.with_flat_values(_time_feature(name, timestamp.flat_values))
+        outputs[name] = timestamp.with_flat_values(time_feature(name, timestamp.flat_values))
     for name in sorted(set(inputs) - set(SEQUENCE_FEATURES)):
         outputs[name] = _event_feature(name, _ragged(inputs[name]))
     # Written as `item`, a sparse feature; a ragged one would be written as `item$ragged_values`.
@@ -83,10 +93,21 @@ def _event_feature(name: str, feature: tf.RaggedTensor) -> tf.RaggedTensor:
     return feature
 
 
-def _time_feature(name: str, milliseconds: tf.Tensor) -> tf.Tensor:
+def time_feature(name: str, milliseconds: tf.Tensor) -> tf.Tensor:
+    """Returns the hour (0-23) or the weekday (0 = Monday) of times, UTC.
+
+    Args:
+        name: `hour` or `weekday`.
+        milliseconds: Since 1970, int64 `[events]`.
+
+    Raises:
+        ConfigError: Another name.
+    """
     if name == "hour":
         return milliseconds % _DAY_MS // _HOUR_MS  # [events]
-    return (milliseconds // _DAY_MS + _EPOCH_WEEKDAY) % 7  # [events]
+    if name == "weekday":
+        return (milliseconds // _DAY_MS + _EPOCH_WEEKDAY) % 7  # [events]
+    raise ConfigError(f"Unknown time feature `{name}`.", remedy=did_you_mean(name, TIME_FEATURES))
 
 
 def _ragged(feature: Feature) -> tf.RaggedTensor:

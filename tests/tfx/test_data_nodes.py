@@ -1,0 +1,233 @@
+"""The data half of the pipeline: clean logs give the dataset of `tfrec.convert`, dirty ones stop before Transform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+pytestmark = pytest.mark.tfx
+pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+
+from tests.tfx.in_process import run_nodes  # noqa: E402
+from tfrec.data.conversion import convert  # noqa: E402
+from tfrec.data.conversion_options import parse_options  # noqa: E402
+from tfrec.data.dataset import InteractionDataset  # noqa: E402
+from tfrec.data.synthetic import generate_clickstream  # noqa: E402
+from tfrec.errors import ConfigError, DataError  # noqa: E402
+from tfx_pipeline.data_nodes import data_nodes  # noqa: E402
+from tfx_pipeline.features import TransformSettings  # noqa: E402
+from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
+from tfx_pipeline.preprocessing import time_feature  # noqa: E402
+from tfx_pipeline.raw_schema import EventLayout, sequence_schema  # noqa: E402
+from tfx_pipeline.transformed_dataset import open_transformed_dataset  # noqa: E402
+
+FLAGS = {"user_col": "user_id", "split": "global_time", "test_days": 1, "valid_days": 1}
+
+
+def _log() -> pa.Table:
+    """Clicks of 50 users with ids of text, who come back."""
+    clicks = generate_clickstream(300, 60, 6, seed=5)
+    users = pa.array([f"ü{session % 50}" for session in clicks["session_id"].to_pylist()])
+    return clicks.append_column("user_id", users)
+
+
+LOG = _log()
+
+
+@dataclass
+class CleanRun:
+    """A run of all data nodes on a clean log."""
+
+    root: Path
+    made: dict[str, dict[str, Any]]
+    local: InteractionDataset
+
+    def judge(self, log: pa.Table, folder: Path) -> None:
+        """Runs the nodes up to the gate on another log, after this run."""
+        pq.write_table(log, folder / "log.parquet")
+        nodes, _ = data_nodes(_settings(self.root, folder / "log.parquet"))
+        run_nodes(nodes[:-1], folder / "artifacts")
+
+    def transformed(self) -> dict[str, str]:
+        uri = self.made["Transform"]["transformed_examples"].uri
+        return {split: f"{uri}/Split-{split}" for split in self.local.splits}
+
+    @property
+    def graph(self) -> str:
+        uri: str = self.made["Transform"]["transform_graph"].uri
+        return uri
+
+
+def _settings(root: Path, log: Path) -> Any:
+    return SimpleNamespace(root=root, conversion={"input": [str(log)], **FLAGS}, transform=TransformSettings())
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> CleanRun:
+    folder = tmp_path_factory.mktemp("clean")
+    pq.write_table(LOG, folder / "log.parquet", row_group_size=400)
+    nodes, channels = data_nodes(_settings(folder / "pipeline", folder / "log.parquet"))
+    assert set(channels) == {"examples", "transformed", "graph", "schema"}
+    made = run_nodes(nodes, folder / "artifacts")
+    convert(parse_options(input=[str(folder / "log.parquet")], output=str(folder / "DS"), **FLAGS))
+    return CleanRun(folder / "pipeline", made, InteractionDataset.open(folder / "DS"))
+
+
+def test_transform_gives_the_dataset_of_convert(clean, tmp_path):
+    dataset = open_transformed_dataset(clean.graph, clean.transformed(), tmp_path / "DS")
+    dataset.verify()
+    assert dataset.schema.hash == clean.local.schema.hash, clean.local.schema.diff(dataset.schema)
+    assert dataset.item_vocabulary.counts.tolist() == clean.local.item_vocabulary.counts.tolist()
+    mine, theirs = (_facts(each) for each in (dataset, clean.local))
+    assert mine == theirs
+    assert dataset.vocabulary("user").counts.tolist() == clean.local.vocabulary("user").counts.tolist()
+    for split in clean.local.splits:
+        _assert_same_records(dataset, clean.local, split)
+    shards = [Path(path) for path in dataset.shard_paths("train")]
+    assert all(shard.is_symlink() for shard in shards)
+
+
+def test_examples_in_another_order_are_sorted(clean, tmp_path):
+    """A distributed runner leaves examples in any order, in any number of files."""
+    records = []
+    for path in sorted(Path(clean.transformed()["train"]).glob("*")):
+        records += list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator())
+    for number in (0, 1):
+        with tf.io.TFRecordWriter(str(tmp_path / f"part-{number}.gz"), "GZIP") as writer:
+            for record in records[number::2][::-1]:
+                writer.write(record)
+    examples = clean.transformed() | {"train": str(tmp_path / "part-*.gz")}
+    dataset = open_transformed_dataset(clean.graph, examples, tmp_path / "DS")
+    _assert_same_records(dataset, clean.local, "train")
+
+
+def test_examples_that_are_missing_are_noticed(clean, tmp_path):
+    path = next(iter(Path(clean.transformed()["train"]).glob("*")))
+    first = next(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(tmp_path / "part.gz"), "GZIP") as writer:
+        writer.write(first)
+    with pytest.raises(DataError, match="`train` has 1 transformed examples"):
+        open_transformed_dataset(clean.graph, {"train": str(tmp_path / "part.gz")}, tmp_path / "DS")
+    assert not (tmp_path / "DS").exists()
+
+
+def _with_column(name: str, change: Callable[[pa.ChunkedArray], Any]) -> pa.Table:
+    return LOG.set_column(LOG.column_names.index(name), name, change(LOG[name]))
+
+
+def _with_nulls(items: pa.ChunkedArray) -> pa.Array:
+    values = items.to_numpy()
+    return pa.array(values, mask=np.arange(len(values)) % 10 < 3)  # 30 %
+
+
+def _flood(items: pa.ChunkedArray) -> pa.Array:
+    values = items.to_numpy()
+    return pa.array(np.where(np.arange(len(values)) % 2, values, values + 1_000_000))
+
+
+def _one_item_everywhere(items: pa.ChunkedArray) -> pa.Array:
+    values = items.to_numpy()
+    return pa.array(np.where(np.arange(len(values)) % 3, values, values[0]))
+
+
+def _backwards() -> pa.Table:
+    """Ten days earlier, rows from the last to the first, and a third of the events of one item."""
+    log = _with_column("timestamp", lambda times: pc.subtract(times, 864_000.0))
+    log = log.set_column(log.column_names.index("item_id"), "item_id", _one_item_everywhere(LOG["item_id"]))
+    return log.take(pa.array(np.arange(log.num_rows)[::-1].copy()))
+
+
+DIRTY: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
+    "missing column": (lambda: LOG.drop(["item_id"]), [r"The column `item_id` .* does not exist"]),
+    "nulls": (
+        lambda: _with_column("item_id", _with_nulls),
+        [r"column `item_id`, row 1: The id is null \(\d+ such rows"],
+    ),
+    "type change": (
+        lambda: _with_column("item_id", lambda items: pc.cast(items, pa.string())),
+        [r"train: Unexpected data type in column `item_id`"],
+    ),
+    "flood of new ids": (
+        lambda: _with_column("item_id", _flood),
+        [r"flood of new ids in column `item_id`: \d\d\.\d % of the training events are of \d+ items"],
+    ),
+    "time going backwards": (
+        _backwards,
+        [
+            r"time going backwards in column `timestamp`: the last event is at 20\d\d-",
+            r"time going backwards in column `timestamp`: 100.0 % of the rows are earlier",
+            r"drift since the last run in column `item_id`: .*above the threshold 0.1",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIRTY)
+def test_dirty_data_stop_before_transform(name, clean, tmp_path):
+    make, messages = DIRTY[name]
+    with pytest.raises(DataError) as error:
+        clean.judge(make(), tmp_path)
+    for message in messages:
+        assert re.search(message, str(error.value))
+    gate = tmp_path / "artifacts" / "AnomalyGate" / "checked_schema"
+    assert not gate.exists() or not any(gate.iterdir())
+    if gate.exists():
+        assert (clean.root / "anomalies.txt").read_text().strip() in str(error.value)
+
+
+def test_the_committed_schema_is_the_one_that_code_makes():
+    text = Path("tfx_pipeline/schemas/sessions/schema.pbtxt").read_text()
+    assert text_format.Parse(text, schema_pb2.Schema()) == sequence_schema(EventLayout())
+
+
+def test_time_features_are_those_of_the_calendar():
+    monday = 1_717_367_400_000  # Monday, 3 June 2024, 22:30 UTC
+    times = tf.constant([0, monday, monday + 2 * 3_600_000], tf.int64)
+    assert time_feature("hour", times).numpy().tolist() == [0, 22, 0]
+    assert time_feature("weekday", times).numpy().tolist() == [3, 0, 1]
+
+
+def test_flags_that_the_pipeline_cannot_follow_are_refused(tmp_path):
+    pq.write_table(LOG, tmp_path / "log.parquet")
+    for flags in ({"items": ["x.parquet"]}, {"unknown_items": "keep"}):
+        with pytest.raises(ConfigError, match="does not work in the pipeline"):
+            ParquetExampleGen({"input": [str(tmp_path / "log.parquet")], **flags})
+
+
+def test_the_latest_span_is_read(tmp_path):
+    from tfx.components.example_gen.driver import FileBasedDriver
+
+    for span in (1, 2):
+        (tmp_path / f"day-{span}").mkdir()
+        pq.write_table(LOG, tmp_path / f"day-{span}" / "log.parquet")
+    generator = ParquetExampleGen({"input": [str(tmp_path / "day-{SPAN}" / "*.parquet")], **FLAGS})
+    resolved = FileBasedDriver(None).resolve_exec_properties(dict(generator.exec_properties), None, None)
+    assert resolved["span"] == 2
+    assert "day-2/*.parquet" in resolved["input_config"]
+
+
+def _facts(dataset: InteractionDataset) -> dict[str, Any]:
+    """The manifest without what depends on files: compression, shards and sizes of vocabularies."""
+    document: dict[str, Any] = dataset.manifest.model_dump(exclude={"compression", "vocabularies"})
+    for split in document["splits"].values():
+        del split["shards"]
+    return document
+
+
+def _assert_same_records(mine: InteractionDataset, theirs: InteractionDataset, split: str) -> None:
+    a, b = (dataset.load_ragged(split) for dataset in (mine, theirs))
+    for name in ("items", "timestamps", "offsets", "num_targets", "user_ids", "users"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
