@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.harness.planted_shop import item_id, user_id
@@ -185,6 +186,9 @@ def check_session(client: Client) -> None:
         state = {name: np.array(found[name]) for name in state}
     assert found["items"][0] == client.best(history, [])[:K]
     assert found["count"] == [K]
+    lost = {name: np.full_like(value, np.nan) for name, value in state.items()}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`state_0` of a session is not finite"):
+        client.ask("session_step", ids=[client.raw[3]], **lost)
 
 
 def _example(**columns: list[int]) -> bytes:

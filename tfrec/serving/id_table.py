@@ -23,6 +23,7 @@ class IdTable(tf.Module):
 
     Attributes:
         dtype: `tf.int64` or `tf.string`.
+        size: Number of indices, the two reserved ones included.
 
     Example:
         >>> table = IdTable(Vocabulary(pa.array([7, 2**40]), [2, 1]), name="items")  # doctest: +SKIP
@@ -33,6 +34,7 @@ class IdTable(tf.Module):
     def __init__(self, vocabulary: Vocabulary, name: str) -> None:
         super().__init__(name=name)
         self.dtype = tf.int64 if vocabulary.id_type == "int64" else tf.string
+        self.size = vocabulary.size
         if vocabulary.id_type == "int64":
             ids: Any = np.concatenate([np.zeros(FIRST_INDEX, np.int64), vocabulary.ids])
         else:

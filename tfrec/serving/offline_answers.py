@@ -130,9 +130,12 @@ class OfflineAnswers:
     def _history_of(self, serialized: bytes) -> EventHistory:
         features = tf.train.Example.FromString(serialized).features.feature
         held = {name: np.array(feature.int64_list.value, np.int64) for name, feature in features.items()}
+        held["item"] = _known(held["item"], self.items.size)
         length = len(held["item"]) - int(held["num_targets"][0] if "num_targets" in held else 0)
         times = held.get("timestamp", np.zeros(len(held["item"]), np.int64))
-        user = int(held["user"][0]) if "user" in held and self._wants("user") else None
+        user = None
+        if "user" in held and self._wants("user") and self.users is not None:
+            user = int(_known(held["user"], self.users.size)[0])
         names = self.model.event_vocabularies
         own = {name: held[name][:length].astype(np.int32) for name in names if name in held}
         request = int(times[length]) if self._wants("request_time") and length < len(times) else 0
@@ -189,3 +192,8 @@ class OfflineAnswers:
         )
         state = np.asarray(self.model.encode_targets(batch)[0], np.float32)
         return np.zeros_like(state) if bool(cold[0]) else state
+
+
+def _known(indices: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Returns indices, those that do not exist as out of vocabulary."""
+    return np.where((indices >= 0) & (indices < size), indices, OOV_INDEX)

@@ -10,18 +10,21 @@ import tensorflow as tf
 
 from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.export_config import ExportConfig
-from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX, Vocabulary
+from tfrec.data.vocabulary import FIRST_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.errors import ConfigError
 from tfrec.models.history_batch import HistoryBatch, history_batch
 from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRecommender
 from tfrec.serving.candidate_rows import CandidateRows
+from tfrec.serving.client.results import LOWEST_SCORE
+from tfrec.serving.example_histories import parse_histories
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
+from tfrec.serving.shared_query import shared_query
 from tfrec.serving.target_ranking import TargetRanking
 from tfrec.serving.untracked import Untracked
 from tfrec.training.top_items import popularity_scores
 
-LOWEST = float(np.finfo(np.float32).min)
+LOWEST = LOWEST_SCORE
 """Score where a list has no further item: minus infinity is no JSON."""
 
 Tensors = dict[str, tf.Tensor]
@@ -70,7 +73,7 @@ class ServedModel(tf.Module):
             )
         self._weights = [variable.value for variable in model.weights]
         self._untracked = Untracked(model)
-        self._shared = Untracked(_shared_query(model, self.factorised))
+        self._shared = Untracked(shared_query(model, self.factorised))
         self.items = IdTable(items, name="items")
         self.users = IdTable(users, name="users") if users is not None and "user" in self.request_features else None
         self.event_values = {
@@ -182,33 +185,14 @@ class ServedModel(tf.Module):
         Args:
             examples: Serialized tf.Examples, string `[batch]`, with `item`; the last `num_targets` events (default: 0)
                 are those that may be predicted and no history; the time of the first of them is that of the request.
-                Where the model asks for them, `timestamp` and `user`.
+                Where the model asks for them, `timestamp` and `user`. Numbers that are no index count as unknown.
         """
-        spec: dict[str, Any] = {
-            "item": tf.io.RaggedFeature(tf.int64),
-            "num_targets": tf.io.FixedLenFeature([], tf.int64, 0),
-        }
-        if "timestamp" in self.request_features:
-            spec["timestamp"] = tf.io.RaggedFeature(tf.int64)
-        spec |= {name: tf.io.RaggedFeature(tf.int64) for name in self.event_values}
-        if "user" in self.request_features:
-            spec["user"] = tf.io.FixedLenFeature([], tf.int64, OOV_INDEX)
-        parsed = tf.io.parse_example(examples, spec)
-        events = tf.cast(parsed["item"].row_lengths(), tf.int32)  # [batch]
-        item = tf.cast(parsed["item"].to_tensor(), tf.int32)  # [batch, n]
-        item = tf.where((item >= 0) & (item < self.model.vocab_size), item, OOV_INDEX)
-        width = tf.shape(item)[1]
-
-        def beside(name: str) -> tf.Tensor:
-            return tf.pad(parsed[name].to_tensor(), [[0, 0], [0, width]])[:, :width]
-
-        times, users = beside("timestamp") if "timestamp" in parsed else None, parsed.get("user")
-        length = events - tf.cast(parsed["num_targets"], tf.int32)
-        request = None
-        if "request_time" in self.request_features:
-            request = tf.gather(tf.pad(times, [[0, 0], [0, 1]]), tf.maximum(length, 0), batch_dims=1)  # [batch]
-        features = {name: beside(name) for name in self.event_values}
-        (batch, cold), seen = self._batch(item, length, times, users, features, request)
+        sizes = {"item": self.model.vocab_size}
+        sizes |= {name: table.size for name, table in self.event_values.items()}
+        if self.users is not None:
+            sizes["user"] = self.users.size
+        parsed = parse_histories(examples, sizes, self.request_features)
+        (batch, cold), seen = self._batch(*parsed)
         return self._answer(self.ranker(self._query(batch), cold, self.k, excluded=seen))
 
     def session_step(self, **inputs: tf.Tensor) -> Tensors:
@@ -216,12 +200,16 @@ class ServedModel(tf.Module):
 
         Args:
             **inputs: `ids` `[batch]`, the new events, and `state_0`, `state_1`, ... float32 `[batch, units]`, the state
-                of each layer: zeros for a new session, else what the last call returned.
+                of each layer: zeros for a new session, else what the last call returned. A state that is not finite is
+                refused: no later event would bring the session back.
 
         Returns:
             The new `state_0`, ..., and as of `serving_default`.
         """
-        state = tuple(inputs[f"state_{layer}"] for layer in range(len(self.model.state_units)))
+        state = tuple(
+            tf.debugging.check_numerics(inputs[f"state_{layer}"], f"`state_{layer}` of a session is not finite")
+            for layer in range(len(self.model.state_units))
+        )
         state = self.model.session_step(self.items.lookup(inputs["ids"]), state)
         warm = tf.zeros(tf.shape(inputs["ids"]), tf.bool)
         nothing = tf.zeros([tf.size(inputs["ids"]), 0], tf.int32)
@@ -309,20 +297,6 @@ class ServedModel(tf.Module):
             "scores": tf.where(real, scores, LOWEST),
             "count": tf.reduce_sum(tf.cast(real, tf.int32), axis=1),
         }
-
-
-def _shared_query(model: Any, factorised: bool) -> Any:
-    """Returns states or scores of batches, as one graph for all signatures."""
-    row, rows = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)
-    batch = {"item": rows, "timestamp": tf.TensorSpec([None, None], tf.int64), "length": row, "num_targets": row}
-    batch |= dict.fromkeys(model.event_vocabularies, rows)
-    if "user" in model.request_features:
-        batch["user"] = row
-
-    def query(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(model.encode_targets(batch) if factorised else model.score_targets(batch), tf.float32)
-
-    return tf.function(query, input_signature=[batch], autograph=False)
 
 
 def _traced(function: Callable[..., Tensors], specs: Mapping[str, tf.TensorSpec]) -> Any:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+LOWEST_SCORE = float(np.finfo(np.float32).min)
+"""Score of what is no item: unknown ids, and places of lists without an item."""
+
 Id = int | str
 """A raw id: int64 or a string, as in the log the model was trained on."""
 
