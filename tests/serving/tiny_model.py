@@ -126,7 +126,8 @@ class _Module(tf.Module):
 
     def score(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         _, scores = self._scored(inputs["history"], inputs["history_length"])
-        return {"scores": tf.gather(scores, self.table.lookup(inputs["ids"]), batch_dims=1)}
+        asked = self.table.lookup(inputs["ids"])
+        return {"scores": tf.where(asked > 1, tf.gather(scores, asked, batch_dims=1), LOWEST)}
 
     def session_step(self, ids: tf.Tensor, state_0: tf.Tensor) -> dict[str, tf.Tensor]:
         state = state_0 / 2 + tf.gather(self.vectors, self.table.lookup(ids))

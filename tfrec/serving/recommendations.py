@@ -11,9 +11,10 @@ import numpy as np
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_history import EventHistory, named_history, typed_id, user_history
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError, ServingError
 from tfrec.serving.client import RecommenderClient
 from tfrec.serving.client.id_arrays import UNKNOWN_ID
+from tfrec.serving.client.results import LOWEST_SCORE
 from tfrec.training import model_store
 from tfrec.training.top_items import top_items
 
@@ -145,10 +146,30 @@ def _served_without_data(question: Question, client: RecommenderClient) -> Recom
             remedy="Give them by --run RUN or --data DS, or name items with --items.",
         )
     items = [typed_id(item, client.metadata().id_type, "item") for item in question.items]
-    ranked = client.recommend(items, question.k, exclude_history=not question.include_seen)
+    known = _known_to(client, items)
+    if not any(known):
+        raise DataError(
+            f"The served model knows none of the items {', '.join(f'`{item}`' for item in question.items)}.",
+            remedy="Check that these are raw item ids of the log the model was trained on.",
+        )
+    history = [item for item, found in zip(items, known, strict=True) if found]
+    ranked = client.recommend(history, question.k, exclude_history=not question.include_seen)
     return Recommendations(
-        [ShownItem(item) for item in items], [ShownItem(top.item, None, top.score) for top in ranked]
+        [ShownItem(item) for item in history],
+        [ShownItem(top.item, None, top.score) for top in ranked],
+        unknown=[text for text, found in zip(question.items, known, strict=True) if not found],
     )
+
+
+def _known_to(client: RecommenderClient, items: Sequence[Any]) -> list[bool]:
+    """Returns which raw ids a served model knows: to the others it gives the lowest score that there is."""
+    try:
+        scores = client.score([[]], [items])[0]
+    except ServingError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        return [True] * len(items)  # a model without this signature does not tell
+    return [bool(score > LOWEST_SCORE) for score in scores]
 
 
 def _shown(dataset: InteractionDataset, history: EventHistory, ranked: Sequence[tuple[Any, float]]) -> Recommendations:

@@ -65,6 +65,17 @@ def test_named_items(served, capsys):
     check(document["recommendations"], served.oracle.top([ids[0]], 99, exclude_history=False))
 
 
+def test_items_that_the_served_model_does_not_know(served, capsys):
+    ids = served.oracle.ids
+    strange = 999999 if served.name == "int64" else "never seen"
+    document = answer(capsys, served, "--items", f"{strange},{ids[6]}", "-k", 3)
+    assert (document["unknown"], document["history"]) == ([str(strange)], [{"item": ids[6]}])
+    check(document["recommendations"], served.oracle.top([ids[6]], 3))
+    where = ["--server", served.client._transport.address, "--model-name", served.name]
+    assert run_command(recommend.main, [*where, "--items", str(strange)], prog="python -m tfrec.recommend") == 3
+    assert f"knows none of the items `{strange}`" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("served", ["int64"], indirect=True)
 def test_a_user_of_a_dataset(served, dataset, capsys):
     document = answer(capsys, served, "--user", 7, "--data", dataset, "-k", 4)
