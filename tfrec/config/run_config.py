@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 from tfrec.config.behavior_log_config import BehaviorLogConfig
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.config.impression_run_configs import (
+    ClickObjectiveConfig,
+    ClickOptimizerConfig,
+    ImpressionDataConfig,
+    ImpressionEvaluationConfig,
+    ImpressionTrainingConfig,
+)
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
 from tfrec.config.pair_objective_config import PairObjectiveConfig
@@ -91,10 +98,23 @@ class SequenceRunConfig(GradientRunConfig):
         return self
 
 
+class ImpressionRunConfig(GradientRunConfig):
+    """Sections of click models, which are trained over batches of impressions."""
+
+    data: ImpressionDataConfig = Field(default_factory=ImpressionDataConfig)  # type: ignore[assignment]
+    objective: ClickObjectiveConfig = Field(default_factory=ClickObjectiveConfig)
+    optimizer: ClickOptimizerConfig = Field(default_factory=ClickOptimizerConfig)
+    training: ImpressionTrainingConfig = Field(default_factory=ImpressionTrainingConfig)
+    evaluation: ImpressionEvaluationConfig = Field(  # type: ignore[assignment]
+        default_factory=ImpressionEvaluationConfig
+    )
+
+
 RUN_CONFIGS: dict[str, type[RunConfig]] = {
     "counts": RunConfig,
     "session_parallel": SessionRunConfig,
     "sequences": SequenceRunConfig,
     "user_pairs": PairRunConfig,
+    "impressions": ImpressionRunConfig,
 }
 """Configuration class by a model's `training_scheme`."""

@@ -49,6 +49,7 @@ class ImpressionModel(keras.Model):
         self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
         self._objective: Objective | None = None
         self._penalty = 0.0
+        self.inference_graph: Any = None
 
     @classmethod
     def for_dataset(cls, config: Any, dataset: ImpressionDataset, **kwargs: Any) -> ImpressionModel:
@@ -78,6 +79,10 @@ class ImpressionModel(keras.Model):
             float32 `[batch]`.
         """
         raise TypeError(f"`{type(self).__name__}` does not define `logits`.")
+
+    def logits_of_batch(self, batch: Batch) -> tf.Tensor:
+        """`logits` without drop-out, for tracing."""
+        return self.logits(batch)
 
     def call(self, batch: Batch) -> tf.Tensor:
         """Returns the probability of a click for every row, float32 `[batch]`."""

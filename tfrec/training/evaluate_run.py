@@ -9,12 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
+from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.candidate_list import read_candidates
 from tfrec.errors import ConfigError
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
 from tfrec.training.evaluation_document import evaluation_document
 from tfrec.training.experiment import check_dataset
+from tfrec.training.impression_experiment import evaluate_impression_run
 from tfrec.training.measure import fit_baselines, measure
 from tfrec.training.model_store import load_run, run_config
 from tfrec.training.print_evaluation import print_evaluation
@@ -60,6 +62,10 @@ def evaluate_run(
         raise ConfigError("A report shows one data set.", remedy="Call once for each `--data`.")
     loaded = load_run(run)
     config = run_config(loaded.config.model.name, file=loaded.directory.config, assignments=assignments)
+    if isinstance(config, ImpressionRunConfig):
+        if candidates is not None or resume:
+            raise ConfigError("`--candidates` and `--resume` are for recommenders, not for click models.")
+        return evaluate_impression_run(run, console, data=data, assignments=assignments, output=output, report=report)
     name = config.model.name
     partial = None if output is None else output.with_name(f"{output.name}.partial")
     documents = []

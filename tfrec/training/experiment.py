@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.load import dump_yaml
-from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
@@ -69,6 +69,12 @@ def run_experiment(
         DataError: The data set is missing, damaged or lacks the split to evaluate.
         TrainingError: The loss became NaN or infinite.
     """
+    if isinstance(config, ImpressionRunConfig):
+        from tfrec.training.impression_experiment import run_impression_experiment
+
+        return run_impression_experiment(
+            config, output, console, overwrite=overwrite, resume=resume, replayed=replayed, report=report
+        )
     check_baselines(config.evaluation.baselines)
     run = RunDirectory(output)
     if config.data.path is not None and not resume:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.config.load import load_run_config
-from tfrec.config.run_config import RunConfig, SequenceRunConfig
+from tfrec.config.run_config import ImpressionRunConfig, RunConfig, SequenceRunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.schema import DatasetSchema
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
 from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint
@@ -46,6 +47,11 @@ class LoadedRun:
         Raises:
             SchemaMismatchError: Features or vocabularies differ from those the model was trained with.
         """
+        if isinstance(self.config, ImpressionRunConfig):
+            raise ConfigError(
+                f"`{self.config.model.name}` is a click model: it scores rows, it has no catalogue to search.",
+                remedy="Use tfrec.predict or tfrec.evaluate.",
+            )
         dataset = InteractionDataset.open(path or self.dataset_path)
         schema = self.directory.path / SCHEMA_FILE
         dataset.check_schema(DatasetSchema.from_text(schema.read_text(encoding="utf-8"), file=str(schema)))
@@ -62,7 +68,7 @@ def run_config(name: str, **sources: Any) -> RunConfig:
     return load_run_config(name, cls.config_class, training_scheme=cls.training_scheme, **sources)
 
 
-def build_model(config: RunConfig, dataset: InteractionDataset) -> SequenceRecommender:
+def build_model(config: RunConfig, dataset: InteractionDataset | ImpressionDataset) -> SequenceRecommender:
     """Returns a new, untrained model.
 
     Args:

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.errors import DataError
 from tfrec.version import __version__
 
@@ -23,7 +24,7 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-recommenders", "numpy", "pyarrow
 MANIFEST_VERSION = 1
 
 
-def run_manifest(config: RunConfig, dataset: InteractionDataset) -> dict[str, Any]:
+def run_manifest(config: RunConfig, dataset: InteractionDataset | ImpressionDataset) -> dict[str, Any]:
     """Returns the content of `manifest.json` of a run.
 
     Args:
@@ -78,7 +79,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> None:
+def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset | ImpressionDataset) -> None:
     """Raises DataError unless a data set is, shard by shard, the one that a run was made with.
 
     Args:
@@ -96,13 +97,13 @@ def check_same_data(manifest: dict[str, Any], dataset: InteractionDataset) -> No
         )
 
 
-def dataset_fingerprint(dataset: InteractionDataset) -> dict[str, Any]:
+def dataset_fingerprint(dataset: InteractionDataset | ImpressionDataset) -> dict[str, Any]:
     """Returns where a data set lies, and the checksums that tell it from any other."""
     shards = {split: [shard.sha256 for shard in dataset.manifest.splits[split].shards] for split in dataset.splits}
     return {
         "path": str(dataset.path) if "://" in str(dataset.path) else str(Path(dataset.path).resolve()),
         "schema_hash": dataset.schema.hash,
-        "vocab_size": dataset.item_vocabulary.size,
+        **({"vocab_size": dataset.item_vocabulary.size} if isinstance(dataset, InteractionDataset) else {}),
         "shards": shards,
     }
 

@@ -6,6 +6,8 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
@@ -116,6 +118,17 @@ class ImpressionDataset:
                     digest.update(chunk)
             if digest.hexdigest() != shard.sha256:
                 raise DataError("The shard is damaged: its sha256 is another one.", file=path, remedy=_AGAIN)
+
+    @contextmanager
+    def explain_data_loss(self, split: str) -> Iterator[None]:
+        """Context in which a damaged shard met while reading becomes a DataError that names it."""
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            self.verify(split)
+            if isinstance(error, tf.errors.DataLossError):
+                raise DataError(f"A shard cannot be read: {error.message}", file=self.path, remedy=_AGAIN) from error
+            raise
 
     def check_fields(self, expected: FieldEncoder) -> None:
         """Raises SchemaMismatchError unless this dataset was made with the same fields, scalings and vocabularies."""

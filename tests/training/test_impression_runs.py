@@ -1,0 +1,248 @@
+"""Click models from the data to a submission: training, resumption, evaluation, prediction."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tfrec.config.impression_run_configs import monitor_terms
+from tfrec.config.impression_world_config import ImpressionWorldConfig
+from tfrec.data.impressions.impression_conversion import convert_impressions
+from tfrec.data.impressions.impression_options import impression_options
+from tfrec.data.impressions.impression_world import ImpressionWorld
+from tfrec.errors import ConfigError, DataError, TrainingError
+from tfrec.evaluation.click_metrics import auc, probabilities
+from tfrec.training import predict_impressions as module
+from tfrec.training.evaluate_run import evaluate_run
+from tfrec.training.experiment import run_experiment
+from tfrec.training.fit_impressions import click_objective
+from tfrec.training.model_store import load_run, run_config
+from tfrec.training.nan_guard import NanGuard
+from tfrec.training.predict_impressions import PredictionOptions, predict_impressions
+
+ROLES: dict[str, Any] = {
+    "label": "clicked",
+    "id": "ID",
+    "categorical": ["inventory_id", "hour", "day_of_week"],
+    "numeric": ["l_feat_1", "l_feat_2"],
+    "sequence": [{"name": "seq", "max_length": 8}],
+}
+SETTINGS = [
+    "model.embedding_dim=4",
+    "model.max_length=8",
+    "model.hidden=[8]",
+    "training.batch_size=64",
+    "training.epochs=3",
+    "training.patience=2",
+    "evaluation.bootstrap=20",
+]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "train.parquet"
+    config = ImpressionWorldConfig(num_rows=1500, median_length=6, click_rate=0.2, num_tokens=20)
+    ImpressionWorld(config).write(path)
+    frame = pd.read_parquet(path)
+    frame.insert(0, "ID", [f"T{row:04d}" for row in range(len(frame))])
+    frame.to_parquet(path, index=False, row_group_size=700)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(log: Path) -> Path:
+    path = log.parent / "DS"
+    convert_impressions(impression_options(output=str(path), input=(str(log),), impressions=ROLES, shards=2))
+    return path
+
+
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def train(data: Path, output: Path, *settings: str, model: str = "dnn", resume: bool = False) -> dict[str, Any]:
+    config = run_config(model, assignments=[*SETTINGS, *settings, f"data.path={data}"])
+    return run_experiment(config, output, quiet(), resume=resume, report=False)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    output = data.parent / "run"
+    train(data, output)
+    return output
+
+
+def test_a_run_leaves_what_it_measured(run: Path, data: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    document = json.loads((run / "evaluation.json").read_text())
+    assert metrics["test"]["auc"] == document["metrics"]["auc"]
+    assert metrics["baselines"]["prior"]["auc"] == 0.5
+    assert metrics["train"]["epochs"] <= 3
+    loaded = load_run(run)
+    again = evaluate_run(run, quiet(), assignments=["evaluation.slices=[hour]"], output=run / "again.json")
+    assert again["metrics"] == document["metrics"]
+    assert sum(part["rows"] for part in again["slices"]["hour"]) == 150
+    history = pd.read_csv(run / "history.csv")
+    np.testing.assert_allclose(history["valid_auc-logloss"], history["valid_auc"] - history["valid_logloss"], atol=1e-6)
+    best = history.loc[history["valid_auc-logloss"].idxmax(), "epoch"]
+    assert metrics["train"]["best_epoch"] == best
+    valid = evaluate_run(run, quiet(), assignments=["evaluation.split=valid"])["metrics"]
+    assert valid["auc"] - valid["logloss"] == pytest.approx(history["valid_auc-logloss"].max(), abs=2e-6)
+    assert loaded.model.count_params() > 0
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(
+    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = NanGuard.on_train_batch_end
+    calls = iter(range(1000))
+
+    def interrupted(self: NanGuard, batch: int, logs: Any = None) -> None:
+        if next(calls) == 25:  # in the second epoch of 19 batches
+            raise TrainingError("interrupted")
+        original(self, batch, logs)
+
+    monkeypatch.setattr(NanGuard, "on_train_batch_end", interrupted)
+    with pytest.raises(TrainingError, match="interrupted"):
+        train(data, tmp_path / "run", "training.checkpoint_minutes=0")
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="differs"):
+        train(data, tmp_path / "run", "optimizer.learning_rate=0.1", resume=True)
+    train(data, tmp_path / "run", "training.checkpoint_minutes=0", resume=True)
+    for mine, theirs in zip(load_run(tmp_path / "run").model.weights, load_run(run).model.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_plateau_lowers_the_step_size(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", "training.monitor=logloss", "training.patience=3", "optimizer.learning_rate=0.01")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    values, rates = history["valid_logloss"].tolist(), history["learning_rate"].tolist()
+    expected, best, rate = [], -np.inf, 0.01
+    for value in values:  # the loss is maximised here, so it soon gets no better
+        expected.append(rate)
+        rate, best = (rate, value) if value > best else (max(rate * 0.1, 1e-6), best)
+    assert rates == pytest.approx(expected, rel=1e-5)
+
+
+def test_objectives_against_numpy() -> None:
+    labels, logits = np.array([1.0, 0.0, 0.0], np.float32), np.array([0.5, -1.0, 2.0], np.float32)
+    p = probabilities(logits)
+    losses = -np.where(labels == 1, np.log(p), np.log(1 - p))
+
+    def loss(**settings: Any) -> float:
+        config = run_config("dnn", overlays=[("test", {"objective": settings})]).objective  # type: ignore[attr-defined]
+        return float(click_objective(config, 0.2)(labels, logits))
+
+    assert loss() == pytest.approx(losses.mean(), rel=1e-5)
+    assert loss(positive_weight=3.0) == pytest.approx((losses * [3, 1, 1]).mean(), rel=1e-5)
+    assert loss(positive_weight="balanced") == pytest.approx((losses * [4, 1, 1]).mean(), rel=1e-5)
+    right = np.where(labels == 1, p, 1 - p)
+    assert loss(loss="focal", focal_gamma=2.0) == pytest.approx((losses * (1 - right) ** 2).mean(), rel=1e-4)
+
+
+def test_monitors() -> None:
+    assert monitor_terms("auc - 0.5*logloss") == [(1.0, "auc"), (-0.5, "logloss")]
+    for wrong in ("", "auc+", "recall", "auc logloss", "2auc"):
+        with pytest.raises(ValueError, match=r"monitor|no sum"):
+            monitor_terms(wrong)
+    with pytest.raises(ConfigError, match=r"training\.monitor"):
+        run_config("feseq", assignments=["training.monitor=ndcg@10"])
+
+
+def predict(run: Path, log: Path, output: Path, **options: Any) -> dict[str, Any]:
+    return predict_impressions(PredictionOptions(run=run, input=(str(log),), output=output, **options))
+
+
+def test_submission_is_what_the_model_says(run: Path, log: Path, tmp_path: Path) -> None:
+    summary = predict(run, log, tmp_path / "submission.csv")
+    written = pd.read_csv(tmp_path / "submission.csv")
+    frame = pd.read_parquet(log)
+    assert written.columns.tolist() == ["ID", "clicked"]
+    assert written["ID"].tolist() == frame["ID"].tolist()
+    assert summary["rows"] == 1500
+    assert summary["mean"] == pytest.approx(written["clicked"].mean(), rel=1e-6)
+    assert summary["std"] == pytest.approx(written["clicked"].std(ddof=0), rel=1e-4)
+    loaded = load_run(run)
+    document = json.loads((run / "evaluation.json").read_text())
+    dataset = module.FieldEncoder.load(run / module.ENCODER_FOLDER)
+    assert dataset.fields.id == "ID"
+    # The rows of the test split, found by the split's own rule, have the AUC that was reported.
+    from tfrec.data.impressions.impression_conversion import _sources
+    from tfrec.data.impressions.row_plan import assign_rows
+
+    options = impression_options(output="x", input=(str(log),), impressions=ROLES, shards=2)
+    folds = assign_rows(options, _sources(options))
+    measured = auc(frame["clicked"][folds == 2], written["clicked"][folds == 2])
+    assert measured == pytest.approx(document["metrics"]["auc"], abs=1e-4)
+    balanced = predict(run, log, tmp_path / "balanced.csv", balanced=True)
+    moved = pd.read_csv(tmp_path / "balanced.csv")["clicked"]
+    shift = np.log(1 / loaded.model.click_rate - 1)  # type: ignore[attr-defined]
+    logit = np.log(written["clicked"] / (1 - written["clicked"]))
+    np.testing.assert_allclose(np.log(moved / (1 - moved)), logit + shift, atol=1e-4)
+    assert balanced["mean"] > summary["mean"]
+
+
+def test_an_interrupted_prediction_goes_on(
+    run: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(run, log, tmp_path / "whole.csv")
+    monkeypatch.setattr(module, "_SAVE_BATCHES", 1)
+    output = tmp_path / "parts.csv"
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    options = PredictionOptions(run=run, input=(str(log),), output=output)
+    with pytest.raises(KeyboardInterrupt):
+        predict_impressions(options, progress=stop)
+    assert not output.exists()
+    with (tmp_path / "parts.csv.partial").open("ab") as file:
+        file.write(b"T9999,0.")  # what was written after the last note counts for nothing
+    with pytest.raises(DataError, match="another run, input or option"):
+        predict(run, log, output, resume=True, balanced=True)
+    predict(run, log, output, resume=True)
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts.csv", "whole.csv"]
+    with pytest.raises(ConfigError, match="exists"):
+        predict(run, log, output)
+
+
+def test_order_of_the_sample_and_its_errors(run: Path, log: Path, tmp_path: Path) -> None:
+    predict(run, log, tmp_path / "plain.csv")
+    plain = pd.read_csv(tmp_path / "plain.csv").set_index("ID")["clicked"]
+    ids = np.random.default_rng(0).permutation(plain.index)
+    sample = tmp_path / "sample.csv"
+    pd.DataFrame({"ID": ids, "clicked": 0}).to_csv(sample, index=False)
+    predict(run, log, tmp_path / "ordered.csv", sample=sample)
+    ordered = pd.read_csv(tmp_path / "ordered.csv")
+    assert ordered["ID"].tolist() == ids.tolist()
+    np.testing.assert_array_equal(ordered["clicked"], plain[ids])
+    pd.DataFrame({"ID": [*ids[:-1], "other"], "clicked": 0}).to_csv(sample, index=False)
+    with pytest.raises(DataError, match=r"row 1500: The id `other` is not in the input"):
+        predict(run, log, tmp_path / "wrong.csv", sample=sample)
+    pd.DataFrame({"ID": ids[:-1], "clicked": 0}).to_csv(sample, index=False)
+    with pytest.raises(DataError, match="1,499 rows, the input 1,500"):
+        predict(run, log, tmp_path / "wrong.csv", sample=sample)
+    assert not (tmp_path / "wrong.csv").exists()
+
+
+def test_a_file_that_does_not_fit_is_refused(run: Path, log: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(log).head(20)
+    for name, changed in {
+        "column `hour`: The column is missing": frame.drop(columns="hour"),
+        "column `l_feat_1`: Not a number": frame.assign(l_feat_1="high"),
+        "column `seq`: Neither lists nor text": frame.assign(seq=True),
+    }.items():
+        changed.to_parquet(tmp_path / "bad.parquet")
+        with pytest.raises(DataError, match=name):
+            predict(run, tmp_path / "bad.parquet", tmp_path / "bad.csv")
+    frame.assign(hour="99").drop(columns=["clicked", "ID"]).to_parquet(tmp_path / "odd.parquet")
+    summary = predict(run, tmp_path / "odd.parquet", tmp_path / "odd.csv")
+    assert summary["unknown"]["hour"] == 1.0
+    assert pd.read_csv(tmp_path / "odd.csv")["row"].tolist() == list(range(20))

@@ -1,0 +1,164 @@
+"""One run of a click model from start to end, and its evaluation again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from tfrec.config.load import dump_yaml
+from tfrec.config.run_config import ImpressionRunConfig
+from tfrec.data.impressions.fields import FieldEncoder
+from tfrec.data.impressions.impression_conversion import convert_impressions
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
+from tfrec.data.impressions.impression_options import impression_options
+from tfrec.data.impressions.impression_world import HISTORY_COLUMNS, NUMERIC_COLUMNS, ImpressionWorld
+from tfrec.errors import ConfigError, DataError
+from tfrec.files import write_json
+from tfrec.training.click_evaluation import click_evaluation, print_click_evaluation
+from tfrec.training.determinism import set_determinism
+from tfrec.training.fit_impressions import fit_impressions
+from tfrec.training.model_store import SCHEMA_FILE, build_model, load_run, run_config
+from tfrec.training.run_directory import RunDirectory
+from tfrec.training.run_manifest import check_same_data, run_manifest
+from tfrec.training.run_report import leave_report
+
+ENCODER_FOLDER = "encoder"
+_WORLD_FILE = "world.json"
+
+
+def run_impression_experiment(
+    config: ImpressionRunConfig,
+    output: str | Path,
+    console: Console,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    replayed: dict[str, Any] | None = None,
+    report: bool = True,
+) -> dict[str, Any]:
+    """Trains a click model, measures it and writes the run directory; arguments and errors as of `run_experiment`."""
+    run = RunDirectory(output)
+    if config.data.path is not None and not resume:
+        check_splits(ImpressionDataset.open(config.data.path), config)
+    run.prepare(overwrite=overwrite, resume=resume)
+    if resume and _decides_weights(run.config.read_text(encoding="utf-8")) != _decides_weights(dump_yaml(config)):
+        raise ConfigError(
+            f"The configuration differs from `{run.config}`.",
+            remedy="Resume with the same settings, or start a new run. Those of `evaluation` may change.",
+        )
+    run.write_config(dump_yaml(config))
+    dataset, best_auc = _open(config, run, console)
+    check_splits(dataset, config)
+    for split in dataset.splits:
+        dataset.verify(split)
+    for earlier in [run.read_json(run.manifest)] if resume and run.manifest.is_file() else []:
+        check_same_data(earlier, dataset)
+    if replayed is not None:
+        check_same_data(replayed, dataset)
+    manifest = run_manifest(config, dataset)
+    if resume and run.manifest.is_file():
+        first = run.read_json(run.manifest)
+        manifest = {**first, "resumed": [*first.get("resumed", []), manifest]}
+    run.write_json(run.manifest, manifest)
+    (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
+    dataset.encoder.save(run.path / ENCODER_FOLDER)
+    set_determinism(config.seed, deterministic=config.training.deterministic)
+    model: Any = build_model(config, dataset)
+    console.print(
+        f"{config.model.name}: {model.count_params():,} parameters, {len(dataset.encoder.fields.fields)} features, "
+        f"{dataset.num_rows('train'):,} training rows, {dataset.num_clicks('train'):,} clicks",
+        markup=False,
+    )
+    training = fit_impressions(model, dataset, config, run, console, resume=resume)
+    document = click_evaluation(model, dataset, config, run=str(run.path), best_auc=best_auc)
+    print_click_evaluation(document, console)
+    split = config.evaluation.split
+    metrics = {split: document["metrics"], "baselines": document["baselines"], "train": training}
+    run.write_json(run.evaluation_document, document)
+    run.write_json(run.metrics, metrics)
+    if report:
+        leave_report(run.path, console)
+    return metrics
+
+
+def evaluate_impression_run(
+    run: Path,
+    console: Console,
+    *,
+    data: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    output: Path | None = None,
+    report: Path | None = None,
+) -> dict[str, Any]:
+    """Measures the click model of a run again; arguments and errors as of `evaluate_run`."""
+    loaded = load_run(run)
+    config = run_config(loaded.config.model.name, file=loaded.directory.config, assignments=assignments)
+    if not isinstance(config, ImpressionRunConfig):
+        raise ConfigError(f"`{config.model.name}` is no click model.")
+    encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
+    documents = []
+    for path in data or [loaded.dataset_path]:
+        dataset = ImpressionDataset.open(path)
+        dataset.check_fields(encoder)
+        check_splits(dataset, config)
+        dataset.verify(config.evaluation.split)
+        document = click_evaluation(loaded.model, dataset, config, run=str(run))
+        print_click_evaluation(document, console)
+        documents.append(document)
+    result = documents[0] if len(documents) == 1 else {"evaluations": documents}
+    if output is not None:
+        write_json(output, result)
+    if report is not None:
+        from tfrec.evaluation.report.write_report import write_report
+
+        write_report(run, report, evaluation=result)
+        console.print(f"Report: {report}", markup=False)
+    return result
+
+
+def check_splits(dataset: ImpressionDataset, config: ImpressionRunConfig) -> None:
+    """Raises DataError unless the data set has the splits that the run needs."""
+    for split in ("train", config.evaluation.split):
+        if split not in dataset.splits:
+            raise DataError(
+                f"The data set has no split `{split}`; it has {', '.join(f'`{name}`' for name in dataset.splits)}.",
+                file=dataset.path,
+                remedy="Convert the data with another `--split`, or set `evaluation.split`.",
+            )
+
+
+def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> tuple[ImpressionDataset, float | None]:
+    if config.data.path is not None:
+        return ImpressionDataset.open(config.data.path), None
+    note = run.path / _WORLD_FILE
+    if not run.dataset.exists() or not note.exists():
+        console.print(f"Generating {config.data.synthetic.num_rows:,} impressions", markup=False)
+        log = run.path / "synthetic.parquet"
+        best = ImpressionWorld(config.data.synthetic).write(log)
+        roles = {
+            "label": "clicked",
+            "categorical": ["gender", "age_group", "inventory_id", "day_of_week", "hour"],
+            "numeric": [name for name in NUMERIC_COLUMNS if name not in HISTORY_COLUMNS],
+            "sequence": [{"name": "seq", "max_length": config.model.max_length}] if _reads_lists(config) else ["seq"],
+        }
+        options = impression_options(
+            output=str(run.dataset), impressions=roles, input=(str(log),), overwrite=True, seed=config.seed
+        )
+        convert_impressions(options)
+        log.unlink()
+        write_json(note, {"best_auc": best})
+    return ImpressionDataset.open(run.dataset), float(run.read_json(note)["best_auc"])
+
+
+def _reads_lists(config: ImpressionRunConfig) -> bool:
+    return hasattr(config.model, "max_length")
+
+
+def _decides_weights(text: str) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load(text)
+    settings.pop("evaluation", None)
+    return settings

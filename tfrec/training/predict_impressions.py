@@ -1,0 +1,248 @@
+"""Click probabilities for the rows of a file, streamed to a CSV file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.data.impressions.fields import FieldEncoder
+from tfrec.data.impressions.impression_batches import batch_of_columns
+from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
+from tfrec.data.vocabulary import OOV_INDEX
+from tfrec.errors import ConfigError, DataError
+from tfrec.evaluation.click_metrics import balanced_shift, probabilities
+from tfrec.evaluation.score_impressions import logits_function
+from tfrec.models.impression_model import ImpressionModel
+from tfrec.training.impression_experiment import ENCODER_FOLDER
+from tfrec.training.model_store import load_run
+from tfrec.training.prediction_order import order_as_sample
+
+_SAVE_BATCHES = 64
+_DIGITS = 8
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What is predicted, and how it is written.
+
+    Attributes:
+        run: Run directory of a click model.
+        input: Files, globs or directories.
+        output: CSV file to write.
+        id_column: Column that names a row. Default: `id` of the schema; without it rows are numbered from 0.
+        column: Name of the column of probabilities. Default: the label.
+        sample: CSV file whose first column has the ids in the order that is wanted.
+        balanced: Predict as if there were as many clicks as other rows.
+        resume: Go on where an interrupted call stopped.
+        overwrite: Replace an existing output.
+    """
+
+    run: Path
+    input: tuple[str, ...]
+    output: Path
+    id_column: str | None = None
+    column: str | None = None
+    sample: Path | None = None
+    balanced: bool = False
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass
+class _Tally:
+    """What was written so far: enough to go on, and to say something about it."""
+
+    rows: int = 0
+    bytes: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    low: float = 1.0
+    high: float = 0.0
+    unknown: dict[str, int] = field(default_factory=dict)
+
+    def add(self, p: npt.NDArray[np.float64]) -> None:
+        self.rows += len(p)
+        self.total += float(p.sum())
+        self.squares += float(np.square(p).sum())
+        self.low, self.high = min(self.low, float(p.min())), max(self.high, float(p.max()))
+
+
+def predict_impressions(options: PredictionOptions, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Predicts every row, in the order of the input or of a sample file.
+
+    Rows are read, encoded with what the training rows taught, predicted and written a thousand at a time, so memory
+    does not grow with the file. The output appears when it is whole and checked: as many rows as the input, no id twice
+    where there is a sample file, every probability finite and between 0 and 1. An interrupted call leaves
+    `<output>.partial`, from which `resume` goes on.
+
+    Args:
+        options: What is predicted.
+        progress: Called as `progress(rows done, rows)`.
+
+    Returns:
+        `output`, `rows`, `mean`, `min`, `max`, `std`, `unknown` (share of values out of vocabulary by feature),
+        `first` (first rows).
+
+    Raises:
+        DataError: The input lacks a column or has values that cannot be read; or ids do not fit the sample.
+        ConfigError: The output exists, or the run is not of a click model.
+    """
+    output, partial = options.output, options.output.with_name(f"{options.output.name}.partial")
+    if output.exists() and not options.overwrite:
+        raise ConfigError(f"The file `{output}` exists.", remedy="Pass --overwrite, or another --output.")
+    loaded = load_run(options.run)
+    model: Any = loaded.model
+    if not isinstance(model, ImpressionModel):
+        raise ConfigError(
+            f"`{loaded.config.model.name}` is a recommender, not a click model.", remedy="Use tfrec.recommend."
+        )
+    encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
+    sources = open_sources(options.input, split=None, file_format=None)
+    if not sources:
+        raise DataError("No input.", remedy="Name files with --input.")
+    check_columns(sources, encoder.fields.columns)
+    id_column = _id_column(options, encoder, sources)
+    total = sum(source.rows for source in sources)
+    header = f"{id_column or 'row'},{options.column or encoder.fields.label}\n"
+    stamps = [[source.path, source.file.size, source.file.stamp] for source in sources]
+    mark = json.dumps([loaded.checkpoint, encoder.hash, stamps, header, options.balanced])
+    tally = _resumed(partial, mark) if options.resume else None
+    shift = balanced_shift(model.click_rate) if options.balanced else 0.0
+    predict = logits_function(model)
+    with partial.open("r+b" if tally else "wb") as file:
+        if tally is None:
+            file.write(header.encode())
+            tally = _Tally(bytes=file.tell())
+        file.truncate(tally.bytes)
+        file.seek(tally.bytes)
+        for number, (source, batch, first) in enumerate(_batches(sources, encoder, id_column, tally.rows), 1):
+            columns = encoder.encode(batch, file=source.path)
+            logits = predict(batch_of_columns(columns, encoder.fields, model.max_length)).numpy()
+            p = _checked(probabilities(logits.astype(np.float64) + shift), first)
+            _count_unknown(encoder, columns, tally)
+            ids = batch.column(batch.schema.get_field_index(id_column)) if id_column else _numbers(first, len(p))
+            _write(file, ids, p)
+            tally.add(p)
+            if number % _SAVE_BATCHES == 0:
+                _save(file, partial, mark, tally)
+            if progress is not None:
+                progress(tally.rows, total)
+        file.flush()
+        os.fsync(file.fileno())
+    if tally.rows != total:
+        raise DataError(f"{tally.rows:,} rows were predicted, {total:,} were expected.", remedy="Run again.")
+    if options.sample is not None:
+        order_as_sample(partial, options.sample)
+    partial.replace(output)
+    _journal(partial).unlink(missing_ok=True)
+    return _summary(output, tally)
+
+
+def _id_column(options: PredictionOptions, encoder: FieldEncoder, sources: list[ImpressionSource]) -> str | None:
+    if options.id_column is not None:
+        check_columns(sources, [options.id_column])
+        return options.id_column
+    name = encoder.fields.id
+    if name is not None and all(name in source.columns for source in sources):
+        return name
+    if options.sample is not None:
+        raise DataError("There is no column of ids to match with the sample.", file=sources[0].path, column=name)
+    return None
+
+
+def _batches(
+    sources: list[ImpressionSource], encoder: FieldEncoder, id_column: str | None, done: int
+) -> Iterator[tuple[ImpressionSource, pa.RecordBatch, int]]:
+    """Batches from row `done` on, and the number of the first row of each."""
+    columns = list(dict.fromkeys([*encoder.fields.columns, *([id_column] if id_column else [])]))
+    before = 0
+    for source in sources:
+        position = max(before, done)
+        if position < before + source.rows:
+            for batch in source.batches(columns, position - before):
+                yield source, batch, position
+                position += batch.num_rows
+        before += source.rows
+
+
+def _checked(p: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.float64]:
+    wrong = np.flatnonzero(~np.isfinite(p) | (p < 0.0) | (p > 1.0))
+    if len(wrong):
+        raise DataError(
+            f"The prediction is {p[wrong[0]]}.", row=first + int(wrong[0]) + 1, remedy="Check the numbers of that row."
+        )
+    return p
+
+
+def _count_unknown(encoder: FieldEncoder, columns: dict[str, Any], tally: _Tally) -> None:
+    for part in encoder.fields.fields:
+        if part.kind == "category":
+            count = int(np.count_nonzero(columns[part.name].values == OOV_INDEX))
+            tally.unknown[part.name] = tally.unknown.get(part.name, 0) + count
+
+
+def _write(file: Any, ids: pa.Array, p: npt.NDArray[np.float64]) -> None:
+    if ids.null_count:
+        raise DataError("An id is missing.", remedy="Every row needs one.")
+    table = pd.DataFrame({"id": pc.cast(ids, pa.string()).to_pandas(), "p": np.round(p, _DIGITS)})
+    file.write(table.to_csv(header=False, index=False, lineterminator="\n").encode())
+
+
+def _numbers(first: int, rows: int) -> pa.Array:
+    return pa.array(np.arange(first, first + rows))
+
+
+def _journal(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _save(file: Any, partial: Path, mark: str, tally: _Tally) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    tally.bytes = file.tell()
+    temporary = _journal(partial).with_suffix(".tmp")
+    temporary.write_text(json.dumps({"mark": mark, "tally": vars(tally)}), encoding="utf-8")
+    temporary.rename(_journal(partial))
+
+
+def _resumed(partial: Path, mark: str) -> _Tally | None:
+    """What an interrupted call had written, or None where nothing is left of one."""
+    journal = _journal(partial)
+    if not journal.is_file() or not partial.is_file():
+        return None
+    state = json.loads(journal.read_text(encoding="utf-8"))
+    if state["mark"] != mark:
+        raise DataError(
+            "What was interrupted here had another run, input or option.",
+            file=partial,
+            remedy="Run without --resume to start afresh.",
+        )
+    return _Tally(**state["tally"])
+
+
+def _summary(output: Path, tally: _Tally) -> dict[str, Any]:
+    rows = max(tally.rows, 1)
+    mean = tally.total / rows
+    with output.open(encoding="utf-8") as file:
+        first = [line.rstrip("\n") for _, line in zip(range(11), file, strict=False)]
+    return {
+        "output": str(output),
+        "rows": tally.rows,
+        "mean": mean,
+        "min": tally.low,
+        "max": tally.high,
+        "std": max(tally.squares / rows - mean * mean, 0.0) ** 0.5,
+        "unknown": {name: count / rows for name, count in tally.unknown.items()},
+        "first": first,
+    }

@@ -1,0 +1,63 @@
+"""Predictions in the order of a sample file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from tfrec.errors import DataError
+
+
+def order_as_sample(path: Path, sample: Path) -> None:
+    """Puts the rows of a CSV file of predictions into the order of a sample file; only ids and numbers are in memory.
+
+    Args:
+        path: Predictions: id, probability.
+        sample: CSV file whose first column has the ids; its header is taken over.
+
+    Raises:
+        DataError: The ids of the two files are not the same, or one occurs twice.
+    """
+    wanted = _read(sample)
+    found = _read(path)
+    if wanted.num_columns < 2:
+        raise DataError("A sample has two columns, id and probability.", file=sample)
+    names = wanted.column_names[:2]
+    ids = pa.concat_arrays(found.column(0).chunks) if found.num_rows else pa.array([], pa.string())
+    if len(pc.unique(ids)) != len(ids):
+        raise DataError("An id occurs twice.", file=path, column=found.column_names[0], remedy="Correct the input.")
+    if wanted.num_rows != found.num_rows:
+        raise DataError(
+            f"The sample has {wanted.num_rows:,} rows, the input {found.num_rows:,}.",
+            file=sample,
+            remedy="Predict the file that the sample belongs to.",
+        )
+    place = pc.index_in(wanted.column(0), value_set=ids)
+    if place.null_count:
+        row = pc.index(pc.is_null(place), True).as_py()
+        raise DataError(
+            f"The id `{wanted.column(0)[row]}` is not in the input.",
+            file=sample,
+            column=names[0],
+            row=row + 1,
+            remedy="Predict the file that the sample belongs to.",
+        )
+    if len(pc.unique(place)) != len(place):
+        raise DataError("An id occurs twice.", file=sample, column=names[0], remedy="Correct the sample.")
+    ordered = pa.table({names[0]: wanted.column(0), names[1]: found.column(1).take(place)})
+    temporary = path.with_name(f"{path.name}.ordered")
+    ordered.to_pandas().to_csv(temporary, index=False, lineterminator="\n")
+    temporary.replace(path)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        with pa_csv.open_csv(path) as reader:
+            names = reader.schema.names
+        types = {name: pa.string() for name in names}  # text in, text out: nothing is rounded
+        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=types))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"The file cannot be read: {str(error).splitlines()[0]}", file=path) from error
