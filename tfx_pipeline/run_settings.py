@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+import tfrec
 from tfrec.config.export_config import load_export_config
 from tfrec.config.load import parse_assignment, read_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
@@ -19,8 +21,6 @@ from tfrec.errors import ConfigError, did_you_mean
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
-from tfrec.training.run_manifest import source_commit
-from tfrec.version import __version__
 from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
@@ -54,7 +54,7 @@ def make_settings(
     Raises:
         ConfigError: A model, setting, bound, runner or server is unknown or does not fit the rest.
     """
-    code = source_commit() or __version__
+    code = code_version()
     text = ""
     if config is not None:
         read_yaml(config)  # for its messages
@@ -82,6 +82,15 @@ def make_settings(
         cache=cache,
         occasion=datetime.datetime.now(datetime.timezone.utc).isoformat(),
     )
+
+
+def code_version() -> str:
+    """Returns a checksum of the source of this package: models of other code are not taken from the cache."""
+    total = hashlib.sha256()
+    for package in (Path(tfrec.__file__).parent, Path(__file__).parent):
+        for path in sorted(package.rglob("*.py")):
+            total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
 
 
 def load_gate(assignments: Sequence[str]) -> GateConfig:
