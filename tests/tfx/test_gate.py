@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 pytestmark = pytest.mark.tfx
-pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+pytest.importorskip(
+    "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
+)
 
 from tfrec.config.evaluation_config import EvaluationConfig  # noqa: E402
 from tfx_pipeline.blessing import read_decision  # noqa: E402

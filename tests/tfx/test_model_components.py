@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.tfx
-pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+pytest.importorskip(
+    "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
+)
 
 from tests.harness.planted_shop import planted_shop  # noqa: E402
 from tests.harness.tiny_run import tiny_run  # noqa: E402

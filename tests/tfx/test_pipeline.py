@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tfx, pytest.mark.redis, pytest.mark.slow]
-pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+pytest.importorskip(
+    "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
+)
 
 import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402

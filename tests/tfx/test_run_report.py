@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.tfx
-pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+pytest.importorskip(
+    "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
+)
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2  # noqa: E402
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.tfx
-pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
+pytest.importorskip(
+    "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
+)
 
 from tfrec.errors import ConfigError  # noqa: E402
 from tfx_pipeline.run_settings import beam_flags, load_gate, make_settings, makes_valid  # noqa: E402
