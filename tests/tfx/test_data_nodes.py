@@ -194,7 +194,7 @@ def test_the_committed_schema_is_the_one_that_code_makes():
 
 
 def test_time_features_are_those_of_the_calendar():
-    monday = 1_717_367_400_000  # Monday, 3 June 2024, 22:30 UTC
+    monday = 1_717_453_800_000  # Monday, 3 June 2024, 22:30 UTC
     times = tf.constant([0, monday, monday + 2 * 3_600_000], tf.int64)
     assert time_feature("hour", times).numpy().tolist() == [0, 22, 0]
     assert time_feature("weekday", times).numpy().tolist() == [3, 0, 1]
