@@ -122,6 +122,9 @@ class FactorisedRecommender(SequenceRecommender):
         """Width of states and item vectors."""
         return int(self.item_table()[0].shape[1])
 
+    def keep_items(self, vectors: tf.Tensor, bias: tf.Tensor) -> None:
+        """Takes back what `item_table` returned, for models that work to make it: weights will not change any more."""
+
     def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns rows of `item_table`: int32 `[...]` -> float32 `[..., dim]` and `[...]`."""
         vectors, bias = self.item_table()

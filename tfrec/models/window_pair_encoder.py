@@ -18,7 +18,8 @@ from tfrec.models.sequence_recommender import LONGEST_HISTORY, Batch, Factorised
 from tfrec.seeds import derive_seed
 
 _AT_ONCE = 256
-"""Windows, or items, that are encoded at a time at inference."""
+"""Long windows that are encoded at a time at inference."""
+_ITEMS_AT_ONCE = 4096
 
 SIDES = ("long", "short")
 Window = Mapping[str, tf.Tensor]
@@ -47,6 +48,7 @@ class WindowPairEncoder(FactorisedRecommender):
         self.event_counter = keras.metrics.Sum(name="events", dtype="float64")
         self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
         self._objective: PairObjectiveConfig | None = None
+        self._kept_items: tf.Tensor | None = None
 
     @property
     def windows(self) -> WindowOptions:
@@ -122,7 +124,7 @@ class WindowPairEncoder(FactorisedRecommender):
             own = {name: tf.gather(values, row) for name, values in columns.items()}
             return self.encode_window("long", window(own, first, end, width))[0]
 
-        return self._in_pieces(tf.shape(query)[0], encode)
+        return self._in_pieces(tf.shape(query)[0], encode, _AT_ONCE)
 
     def item_table(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns item vectors float `[vocab_size, dim]` and biases of 0; encodes every item, some at a time."""
@@ -133,7 +135,17 @@ class WindowPairEncoder(FactorisedRecommender):
         def encode(rows: tf.Tensor) -> tf.Tensor:
             return self.lookup_items(tf.range(rows[0], rows[1]))[0]
 
-        return tf.function(lambda: self._in_pieces(tf.constant(self.vocab_size), encode), autograph=False)
+        return tf.function(
+            lambda: self._in_pieces(tf.constant(self.vocab_size), encode, _ITEMS_AT_ONCE), autograph=False
+        )
+
+    def keep_items(self, vectors: tf.Tensor, bias: tf.Tensor) -> None:
+        del bias
+        self._kept_items = tf.convert_to_tensor(vectors)
+
+    def score_targets(self, batch: Batch) -> tf.Tensor:
+        vectors = self.item_table()[0] if self._kept_items is None else self._kept_items
+        return tf.matmul(self.encode_targets(batch), vectors, transpose_b=True)  # [targets, vocab]
 
     def lookup_items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         flat = tf.reshape(ids, [-1, 1])  # [items, 1]
@@ -151,12 +163,12 @@ class WindowPairEncoder(FactorisedRecommender):
         """Returns scores of all items for every target of the batch, float32 `[targets, vocab_size]`."""
         return self.score_targets(batch)
 
-    def _in_pieces(self, number: tf.Tensor, encode: Any) -> tf.Tensor:
-        """Joins `encode([first, end])` of at most `_AT_ONCE` rows at a time: float `[number, dim]`."""
-        pieces = tf.maximum((number + _AT_ONCE - 1) // _AT_ONCE, 1)
+    def _in_pieces(self, number: tf.Tensor, encode: Any, most: int) -> tf.Tensor:
+        """Joins `encode([first, end])` of at most `most` rows at a time: float `[number, dim]`."""
+        pieces = tf.maximum((number + most - 1) // most, 1)
 
         def one(piece: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            rows = tf.stack([piece * _AT_ONCE, tf.minimum((piece + 1) * _AT_ONCE, number)])
+            rows = tf.stack([piece * most, tf.minimum((piece + 1) * most, number)])
             return piece + 1, found.write(piece, encode(rows))
 
         found = tf.TensorArray(tf.float32, size=pieces, infer_shape=False, element_shape=[None, self.vector_dim])
@@ -168,6 +180,7 @@ class WindowPairEncoder(FactorisedRecommender):
     def prepare_training(self, objective: PairObjectiveConfig) -> None:
         """Sets what is minimised; must precede `fit`."""
         self._objective = objective
+        self._kept_items = None
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -85,6 +85,7 @@ class ServedModel(tf.Module):
         self.ranker: Ranker
         if isinstance(model, FactorisedRecommender):
             vectors, bias = (np.asarray(part, np.float32) for part in model.item_table())
+            model.keep_items(vectors, bias)
             self.ranker = VectorRanker(rows, popularity, vectors, bias, config.index)
         else:
             if config.index.kind != "exact":

@@ -41,6 +41,7 @@ class UserValidation(Validation):
         metrics = retrieve_users(vectors["long"], vectors["short"], owner).metrics([1, 10, cutoff])
         metrics["negative_bpr"] = -metrics["bpr"]
         if logs is not None:
+            logs[f"{SPLIT}_{self.monitor}"] = metrics[self.monitor]  # first: reports mark the best epoch in the first
             shown = ("user_recall@1", "user_recall@10", "user_mrr", "pairwise_accuracy", "own_cosine", "gap", "bpr")
             logs.update({f"{SPLIT}_{name}": metrics[name] for name in shown})
         return metrics[self.monitor]
