@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -123,14 +124,16 @@ def _note(lineage: Lineage, node: str, name: str) -> dict[str, Any]:
 
 
 def _report(settings: PipelineSettings, facts: RunFacts, console: Console) -> Path | None:
-    """Writes the report; a run whose work is done does not fail because of it."""
-    path = settings.root / "report.html"
+    """Writes the report of this run and, as `report.html`, of the latest one; a finished run does not fail by it."""
+    own = settings.root / "reports" / f"{facts.lineage.run_id.replace(':', '')}.html"
+    latest = settings.root / "report.html"
     try:
-        write_run_report(facts, path)
+        write_run_report(facts, own)
+        shutil.copyfile(own, latest)
     except Exception as error:  # noqa: BLE001
         console.print(f"The report could not be written: {type(error).__name__}: {error}", style="yellow", markup=False)
         return None
-    return path
+    return latest
 
 
 def _summary(settings: PipelineSettings, facts: RunFacts, report: Path | None, console: Console) -> None:
