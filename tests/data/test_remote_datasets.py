@@ -57,7 +57,6 @@ def test_dataset_directory_over_http_reads_as_the_local_one(log, tmp_path, serve
         InteractionDataset.open(remote.path)
 
 
-@needs_tensorflow_io
 @pytest.mark.parametrize("said", ["", "ann:secret@"])
 def test_credentials_of_a_dataset_are_not_shown(said, monkeypatch):
     def fail(path):
@@ -72,6 +71,7 @@ def test_credentials_of_a_dataset_are_not_shown(said, monkeypatch):
     assert "secret" not in str(caught.value.file)
 
 
+@needs_tensorflow_io
 def test_dataset_over_http_without_manifest_or_host(tmp_path, serve, closed_port):
     with pytest.raises(DataError, match=r"no `manifest\.json`"):
         InteractionDataset.open(f"{serve(tmp_path)}/DS")
