@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tfrec.config.strict_model import StrictModel
+from tfrec.config.item_inputs_config import ItemInputsConfig
 
 
-class SASRecConfig(StrictModel):
+class SASRecConfig(ItemInputsConfig):
     """Architecture of SASRec and its variants.
 
     Reference: arXiv 1808.09781; gates and SwiGLU as in LiGR and eSASRec (arXiv 2502.03417, 2508.06450).

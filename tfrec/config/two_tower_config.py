@@ -30,6 +30,7 @@ class TwoTowerConfig(StrictModel):
     )
     use_ids: bool = Field(True, description="Each item has a vector of its own; false: its features are all it has.")
     item_features: bool = Field(True, description="Use the side features of items where the data set has them.")
+    item_vectors: list[str] = Field([], description="Names of ready-made vectors of items that are used as well.")
     feature_dim: int = Field(16, ge=1, description="Width of the vector of a feature value.")
     feature_hidden: list[int] = Field([64], description="Hidden layers between feature values and the item vector.")
     id_dropout: float = Field(

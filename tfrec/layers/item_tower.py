@@ -21,9 +21,12 @@ _FIRST_VALUE = 2
 
 
 class FeatureShape(TypedDict):
-    """What a tower must know of a feature before it sees the data: kind, number of value indices, longest list."""
+    """What a tower must know of a feature before it sees the data.
 
-    kind: Literal["category", "list", "number"]
+    Its kind, its number of value indices, and its width: of the longest list, or of a ready-made vector.
+    """
+
+    kind: Literal["category", "list", "number", "vector"]
     values: int
     width: int
 
@@ -31,9 +34,10 @@ class FeatureShape(TypedDict):
 class ItemTower(keras.layers.Layer):
     """Maps item indices to vectors; side features lie in tables that are not trained and are read by gather.
 
-    Vectors of categories and lists (the mean over the list) and numbers are joined and go through dense layers. The
-    result is added to the item's own vector. An item without training events has no vector of its own: it is what its
-    features say. A step costs as much as the distinct items that are looked up, whatever the size of the catalogue.
+    Vectors of categories and lists (the mean over the list), numbers, and ready-made vectors (scaled to length 1 and
+    projected) are joined and go through dense layers. The result is added to the item's own vector. An item without
+    training events has no vector of its own: it is what its features say. A step costs as much as the distinct items
+    that are looked up, whatever the size of the catalogue.
 
     Args:
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
@@ -83,12 +87,21 @@ class ItemTower(keras.layers.Layer):
         self.tables: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
         for name, shape in self.features.items():
-            size = (vocab_size, shape["width"]) if shape["kind"] == "list" else (vocab_size,)
-            self.tables[name] = self._table(
-                f"{name}_of_item", size, "float32" if shape["kind"] == "number" else "int32"
-            )
-            if shape["kind"] != "number":
+            size = (vocab_size, shape["width"]) if shape["kind"] in ("list", "vector") else (vocab_size,)
+            dtype = {"number": "float32", "vector": "float16"}.get(shape["kind"], "int32")
+            self.tables[name] = self._table(f"{name}_of_item", size, dtype)
+            if shape["kind"] in ("category", "list"):
                 self.values[name] = self._value_vectors(name, shape["values"], feature_dim, seed)
+        self.projections: dict[str, keras.layers.Dense] = {}
+        for name in (name for name, shape in self.features.items() if shape["kind"] == "vector"):
+            self.projections[name] = keras.layers.Dense(
+                feature_dim,
+                use_bias=False,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=derive_seed(seed, f"projection of {name}")),
+                name=f"{name}_projection",
+                dtype=self.dtype_policy,
+            )
+            self.projections[name].build((None, self.features[name]["width"]))
         self.dense: list[keras.layers.Dense] = []
         width = sum(1 if shape["kind"] == "number" else feature_dim for shape in self.features.values())
         for number, units in enumerate([*hidden, dim] if features else []):
@@ -110,7 +123,7 @@ class ItemTower(keras.layers.Layer):
         Args:
             counts: Training events per index, `[vocab_size]`.
             tensors: Per feature one row per index: category int `[vocab_size]`, list int `[vocab_size, width]` padded
-                with 0, number float `[vocab_size]`.
+                with 0, number float `[vocab_size]`, vector float `[vocab_size, width]`.
 
         Raises:
             DataError: A feature is missing or has another shape than the tower was made for.
@@ -162,6 +175,11 @@ class ItemTower(keras.layers.Layer):
             rows = tf.gather(self.tables[name].value, ids)  # [items] or [items, width]
             if shape["kind"] == "number":
                 parts.append(tf.cast(rows, self.compute_dtype)[:, tf.newaxis])  # [items, 1]
+                continue
+            if shape["kind"] == "vector":  # [items, width]; a missing one stays zero
+                wide = tf.cast(rows, tf.float32)
+                wide = tf.math.divide_no_nan(wide, tf.norm(wide, axis=1, keepdims=True))
+                parts.append(self.projections[name](tf.cast(wide, self.compute_dtype)))  # [items, feature_dim]
                 continue
             real = tf.cast(rows >= _FIRST_VALUE, self.compute_dtype)[..., tf.newaxis]
             vectors = tf.cast(tf.gather(self.values[name].value, rows), self.compute_dtype) * real

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfrec.config.hstu_config import HSTUConfig
+from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
 from tfrec.layers.initializers import GateInitializer
-from tfrec.layers.item_table import ItemTable
+from tfrec.layers.item_tower import FeatureShape
 from tfrec.layers.rotary import Rotation, rotation
 from tfrec.layers.seeded_dropout import seeded_dropout
+from tfrec.models.item_inputs import build_items, item_shapes
 from tfrec.models.sequence_encoder import SequenceEncoder, unit
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
@@ -43,6 +46,7 @@ class HSTU(SequenceEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
+        features: Shape of every feature of items; none for items that are their ids.
 
     Reference: arXiv 2402.17152; facebookresearch/generative-recommenders 2e81fab; RecTools 0.19.0.
     Differences: weights are divided by `max_length` however far a batch is padded; the loss is chosen apart from the
@@ -53,19 +57,18 @@ class HSTU(SequenceEncoder):
     config: HSTUConfig
     reads_times = True
 
-    def __init__(self, config: HSTUConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: HSTUConfig,
+        vocab_size: int,
+        *,
+        seed: int = 0,
+        features: Mapping[str, FeatureShape] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
-        self.items = ItemTable(
-            vocab_size,
-            config.dim,
-            use_bias=False,
-            bound=config.init_stddev,
-            normal=True,
-            seed=derive_seed(seed, "items"),
-            name="items",
-            dtype=self.dtype_policy,
-        )
-        self.items.build()
+        self.features = dict(features or {})
+        self.items = build_items(config, vocab_size, self.features, use_bias=False, seed=seed, dtype=self.dtype_policy)
         self.positions: Any = None
         if config.positions != "none":
             self.positions = self.add_weight(
@@ -98,6 +101,15 @@ class HSTU(SequenceEncoder):
             block.build()
         self.built = True
 
+    @classmethod
+    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> HSTU:
+        model = cls(config, dataset.item_vocabulary.size, features=item_shapes(config, dataset), **kwargs)
+        model.refresh_items(dataset)
+        return model
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "features": self.features}
+
     @property
     def request_features(self) -> tuple[str, ...]:
         if self.config.relative_times:
@@ -125,7 +137,7 @@ class HSTU(SequenceEncoder):
         if times is None:
             times = tf.zeros([tf.shape(items)[0], tf.shape(items)[1] + 1], tf.int64)
         mask = tf.cast(position < length[:, tf.newaxis], self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
-        states = self._inputs(items, position, length)
+        states = self._inputs(items, position, length, dropout_seed)
         states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
         time = times[:, :-1]
         frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position))
@@ -207,9 +219,11 @@ class HSTU(SequenceEncoder):
         states = self.encode_window(items, length, times=times, dropout_seed=dropout_seed)
         return unit(states) if self.config.similarity == "cosine" else states
 
-    def _inputs(self, items: tf.Tensor, position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    def _inputs(
+        self, items: tf.Tensor, position: tf.Tensor, length: tf.Tensor, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Vectors of events at positions int32 `[window]` or `[batch, window]`: float `[batch, window, dim]`."""
-        states = self.items(items)
+        states = self.input_vectors(items, dropout_seed)
         if self.config.scale_inputs:
             states *= self.config.dim**0.5
         if self.positions is None:

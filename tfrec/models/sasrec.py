@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrec.config.sasrec_config import SASRecConfig
+from tfrec.data.dataset import InteractionDataset
 from tfrec.layers.initializers import GateInitializer
-from tfrec.layers.item_table import ItemTable
+from tfrec.layers.item_tower import FeatureShape
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.layers.transformer_block import TransformerBlock
+from tfrec.models.item_inputs import build_items, item_shapes
 from tfrec.models.sequence_encoder import SequenceEncoder
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
@@ -28,6 +31,7 @@ class SASRec(SequenceEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
+        features: Shape of every feature of items; none for items that are their ids.
 
     Reference: arXiv 1808.09781.
     Differences: the loss is chosen apart from the model; positions count from the latest event by default, which is
@@ -37,19 +41,20 @@ class SASRec(SequenceEncoder):
     config_class = SASRecConfig
     config: SASRecConfig
 
-    def __init__(self, config: SASRecConfig, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: SASRecConfig,
+        vocab_size: int,
+        *,
+        seed: int = 0,
+        features: Mapping[str, FeatureShape] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
-        self.items = ItemTable(
-            vocab_size,
-            config.dim,
-            use_bias=config.item_bias,
-            bound=config.init_stddev,
-            normal=True,
-            seed=derive_seed(seed, "items"),
-            name="items",
-            dtype=self.dtype_policy,
+        self.features = dict(features or {})
+        self.items = build_items(
+            config, vocab_size, self.features, use_bias=config.item_bias, seed=seed, dtype=self.dtype_policy
         )
-        self.items.build()
         self.positions: Any = None
         if config.positions != "none":
             self.positions = self.add_weight(
@@ -84,11 +89,20 @@ class SASRec(SequenceEncoder):
         self.final_norm.build((None, None, config.dim))
         self.built = True
 
+    @classmethod
+    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> SASRec:
+        model = cls(config, dataset.item_vocabulary.size, features=item_shapes(config, dataset), **kwargs)
+        model.refresh_items(dataset)
+        return model
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "features": self.features}
+
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         position = tf.range(tf.shape(items)[1])  # [window]
         real = position < length[:, tf.newaxis]  # [batch, window]
         mask = tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
-        states = self.items(items)  # [batch, window, dim]
+        states = self.input_vectors(items, dropout_seed)  # [batch, window, dim]
         if self.config.scale_inputs:
             states *= self.config.dim**0.5
         if self.positions is not None:

@@ -8,8 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.data.dataset import InteractionDataset
 from tfrec.data.targets import target_positions
 from tfrec.layers.item_table import RESERVED_ROWS
+from tfrec.layers.item_tower import ItemTower, TowerInTraining
+from tfrec.models.item_inputs import item_tensors
 from tfrec.models.sequence_recommender import Batch, FactorisedRecommender
 from tfrec.seeds import derive_seed
 
@@ -98,7 +101,24 @@ class SequenceEncoder(FactorisedRecommender):
         Args:
             dropout_seed: int32 `[2]`, for subclasses whose candidates have drop-out; None means inference.
         """
-        return UnitTable(self.items) if self.config.similarity == "cosine" else self.items
+        items = self.items
+        if isinstance(items, ItemTower) and dropout_seed is not None:
+            items = TowerInTraining(items, dropout_seed)
+        return UnitTable(items) if self.config.similarity == "cosine" else items
+
+    def input_vectors(self, items: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the vectors of items as inputs: int `[...]` -> float `[..., dim]`."""
+        return self.items(items, dropout_seed) if isinstance(self.items, ItemTower) else self.items(items)
+
+    def refresh_items(self, dataset: InteractionDataset) -> None:
+        """Takes over training counts, side features and ready-made vectors of the items, where the model uses any.
+
+        Raises:
+            ConfigError, DataError: The data set lacks some, or they have other shapes than the model was made for.
+        """
+        if isinstance(self.items, ItemTower):
+            tensors = item_tensors(list(self.items.features), dataset)
+            self.items.set_items(dataset.item_vocabulary.counts, tensors)
 
     def encode(self, batch: Batch) -> tf.Tensor:
         """Returns the state after every event of sequences of at most `config.max_length` events."""

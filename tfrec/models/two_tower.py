@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from tfrec.config.two_tower_config import TwoTowerConfig
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.item_features import ItemFeatures
 from tfrec.layers.history_pooling import HistoryPooling
 from tfrec.layers.item_table import ItemTable
-from tfrec.layers.item_tower import FeatureShape, ItemTower, TowerInTraining
+from tfrec.layers.item_tower import FeatureShape, ItemTower
 from tfrec.layers.seeded_dropout import seeded_dropout
-from tfrec.models.sequence_encoder import SequenceEncoder, UnitTable, unit
+from tfrec.models.item_inputs import item_shapes, item_tensors
+from tfrec.models.sequence_encoder import SequenceEncoder, unit
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
 
@@ -102,16 +102,16 @@ class TwoTower(SequenceEncoder):
     @classmethod
     def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> TwoTower:
         vocabulary = dataset.item_vocabulary
-        features = dataset.item_features() if config.item_features and dataset.has_item_features else None
+        features = item_shapes(config, dataset)
         users = dataset.vocabulary("user").size if "user" in dataset.manifest.vocabularies else 0
         model = cls(
             config,
             vocabulary.size,
-            features={} if features is None else feature_shapes(features),
+            features=features,
             num_users=users if config.user_vectors else 0,
             **kwargs,
         )
-        model.items.set_items(vocabulary.counts, {} if features is None else features.as_tensors())
+        model.refresh_items(dataset)
         return model
 
     @property
@@ -125,8 +125,7 @@ class TwoTower(SequenceEncoder):
             ConfigError: The data set has no item features, and the model was made for some.
             DataError: A feature is missing or has another shape than the model was made for.
         """
-        tensors = dataset.item_features().as_tensors() if self.items.features else {}
-        self.items.set_items(dataset.item_vocabulary.counts, tensors)
+        self.items.set_items(dataset.item_vocabulary.counts, item_tensors(list(self.items.features), dataset))
 
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         rate = self.config.dropout
@@ -137,10 +136,6 @@ class TwoTower(SequenceEncoder):
         for number, layer in enumerate(self.dense):
             states = layer(seeded_dropout(states, rate if number else 0.0, dropout_seed, f"hidden {number}"))
         return states * mask
-
-    def candidate_table(self, dropout_seed: tf.Tensor | None = None) -> Any:
-        tower = self.items if dropout_seed is None else TowerInTraining(self.items, dropout_seed)
-        return UnitTable(tower) if self.config.similarity == "cosine" else tower
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "features": self.items.features, "num_users": self.num_users}
@@ -159,16 +154,3 @@ class TwoTower(SequenceEncoder):
             own = seeded_dropout(self.users(users), self.config.dropout, dropout_seed, "users")  # [batch, dim]
             states += own[:, tf.newaxis]
         return unit(states) if self.config.similarity == "cosine" else states
-
-
-def feature_shapes(features: ItemFeatures) -> dict[str, FeatureShape]:
-    """Returns the shape of every feature."""
-    sizes = features.vocabulary_sizes
-    return {
-        **{name: FeatureShape(kind="category", values=sizes[name], width=1) for name in features.categories},
-        **{
-            name: FeatureShape(kind="list", values=sizes[name], width=rows.padded().shape[1])
-            for name, rows in features.lists.items()
-        },
-        **{name: FeatureShape(kind="number", values=0, width=1) for name in features.numbers},
-    }

@@ -1,0 +1,99 @@
+"""The item side of a sequence encoder: a table of vectors, or a tower over what is known of the items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrec.config.item_inputs_config import ItemInputsConfig
+from tfrec.data.dataset import InteractionDataset
+from tfrec.data.item_features import ItemFeatures
+from tfrec.data.item_vectors import read_item_vectors
+from tfrec.layers.item_table import ItemTable
+from tfrec.layers.item_tower import FeatureShape, ItemTower
+from tfrec.seeds import derive_seed
+
+
+def build_items(
+    config: Any,
+    vocab_size: int,
+    features: Mapping[str, FeatureShape] | None,
+    *,
+    use_bias: bool,
+    seed: int,
+    dtype: Any,
+) -> ItemTable | ItemTower:
+    """Returns the item side of a model whose configuration is an `ItemInputsConfig` with `dim` and `init_stddev`.
+
+    Args:
+        config: The configuration.
+        vocab_size: Number of item indices.
+        features: Shape of every feature; none makes a plain table.
+        use_bias: Add a bias per item; only of a table.
+        seed: Seed of the model.
+        dtype: Precision policy.
+    """
+    seed = derive_seed(seed, "items")
+    if features:
+        return ItemTower(
+            vocab_size,
+            config.dim,
+            features=features,
+            feature_dim=config.feature_dim,
+            hidden=config.feature_hidden,
+            id_dropout=config.id_dropout,
+            init_stddev=config.init_stddev,
+            seed=seed,
+            name="items",
+            dtype=dtype,
+        )
+    items = ItemTable(
+        vocab_size,
+        config.dim,
+        use_bias=use_bias,
+        bound=config.init_stddev,
+        normal=True,
+        seed=seed,
+        name="items",
+        dtype=dtype,
+    )
+    items.build()
+    return items
+
+
+def item_shapes(config: ItemInputsConfig, dataset: InteractionDataset) -> dict[str, FeatureShape]:
+    """Returns the shape of every input that a configuration asks for and a dataset has."""
+    shapes: dict[str, FeatureShape] = {}
+    if config.item_features and dataset.has_item_features:
+        shapes |= feature_shapes(dataset.item_features())
+    for name in config.item_vectors:
+        width = int(read_item_vectors(dataset, name).shape[1])
+        shapes[f"vectors_{name}"] = FeatureShape(kind="vector", values=0, width=width)
+    return shapes
+
+
+def item_tensors(names: Sequence[str], dataset: InteractionDataset) -> dict[str, NDArray[Any]]:
+    """Returns the inputs of these names, one row per item index."""
+    vectors = {name: name.removeprefix("vectors_") for name in names if name.startswith("vectors_")}
+    tensors: dict[str, NDArray[Any]] = {}
+    if len(vectors) < len(names):
+        tensors |= dataset.item_features().as_tensors()
+    for name, stored in vectors.items():
+        tensors[name] = read_item_vectors(dataset, stored).astype(np.float16)
+    return tensors
+
+
+def feature_shapes(features: ItemFeatures) -> dict[str, FeatureShape]:
+    """Returns the shape of every side feature."""
+    sizes = features.vocabulary_sizes
+    return {
+        **{name: FeatureShape(kind="category", values=sizes[name], width=1) for name in features.categories},
+        **{
+            name: FeatureShape(kind="list", values=sizes[name], width=rows.padded().shape[1])
+            for name, rows in features.lists.items()
+        },
+        **{name: FeatureShape(kind="number", values=0, width=1) for name in features.numbers},
+    }
