@@ -24,12 +24,14 @@ _UNSUPPORTED = ("items", "vocabulary", "audit", "event_features")
 class ParquetExampleGen(FileBasedExampleGen):
     """Reads Parquet event logs and writes raw sequence examples, filtered and split as `tfrec.convert` does it.
 
-    It runs the passes of `tfrec.data.beam`; the cache knows the input by names, sizes and times of the files. With
+    Impressions for click models are passed through instead, one example per row. It runs the passes of
+    `tfrec.data.beam`; the cache knows the input by names, sizes and times of the files. With
     `{SPAN}` in a path, the latest span is read.
 
     Args:
         conversion: Flags of `tfrec.convert` by their Python names, with the files (`input`, or `train`, `valid` and
-            `test`): files, directories or patterns.
+            `test`): files, directories or patterns. With `impressions`, the roles of the columns of impressions (what
+            `tfrec.convert --impressions` reads from YAML), the further flags are those of `ImpressionOptions`.
 
     Raises:
         ConfigError: No files, or a flag that the pipeline cannot follow.

@@ -20,15 +20,18 @@ from tfx.utils import proto_utils
 from tfrec.data.beam import job_files
 from tfrec.data.beam.conversion import BeamConversion, prepare_conversion
 from tfrec.data.beam.event_buckets import row_order
+from tfrec.data.beam.job_runner import JobRunner
 from tfrec.data.conversion_inputs import find_log
 from tfrec.data.conversion_options import ConversionOptions, parse_options
-from tfrec.data.manifest import Manifest, VocabularyRecord
+from tfrec.data.impressions.impression_options import impression_options
+from tfrec.data.manifest import Manifest, ShardRecord, VocabularyRecord
 from tfrec.data.manifest_builder import ManifestParts, build_manifest
 from tfrec.data.schema import DatasetSchema
 from tfrec.data.split_sequences import read_vocabulary
 from tfrec.data.work_database import WorkDatabase
 from tfx_pipeline.conversion_record import ITEMS_NAME, ORDER_NAME, RECORD_NAME
 from tfx_pipeline.features import SPLITS
+from tfx_pipeline.parquet_example_gen.impression_rows import write_impressions
 from tfx_pipeline.parquet_example_gen.raw_examples import RawExamples
 
 _FILE_FORMAT = "tfrecords_gzip"
@@ -51,29 +54,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         """
         del input_dict
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-        options = _options(exec_properties)
-        temporary = self._get_tmp_dir() if self._context is not None else None
+        flags = _flags(exec_properties)
+        jobs = _Jobs(self._make_beam_pipeline)
         with tempfile.TemporaryDirectory(prefix="tfrec-") as folder:
-            directory = job_files.join(temporary or folder, "parquet_example_gen")
-            work = WorkDatabase(Path(folder) / "work", options.memory_limit)
+            directory = job_files.join(self._get_tmp_dir() if self._context is not None else folder, "job")
             try:
-                jobs = _Jobs(self._make_beam_pipeline)
-                files = find_log(options)
-                conversion = prepare_conversion(jobs, options, files, directory, work, count_reversals=True)
-                order = row_order(directory)
-                shards = conversion.write(RawExamples(), examples.uri, _SHARD, gzip=True)
-                items = read_vocabulary(work, "i")
-                record = _record(options, conversion, items.size)
+                if "impressions" in flags:
+                    shards = write_impressions(jobs, impression_options(**flags), examples.uri, _SHARD, directory)
+                else:
+                    shards = _write_sequences(jobs, parse_options(**flags), examples.uri, directory, Path(folder))
             finally:
-                work.close()
                 job_files.remove(directory)
-        job_files.write_bytes(job_files.join(examples.uri, ITEMS_NAME), items.to_parquet())
-        job_files.write_json(job_files.join(examples.uri, ORDER_NAME), order)
-        job_files.write_bytes(job_files.join(examples.uri, RECORD_NAME), record.to_json().encode())
         examples.split_names = artifact_utils.encode_split_names([split for split in SPLITS if split in shards])
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, _FILE_FORMAT)
-        logging.info("ParquetExampleGen wrote %s sequences.", record.counts.sequences)
+        written = sum(shard.sequences for records in shards.values() for shard in records)
+        logging.info("ParquetExampleGen wrote %s examples.", written)
 
 
 class _Jobs:
@@ -89,8 +85,26 @@ class _Jobs:
             build(pipeline)
 
 
-def _options(exec_properties: dict[str, Any]) -> ConversionOptions:
-    """Options of the conversion, with the files that the driver has chosen."""
+def _write_sequences(
+    jobs: JobRunner, options: ConversionOptions, root: str, directory: str, scratch: Path
+) -> dict[str, list[ShardRecord]]:
+    """Writes sequence examples, and beside them what the conversion found out."""
+    work = WorkDatabase(scratch / "work", options.memory_limit)
+    try:
+        conversion = prepare_conversion(jobs, options, find_log(options), directory, work, count_reversals=True)
+        shards = conversion.write(RawExamples(), root, _SHARD, gzip=True)
+        items = read_vocabulary(work, "i")
+    finally:
+        work.close()
+    record = _record(options, conversion, items.size)
+    job_files.write_bytes(job_files.join(root, ITEMS_NAME), items.to_parquet())
+    job_files.write_json(job_files.join(root, ORDER_NAME), row_order(directory))
+    job_files.write_bytes(job_files.join(root, RECORD_NAME), record.to_json().encode())
+    return shards
+
+
+def _flags(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """Flags of the conversion, with the files that the driver has chosen."""
     config, told = example_gen_pb2.Input(), wrappers_pb2.StringValue()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], config)
     custom = example_gen_pb2.CustomConfig()
@@ -100,7 +114,8 @@ def _options(exec_properties: dict[str, Any]) -> ConversionOptions:
     files: dict[str, list[str]] = {}
     for split in config.splits:
         files.setdefault(split.name.rsplit("-", 1)[0], []).append(job_files.join(base, split.pattern))
-    return parse_options(output="examples", **files, **json.loads(told.value))
+    chosen = {name: tuple(paths) for name, paths in files.items()}
+    return {"output": "examples", **chosen, **json.loads(told.value)}
 
 
 def _record(options: ConversionOptions, conversion: BeamConversion, items: int) -> Manifest:

@@ -79,14 +79,19 @@ def write_shards(
             | beam.Reshuffle()
             | beam.FlatMap(Guarded(_Encoder(plan, split_plan, form, layout), plan.directory).flat)
             | beam.GroupByKey()
-            | beam.Map(Guarded(_ShardSink(plan.directory, layout, key_names(plan)), plan.directory))
+            | beam.Map(Guarded(ShardSink(plan.directory, layout, key_names(plan)), plan.directory))
         )
 
     jobs.run("write", build)
     raise_task_errors(plan.directory)
+    return shard_records(plan.directory)
+
+
+def shard_records(directory: str) -> dict[str, list[ShardRecord]]:
+    """Returns the records of the shards that a job has written, for every split that has examples."""
     records: dict[str, list[ShardRecord]] = {}
     for split in SPLITS:
-        paths = job_files.list_files(job_files.join(plan.directory, _SHARDS, split))
+        paths = job_files.list_files(job_files.join(directory, _SHARDS, split))
         if paths:
             records[split] = [ShardRecord.model_validate(job_files.read_json(path)) for path in paths]
     return records
@@ -123,12 +128,21 @@ class _Encoder:
 
 
 @dataclass(frozen=True)
-class _ShardSink:
+class ShardSink:
+    """Sorts the examples of a shard and writes them; travels to the workers.
+
+    Attributes:
+        directory: Directory of the job.
+        layout: Where shards go.
+        keys: Columns to sort by, beside `length` and `record`.
+    """
+
     directory: str
     layout: ShardLayout
     keys: list[str]
 
     def __call__(self, group: tuple[tuple[str, int], Iterable[bytes]]) -> None:
+        """Writes one shard and its record."""
         (split, number), streams = group
         table = pa.concat_tables([job_files.from_bytes(stream) for stream in streams])
         table = table.sort_by([(name, "ascending") for name in self.keys])
