@@ -143,7 +143,7 @@ def _publish(vectors: Any, kinds: Any, store: Any, human: Any) -> dict[str, Any]
     rate = sum(one.written for one in published) / published[0].seconds  # of all kinds together
     for one in published:
         header = one.header
-        rows.append([header.kind, f"{header.count:,}", header.dim, header.encoding, header.version, f"{rate:,.0f}"])
+        rows.append([header.kind, f"{header.count:,}", header.dim, header.encoding, header.version])
         entries.append(
             {
                 **header.model_dump(include={"kind", "version", "count", "dim", "encoding", "model", "model_version"}),
@@ -162,8 +162,9 @@ def _publish(vectors: Any, kinds: Any, store: Any, human: Any) -> dict[str, Any]
             human.print(f"{one.resumed:,} {header.kind} vectors of an interrupted publication were taken over.")
         if one.pruned:
             human.print(f"Removed versions of {header.kind}: {', '.join(one.pruned)}", markup=False)
-    columns = ["vectors", "count", "dim", "format", "live version", "vectors/s"]
+    columns = ["vectors", "count", "dim", "format", "live version"]
     human.print(make_table(f"Published to {store.address.shown}", columns, rows))
+    human.print(f"{published[0].seconds:.1f} s for all kinds together, {rate:,.0f} vectors/s")
     return {"redis": store.address.shown, "published": entries}
 
 
