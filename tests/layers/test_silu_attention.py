@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.layers import relative_bias
 from tfrec.layers import silu_attention as module
 from tfrec.layers.relative_bias import TIME_BUCKETS, RelativeBias, time_buckets
 from tfrec.layers.silu_attention import silu_attention
@@ -26,10 +27,13 @@ def plain(parts: list[tf.Tensor], divisor: tf.Tensor, times: tf.Tensor) -> tf.Te
     return tf.einsum("bhij,bhjk->bhik", weights, value)
 
 
-@pytest.mark.parametrize(("block", "piece"), [(1 << 20, 128), (200, 128), (1, 4)])
-def test_the_definition(block: int, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("block", "piece", "kept"), [(1 << 20, 128, 1 << 20), (200, 128, 0), (1, 4, 1 << 20), (1, 4, 0)]
+)
+def test_the_definition(block: int, piece: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BLOCK_SCORES", block)
     monkeypatch.setattr(module, "_PIECE", piece)
+    monkeypatch.setattr(relative_bias, "KEPT_PAIRS", kept)
     random = np.random.default_rng(0)
     shapes = [(BATCH, HEADS, SEQ, KEYS)] * 2 + [(BATCH, HEADS, SEQ, VALUES), (SEQ,), (TIME_BUCKETS,)]
     parts = [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
@@ -56,6 +60,7 @@ def test_the_definition(block: int, piece: int, monkeypatch: pytest.MonkeyPatch)
 
 def test_no_product_of_a_long_row_is_square(monkeypatch: pytest.MonkeyPatch) -> None:
     length = 2000
+    monkeypatch.setattr(relative_bias, "KEPT_PAIRS", 0)
     sizes: list[int] = []
     product = tf.matmul
 

@@ -26,12 +26,14 @@ class EventFrame(NamedTuple):
         next_time: Time of the event after each, int64 `[batch, seq]`.
         rotation: Angles by which queries and keys are turned, `[batch, 1, seq, key width / 2]`; None for none.
         divisor: What the weights of a query are divided by, float32, by position `[seq]`.
+        buckets: `kept_buckets` of the times; None where no layer asks for them.
     """
 
     time: tf.Tensor | None
     next_time: tf.Tensor | None
     rotation: Rotation | None
     divisor: tf.Tensor
+    buckets: tf.Tensor | None = None
 
 
 class KeptKeys(NamedTuple):
@@ -146,7 +148,14 @@ class HSTUBlock(keras.layers.Layer):
         """
         gates, value, query, key = self._project(inputs, frame.rotation)
         attended = silu_attention(
-            query, key, value, self._bias(), frame.divisor, time=frame.time, next_time=frame.next_time
+            query,
+            key,
+            value,
+            self._bias(),
+            frame.divisor,
+            time=frame.time,
+            next_time=frame.next_time,
+            buckets=frame.buckets,
         )
         return self._joined(inputs, gates, attended, dropout_seed)
 

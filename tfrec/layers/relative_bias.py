@@ -25,6 +25,20 @@ class RelativeBias(NamedTuple):
     by_time: tf.Tensor | None
 
 
+KEPT_PAIRS = 1 << 22
+"""Pairs of events whose buckets and biases are kept for all layers and for the gradient; more are computed again."""
+
+
+def kept_buckets(next_time: tf.Tensor, key_time: tf.Tensor) -> tf.Tensor:
+    """Returns `time_buckets` of windows int64 `[batch, seq]`, or an empty tensor where there would be too many."""
+    pairs = tf.size(key_time) * tf.shape(key_time)[1]
+    return tf.cond(
+        pairs <= KEPT_PAIRS,
+        lambda: time_buckets(next_time, key_time),
+        lambda: tf.zeros([0, 0, 0], tf.int32),
+    )  # [batch, seq, seq] or [0, 0, 0]
+
+
 def time_buckets(next_time: tf.Tensor, key_time: tf.Tensor) -> tf.Tensor:
     """Returns `floor(ln(max(|next - key|, 1 s)) / 0.301)`, at most 128: 1 s is 0, an hour 27, 30 days 49.
 

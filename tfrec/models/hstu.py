@@ -13,6 +13,7 @@ from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_tower import FeatureShape
+from tfrec.layers.relative_bias import kept_buckets
 from tfrec.layers.rotary import Rotation, rotation
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.models.item_inputs import build_items, item_shapes
@@ -140,7 +141,8 @@ class HSTU(SequenceEncoder):
         states = self._inputs(items, position, length, dropout_seed)
         states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
         time = times[:, :-1]
-        frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position))
+        buckets = kept_buckets(times[:, 1:], time) if self.config.relative_times else None
+        frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position), buckets)
         for block in self.hstu_blocks:
             states = block(states, frame, dropout_seed=dropout_seed) * mask
         return states
