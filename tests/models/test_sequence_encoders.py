@@ -23,7 +23,7 @@ VARIANTS = [
     {"norm": "post", "feed_forward": "gelu", "positions": "from_start"},
     {"norm": "reference", "attention_projection": False},
     {"norm": "pre", "gated": True, "feed_forward": "swiglu", "expansion": 1.5, "positions": "none"},
-    {"norm": "pre", "similarity": "cosine"},
+    {"norm": "pre", "similarity": "cosine", "norm_kind": "rms"},
     {"gate": "concat"},
     {"gate": "product", "norm": "rms", "rotary_time": True, "positions": "none", "normalize_by": "length"},
 ]

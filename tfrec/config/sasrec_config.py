@@ -25,7 +25,8 @@ class SASRecConfig(ItemInputsConfig):
         description="Layer norm before each sub-layer, after it, or as the first SASRec had it: the normalised query "
         "is the residual, keys and values are not normalised.",
     )
-    norm_epsilon: float = Field(1e-6, gt=0, description="Epsilon of layer norms.")
+    norm_kind: Literal["layer", "rms"] = Field("layer", description="Layer norm, or norm by the root mean square.")
+    norm_epsilon: float = Field(1e-6, gt=0, description="Epsilon of norms.")
     feed_forward: Literal["relu", "gelu", "swiglu"] = Field("relu", description="Kind of feed-forward sub-layer.")
     expansion: float = Field(1.0, gt=0, description="Hidden width of the feed-forward sub-layer, in multiples of dim.")
     gated: bool = Field(False, description="Sigmoid gates on the output of both sub-layers; needs `norm: pre`.")

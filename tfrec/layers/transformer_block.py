@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfrec.layers.causal_attention import CausalAttention
 from tfrec.layers.feed_forward import FeedForward
+from tfrec.layers.rms_norm import RMSNorm
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
@@ -29,7 +30,8 @@ class TransformerBlock(keras.layers.Layer):
         gated: Gates; only with `pre`.
         dropout: Drop-out of attention weights, hidden values and sub-layer outputs.
         projection: Dense layer after the attention heads.
-        epsilon: Epsilon of the layer norms.
+        epsilon: Epsilon of the norms.
+        norm_kind: `layer`, or `rms`: by the root mean square.
         seed: Seed of the initial weights.
 
     Reference: arXiv 1808.09781; gates: LiGR, arXiv 2502.03417.
@@ -47,6 +49,7 @@ class TransformerBlock(keras.layers.Layer):
         dropout: float = 0.0,
         projection: bool = True,
         epsilon: float = 1e-6,
+        norm_kind: str = "layer",
         seed: int = 0,
         **kwargs: object,
     ) -> None:
@@ -61,6 +64,7 @@ class TransformerBlock(keras.layers.Layer):
             "dropout": dropout,
             "projection": projection,
             "epsilon": epsilon,
+            "norm_kind": norm_kind,
             "seed": seed,
         }
         self.dim = dim
@@ -85,8 +89,9 @@ class TransformerBlock(keras.layers.Layer):
             name=f"{self.name}_feed_forward",
             dtype=policy,
         )
-        self.first_norm = keras.layers.LayerNormalization(epsilon=epsilon, name="first_norm", dtype=policy)
-        self.second_norm = keras.layers.LayerNormalization(epsilon=epsilon, name="second_norm", dtype=policy)
+        normalize = RMSNorm if norm_kind == "rms" else keras.layers.LayerNormalization
+        self.first_norm = normalize(epsilon=epsilon, name="first_norm", dtype=policy)
+        self.second_norm = normalize(epsilon=epsilon, name="second_norm", dtype=policy)
         self.gates: list[keras.layers.Dense] = [
             keras.layers.Dense(
                 dim,

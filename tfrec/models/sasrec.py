@@ -12,6 +12,7 @@ from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_tower import FeatureShape
+from tfrec.layers.rms_norm import RMSNorm
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.layers.transformer_block import TransformerBlock
 from tfrec.models.item_inputs import build_items, item_shapes
@@ -75,6 +76,7 @@ class SASRec(SequenceEncoder):
                 dropout=config.dropout,
                 projection=config.attention_projection,
                 epsilon=config.norm_epsilon,
+                norm_kind=config.norm_kind,
                 seed=derive_seed(seed, "block", number),
                 name=f"block_{number}",
                 dtype=self.dtype_policy,
@@ -83,9 +85,8 @@ class SASRec(SequenceEncoder):
         ]
         for block in self.transformer_blocks:
             block.build()
-        self.final_norm = keras.layers.LayerNormalization(
-            epsilon=config.norm_epsilon, name="final_norm", dtype=self.dtype_policy
-        )
+        normalize = RMSNorm if config.norm_kind == "rms" else keras.layers.LayerNormalization
+        self.final_norm = normalize(epsilon=config.norm_epsilon, name="final_norm", dtype=self.dtype_policy)
         self.final_norm.build((None, None, config.dim))
         self.built = True
 
