@@ -15,8 +15,10 @@ from tfrec import benchmark
 from tfrec.benchmarks import (
     conversion,
     evaluation,
+    feseq,
     gru4rec_training,
     hstu,
+    impression_conversion,
     moe,
     reading,
     registry,
@@ -50,6 +52,7 @@ def tiny(monkeypatch):
             "keras_blocks": 2,
             "repetitions": 2,
         },
+        impression_conversion: {"rows": 300, "median_length": 5.0},
         moe: {"dim": 12, "hidden": 16, "experts": 6, "tokens": 100, "steps": 1, "repetitions": 2},
         vocabulary_scaling: {
             "items": (100, 1000),
@@ -114,6 +117,21 @@ def test_steps_of_hstu_and_sasrec_learn(name):
     growth, [loss] = hstu.memory_case(name, 20, sizes)()
     assert growth >= 0
     assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_feseq_and_its_keras_twin_begin_alike(mode):
+    sizes = {"batch_size": 4, "dim": 4, "heads": 2, "blocks": 1, "steps": 1}
+    (rate, [memory, ours]), (_, [_, theirs]) = (feseq.timed_case(own, True, 6, mode, sizes)() for own in (True, False))
+    assert rate > 0
+    assert memory > 0
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_conversion_of_impressions(tiny):
+    report = registry.run_benchmark("impression_conversion", quick=True)
+    assert [figure.case for figure in report.figures] == ["convert", "read shuffled"]
+    assert report.checks == ["all 300 rows are in the dataset"]
 
 
 @pytest.mark.parametrize("name", ["gru4rec_training", "vocabulary_scaling"])

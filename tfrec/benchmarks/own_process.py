@@ -25,14 +25,15 @@ class OwnProcess:
     Args:
         factory: Function of a module that makes the case; called in the process.
         arguments: Its arguments, of Python's own types.
+        small_operations: One thread per operation, as `tfrec.train` sets it where operations are small.
     """
 
-    def __init__(self, factory: Callable[..., TimedCase], *arguments: Any) -> None:
+    def __init__(self, factory: Callable[..., TimedCase], *arguments: Any, small_operations: bool = True) -> None:
         # By name: otherwise the process would import TensorFlow, noisily, before `_serve` can quieten it.
         name = factory.__module__, factory.__qualname__
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, name, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, name, arguments, small_operations), daemon=True)
         self._process.start()
         theirs.close()
         self.losses: list[float] = []
@@ -56,10 +57,11 @@ class OwnProcess:
         self._process.join()
 
 
-def _serve(connection: Connection, name: tuple[str, str], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, name: tuple[str, str], arguments: tuple[Any, ...], small_operations: bool) -> None:
     load_tensorflow()
     keep_freed_memory()
-    use_threads_for_small_operations()
+    if small_operations:
+        use_threads_for_small_operations()
     module, function = name
     case: TimedCase = getattr(importlib.import_module(module), function)(*arguments)
     try:

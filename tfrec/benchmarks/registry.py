@@ -18,6 +18,8 @@ BENCHMARKS = {
     "hstu": "HSTU training beside SASRec at several lengths; peak memory against length",
     "moe": "mixture of 32 experts: the two selected ones per token beside all of them",
     "vocabulary_scaling": "time of a training step at 1, 10 and 100 times the vocabulary",
+    "feseq": "FESeq training and inference beside the same model of stock Keras layers; memory",
+    "impression_conversion": "impressions of 119 columns from Parquet to a dataset, and read back",
     "conversion": "Parquet to dataset end to end; encoding and writing alone",
     "reading": "sequences read in order, shuffled, and bucketed by length",
     "top_k": "the best of a million items by exact and IVF index, saved and loaded, beside faiss-cpu",
