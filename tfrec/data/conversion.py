@@ -230,19 +230,9 @@ class _Conversion:
         schema = dataset_schema(loaded, vocabularies, items.features if items else [], event_specs)
         shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts, events)
         record = items.record if items else None
+        totals = count_totals(work, loaded)
         parts = ManifestParts(
-            self.sources,
-            sizes,
-            loaded,
-            plan,
-            dropped,
-            facts,
-            count_totals(work, loaded),
-            records,
-            shards,
-            schema,
-            audit,
-            record,
+            self.sources, sizes, loaded, plan, dropped, facts, totals, records, shards, schema, audit, record
         )
         manifest = build_manifest(options, parts)
         if not options.dry_run:
