@@ -56,6 +56,7 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         schema=curated,
         baseline=(settings.root / "checked_data").absolute(),
         report=(settings.root / "anomalies.txt").absolute(),
+        bounds=settings.anomalies,
     )
     checked = gate.outputs["checked_schema"]
     transform = Transform(  # vocabularies come from the split `train` alone, unless told otherwise

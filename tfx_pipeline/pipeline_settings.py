@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.config.evaluation_config import EvaluationConfig
+from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
 from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.trainer_module import TrainerSettings
@@ -25,6 +26,7 @@ class PipelineSettings:
         gate: Bounds of the Evaluator.
         rules: Cut-offs, tie rule and history rule by which models are compared.
         transform: Vocabulary and time features.
+        anomalies: Bounds of the anomaly gate.
         serving: Directory of versions that models are pushed to.
         keep: Versions to keep there; 0 = all.
         redis: Redis server without password; None publishes nothing.
@@ -40,6 +42,7 @@ class PipelineSettings:
     gate: GateConfig
     rules: EvaluationConfig
     serving: Path
+    anomalies: GateBounds = field(default_factory=GateBounds)
     transform: TransformSettings = field(default_factory=TransformSettings)
     keep: int = 0
     redis: str | None = None

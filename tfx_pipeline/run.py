@@ -33,6 +33,10 @@ def main(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Bounds of the Evaluator, e.g. minimum.recall@20=0.3; repeat for more."),
     ] = None,
+    anomalies: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Bounds of the anomaly gate, e.g. new_item_events=0.5."),
+    ] = None,
     export: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Settings of the export, e.g. index.kind=ivf.")
     ] = None,
@@ -133,6 +137,7 @@ def main(
             config=config,
             assignments=assignments or (),
             gate=gate or (),
+            anomalies=anomalies or (),
             export=export or (),
             tune=tune,
             serving=serving,

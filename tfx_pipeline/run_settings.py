@@ -21,6 +21,7 @@ from tfrec.errors import ConfigError, did_you_mean
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
+from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds
 from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
@@ -40,6 +41,7 @@ def make_settings(
     config: Path | None = None,
     assignments: Sequence[str] = (),
     gate: Sequence[str] = (),
+    anomalies: Sequence[str] = (),
     export: Sequence[str] = (),
     tune: int = 0,
     serving: Path | None = None,
@@ -73,6 +75,7 @@ def make_settings(
         conversion=conversion,
         trainer=trainer,
         gate=bounds,
+        anomalies=load_bounds(anomalies),
         rules=effective.evaluation,
         serving=(serving or root / "serving").resolve(),
         keep=keep,

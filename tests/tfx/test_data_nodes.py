@@ -27,6 +27,7 @@ from tfrec.data.conversion_options import parse_options  # noqa: E402
 from tfrec.data.dataset import InteractionDataset  # noqa: E402
 from tfrec.data.synthetic import generate_clickstream  # noqa: E402
 from tfrec.errors import ConfigError, DataError  # noqa: E402
+from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds, load_bounds  # noqa: E402
 from tfx_pipeline.data_nodes import data_nodes  # noqa: E402
 from tfx_pipeline.features import TransformSettings  # noqa: E402
 from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
@@ -72,7 +73,8 @@ class CleanRun:
 
 
 def _settings(root: Path, log: Path) -> Any:
-    return SimpleNamespace(root=root, conversion={"input": [str(log)], **FLAGS}, transform=TransformSettings())
+    conversion = {"input": [str(log)], **FLAGS}
+    return SimpleNamespace(root=root, conversion=conversion, transform=TransformSettings(), anomalies=GateBounds())
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,14 @@ def test_dirty_data_stop_before_transform(name, clean, tmp_path):
     assert not gate.exists() or not any(gate.iterdir())
     if gate.exists():
         assert (clean.root / "anomalies.txt").read_text().strip() in str(error.value)
+
+
+def test_bounds_of_the_gate_are_checked():
+    assert load_bounds(["row_reversals=0.5", "plausible_times=false"]).row_reversals == 0.5
+    with pytest.raises(ConfigError, match="new_item_events"):
+        load_bounds(["new_item_event=0.5"])
+    with pytest.raises(ConfigError, match=r"`--anomalies row_reversals` has the value `2"):
+        load_bounds(["row_reversals=2"])
 
 
 def test_the_committed_schema_is_the_one_that_code_makes():

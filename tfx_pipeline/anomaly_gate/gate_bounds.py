@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from tfrec.config.load import parse_assignment
+from tfrec.config.strict_model import StrictModel, canonical_keys
+from tfrec.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class GateBounds:
-    """How much data may differ from the last that passed the gate, beyond what the schema says.
+class GateBounds(StrictModel):
+    """How much data may differ from the last that passed the gate, beyond what the schema says."""
 
-    Attributes:
-        new_item_events: Share of the training events that may be of items which the last run's training did not have.
-        unknown_item_events: Share of the valid and test events that may be of items without training events.
-        row_reversals: Share of the rows of a user or session that may be earlier than the row before, when there were
-            almost none in the last run.
-        plausible_times: Whether times before 1990 or after tomorrow stop the run.
-    """
-
-    new_item_events: float = 0.3
-    unknown_item_events: float = 0.3
-    row_reversals: float = 0.1
-    plausible_times: bool = True
+    new_item_events: float = Field(
+        0.3, ge=0, le=1, description="Share of training events of items that the last run's training did not have."
+    )
+    unknown_item_events: float = Field(
+        0.3, ge=0, le=1, description="Share of valid and test events of items without training events."
+    )
+    row_reversals: float = Field(
+        0.1, ge=0, le=1, description="Share of rows earlier than the row before of the same user, if there were none."
+    )
+    plausible_times: bool = Field(True, description="Whether times before 1990 or after tomorrow stop the run.")
 
     def to_json(self) -> str:
         """Returns the bounds as text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str) -> GateBounds:
         """Returns the bounds in a text of `to_json`."""
-        return cls(**json.loads(text))
+        return cls.model_validate_json(text)
+
+
+def load_bounds(assignments: Sequence[str]) -> GateBounds:
+    """Returns the bounds with some of them changed.
+
+    Args:
+        assignments: `KEY=VALUE`.
+
+    Raises:
+        ConfigError: An unknown key, or a value outside its domain.
+
+    Example:
+        >>> load_bounds(["plausible_times=false"]).plausible_times
+        False
+    """
+    values: dict[str, Any] = {}
+    for text in assignments:
+        values |= canonical_keys(GateBounds, parse_assignment(text), source="`--anomalies`")
+    try:
+        return GateBounds.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"`--anomalies {key}` has the value `{first['input']}`: {first['msg']}.") from error
