@@ -1,0 +1,106 @@
+"""Answers of the challenge: exact lists, aligned files, the published score."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.harness.tiny_run import tiny_run
+from tfrec.command import run_command
+from tfrec.data.competition.vector_files import read_fbin, read_u64bin, write_fbin, write_u64bin
+from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import DataError
+from tfrec.evaluation.challenge_score import challenge_score
+from tfrec.tencentgr import main as tencentgr
+from tfrec.training import challenge_answers
+from tfrec.training.challenge_answers import best_candidates
+
+
+def test_bytes_of_the_vector_files(tmp_path: Path) -> None:
+    write_fbin(tmp_path / "v.fbin", np.array([[1.5, -2.0, 0.25]]))
+    assert (tmp_path / "v.fbin").read_bytes() == struct.pack("<IIfff", 1, 3, 1.5, -2.0, 0.25)
+    write_u64bin(tmp_path / "i.u64bin", np.array([2**40, 7]))
+    assert (tmp_path / "i.u64bin").read_bytes() == struct.pack("<IIQQ", 2, 1, 2**40, 7)
+    assert read_fbin(tmp_path / "v.fbin").tolist() == [[1.5, -2.0, 0.25]]
+    assert read_u64bin(tmp_path / "i.u64bin").tolist() == [2**40, 7]
+    (tmp_path / "v.fbin").write_bytes(struct.pack("<IIff", 1, 3, 1.5, -2.0))
+    with pytest.raises(DataError, match="16 bytes, its header says 1 rows of 3"):
+        read_fbin(tmp_path / "v.fbin")
+    with pytest.raises(DataError, match="-1 is negative"):
+        write_u64bin(tmp_path / "i.u64bin", np.array([-1]))
+
+
+def test_the_score_of_published_results() -> None:
+    """Hit rates and gains of three submissions, and the scores that they got."""
+    published = [
+        (0.0830917, 0.0431958, 0.0555635),
+        (0.0803857, 0.0418228, 0.0537773),
+        (0.0767374, 0.0395379, 0.0510698),
+    ]
+    for hit, gain, score in published:
+        assert 0.31 * hit + 0.69 * gain == pytest.approx(score, abs=1e-7)
+    # Of four users one is hit at the first place, one at the third (gain 1 / log2(4)).
+    found = challenge_score(np.array([0, -1, 2, 11]))
+    assert (found["hit@10"], found["ndcg@10"]) == (0.5, 0.375)
+    assert found["score"] == pytest.approx(0.31 * 0.5 + 0.69 * 0.375)
+    assert found["score_low"] < found["score"] < found["score_high"]
+
+
+def test_lists_are_exact_whatever_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenge_answers, "_CANDIDATES_AT_ONCE", 7)
+    random = np.random.default_rng(0)
+    queries, vectors = (random.normal(size=(n, 5)).astype(np.float32) for n in (6, 40))
+    indices = random.permutation(40) + 2
+    seen = random.integers(0, 42, (6, 9)).astype(np.int32)
+    found = best_candidates(queries, vectors, indices, seen, k=4)
+    scores = queries.astype(np.float64) @ vectors.T
+    for row in range(6):
+        scores[row, np.isin(indices, seen[row])] = -np.inf
+    np.testing.assert_array_equal(found, np.argsort(-scores, axis=1)[:, :4])
+    assert best_candidates(queries, vectors[:2], indices[:2], seen[:, :0], k=4).shape == (6, 2)
+
+
+def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw, data, run, output = (tmp_path / name for name in ("raw", "data", "run", "answers"))
+    steps = [
+        ["generate", "--output", str(raw), "--users", "40", "--test-users", "15", "--items", "60"],
+        ["prepare", "--from", str(raw), "--output", str(data)],
+    ]
+    for step in steps:
+        assert run_command(tencentgr, step) == 0
+    dataset = InteractionDataset.open(data / "dataset")
+    model = tiny_run(run, "hstu", dataset, item_vectors=["81"], similarity="cosine")
+    capsys.readouterr()
+    infer = ["infer", "--run", str(run), "--from", str(data), "--output", str(output)]
+    assert run_command(tencentgr, [*infer, "--truth", str(raw / "truth.jsonl"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["users"], document["candidates_per_user"]) == (15, 10)
+
+    queries, vectors, retrieval = (
+        read_fbin(output / "query.fbin"),
+        read_fbin(output / "embedding.fbin"),
+        read_u64bin(output / "id.u64bin"),
+    )
+    candidates = pq.read_table(data / "candidates.parquet").to_pandas()
+    assert retrieval.tolist() == candidates["retrieval_id"].tolist()
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1.0, atol=1e-5)
+    index = dataset.item_vocabulary.lookup(candidates["item_id"].to_numpy())
+    np.testing.assert_allclose(vectors, model.item_table()[0].numpy()[index], atol=1e-6)
+    # The lists, by hand from the files.
+    events = pq.read_table(data / "predict.parquet").to_pandas()
+    results = [json.loads(line) for line in (output / "result.jsonl").open()]
+    truth = {record["user_id"]: record["creative_id"] for record in map(json.loads, (raw / "truth.jsonl").open())}
+    gains = []
+    for number, (user, own) in enumerate(events.groupby("user_id", sort=False)):
+        scores = vectors.astype(np.float64) @ queries[number]
+        recent = own["item_id"].tolist()[-model.history_window :]
+        best = [item for item in candidates["item_id"].to_numpy()[np.argsort(-scores)] if item not in recent][:10]
+        assert results[number] == {"user_id": user, "top10": best}
+        gains.append(1 / np.log2(best.index(truth[user]) + 2) if truth[user] in best else 0.0)
+    hits = float(np.mean(np.array(gains) > 0))
+    assert document["score"] == pytest.approx(0.31 * hits + 0.69 * float(np.mean(gains)))

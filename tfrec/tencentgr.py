@@ -1,0 +1,105 @@
+"""`python -m tfrec.tencentgr`: the advertising challenge of 2025, from its files to ten creatives per test user."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command
+from tfrec.errors import ConfigError
+
+
+class Action(str, enum.Enum):
+    """What to do."""
+
+    GENERATE = "generate"
+    PREPARE = "prepare"
+    INFER = "infer"
+
+
+def main(
+    action: Annotated[
+        Action,
+        typer.Argument(
+            help="generate: write files in the format of the challenge; prepare: turn them into a dataset; infer: "
+            "recommend to the test users."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Directory to write.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="prepare: files of the challenge; infer: what prepare wrote.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="infer: run directory of tfrec.train.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="infer: hidden events, to be scored against.")] = None,
+    vectors: Annotated[str, typer.Option(help="prepare: vectors of creatives, by feature id, with commas.")] = "81",
+    semantic_ids: Annotated[
+        bool, typer.Option("--semantic-ids", help="prepare: learn semantic ids of the first vectors; item features.")
+    ] = False,
+    codes: Annotated[str, typer.Option(help="prepare: codes of each level of the semantic ids.")] = "64,64,64",
+    users: Annotated[int, typer.Option(min=1, help="generate: training users.")] = 1000,
+    test_users: Annotated[int, typer.Option(min=1, help="generate: test users.")] = 200,
+    items: Annotated[int, typer.Option(min=2, help="generate: items.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="generate, prepare: seed.")] = 0,
+    json_output: JsonFlag = False,
+    debug: DebugFlag = False,
+) -> None:
+    """Reads, or makes up, the data of the challenge, and writes what its platform expects.
+
+    Example: `python -m tfrec.tencentgr prepare --from RAW --output DATA --semantic-ids`
+    """
+    del debug
+    document: dict[str, Any]
+    if action is Action.GENERATE:
+        from tfrec.data.competition.generator import generate_competition
+        from tfrec.data.competition.world import WorldSize
+
+        size = WorldSize(users, test_users, items, topics=max(2, round(items**0.5)), seed=seed)
+        world = generate_competition(output, size)
+        document = {"users": users, "test_users": test_users, "items": items, "events": len(world.item)}
+    elif source is None:
+        raise ConfigError(f"`{action.value}` needs --from.", remedy="Name the directory to read.")
+    elif action is Action.PREPARE:
+        document = _prepare(source, output, tuple(vectors.split(",")), codes if semantic_ids else "", seed)
+    elif run is None:
+        raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
+    else:
+        from tfrec.training.challenge_answers import answer_challenge, score_answers
+
+        top, answered = answer_challenge(run, source, output)
+        document = {"users": len(answered), "candidates_per_user": min(map(len, top), default=0)}
+        if truth is not None:
+            document |= score_answers(output, truth)
+    if json_output:
+        print_json({"output": str(output), **document})
+        return
+    human = console(json_output=False)
+    for name, value in document.items():
+        human.print(f"{name}: {value}", markup=False)
+    human.print(f"Written to {output}.", markup=False)
+
+
+def _prepare(source: Path, output: Path, vectors: tuple[str, ...], codes: str, seed: int) -> dict[str, Any]:
+    from tfrec.data.competition.preparation import prepare_competition
+
+    health: dict[str, Any] = {}
+
+    def learn(ids: Any, matrix: Any, folder: Path) -> Path:
+        from tfrec.config.rqvae_config import RQVAEConfig
+        from tfrec.training.fit_rqvae import IDS_FILE, fit_rqvae, write_semantic_ids
+
+        sizes = [int(size) for size in codes.split(",")]
+        config = RQVAEConfig(hidden=[128, 64], latent_dim=32, codebook_sizes=sizes)
+        model = fit_rqvae(matrix, config, seed=seed, log_dir=folder / "tensorboard")
+        health.update(write_semantic_ids(model, ids, matrix, folder))
+        return folder / IDS_FILE
+
+    found = prepare_competition(source, output, vectors=vectors, semantic_ids=learn if codes else None)
+    return {**found.__dict__, **({"semantic_ids": health} if health else {})}
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
