@@ -73,9 +73,10 @@ def test_weight_decay_acts_on_every_kernel_of_an_encoder(model: SequenceEncoder,
     assert not tables & {variable.name for variable in decayed}
 
 
-def test_the_schedule_drives_the_optimizer() -> None:
+@pytest.mark.parametrize("warmup", [{"warmup_steps": 1}, {"warmup_share": 0.34}], ids=str)
+def test_the_schedule_drives_the_optimizer(warmup: dict[str, float]) -> None:
     variable = keras.Variable(np.zeros(1, np.float32), name="kernel")
-    config = SequenceOptimizerConfig(learning_rate=0.1, schedule="linear", warmup_steps=1)
+    config = SequenceOptimizerConfig(learning_rate=0.1, schedule="linear", **warmup)
     optimizer = build_sequence_optimizer(config, [variable], total_steps=3)
     positions = []
     for _ in range(3):

@@ -63,3 +63,10 @@ class SequenceOptimizerConfig(OptimizerConfig):
         "constant", description="Course of the step size after the warm-up, down to 0 in the last step."
     )
     warmup_steps: int = Field(0, ge=0, description="Steps over which the step size rises from 0, linearly.")
+    warmup_share: float = Field(0.0, ge=0, le=1, description="The same as a share of all steps, rounded.")
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> SequenceOptimizerConfig:
+        if self.warmup_steps and self.warmup_share:
+            raise ValueError("give warmup_steps or warmup_share, not both")
+        return self

@@ -34,9 +34,10 @@ def build_sequence_optimizer(
             wrap the optimiser by itself, but without building the wrapper, whose state a resumed run needs.
     """
     optimizer = build_optimizer(config)
-    if config.schedule != "constant" or config.warmup_steps:
+    warmup_steps = config.warmup_steps or round(config.warmup_share * total_steps)
+    if config.schedule != "constant" or warmup_steps:
         optimizer.learning_rate = WarmUpDecay(
-            config.learning_rate, config.schedule, warmup_steps=config.warmup_steps, total_steps=total_steps
+            config.learning_rate, config.schedule, warmup_steps=warmup_steps, total_steps=total_steps
         )
     if config.weight_decay:
         optimizer.weight_decay = config.weight_decay
