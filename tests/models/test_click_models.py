@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfrec.data.impressions.fields import Field, FieldSet
 from tfrec.errors import ConfigError
+from tfrec.layers.blockwise_attention import blockwise_attention
 from tfrec.models.impression_model import ImpressionModel
 from tfrec.optimizers.row_sparse_adam import RowSparseAdam
 from tfrec.registry import model_class, model_names
@@ -145,3 +146,29 @@ def test_wrong_names_are_errors() -> None:
         new_model("feseq", heads=5)
     with pytest.raises(ConfigError, match=r"`model\.sequence` 1"):
         new_model("din", target=["inventory_id", "hour"])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "weighted_sum"])
+def test_relevance_of_positions_is_what_the_model_computes(pooling: str) -> None:
+    model, batch = new_model("feseq", pooling=pooling, heads=1), new_batch()
+    told = model.explain(batch)
+    counts = batch["seq/length"].numpy() + 1
+    starts = np.cumsum(counts) - counts
+    weights = np.asarray(told["weights"])
+    np.testing.assert_allclose(np.add.reduceat(weights, starts), np.ones(6), rtol=1e-5)
+    assert np.asarray(told["distance"])[:7].tolist() == [6, 5, 4, 3, 2, 1, 0]
+    assert told["interaction"].shape == (2, 2)
+    if pooling == "mean":  # with one head, the attended value at the target is the weighted sum of all values
+        tokens, lengths, _ = model.tokens(batch)  # type: ignore[attr-defined]
+        first, last = model.transformer  # type: ignore[attr-defined]
+        tokens = first(tokens, lengths)
+        values = last.qkv(tokens)[:, -last.dim :].numpy()
+        expected = np.add.reduceat(weights[:, None] * values, starts)
+        attended = blockwise_attention(last.qkv(tokens), lengths, 1).numpy()[starts + counts - 1]
+        np.testing.assert_allclose(expected, attended, rtol=1e-4, atol=1e-5)
+
+
+def test_interaction_of_autoint_is_a_distribution() -> None:
+    told = new_model("autoint").explain(new_batch())
+    assert told["fields"] == ["inventory_id", "hour", "age", "seq"]
+    np.testing.assert_allclose(tf.reduce_sum(told["interaction"], axis=1), np.ones(4), rtol=1e-5)

@@ -95,6 +95,26 @@ class PostNormBlock(keras.layers.Layer):
         hidden = self.narrow(tf.nn.leaky_relu(self.wide(after), 0.01))
         return self._join(hidden, after, 1, dropout_seed)
 
+    def attention_of_last(self, tokens: tf.Tensor, lengths: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """How much the last token of each row attends to every token of it, mean of the heads.
+
+        Args:
+            tokens: float `[tokens, dim]`, row after row.
+            lengths: int32 `[rows]`.
+            row: Row of every token, int32 `[tokens]`.
+
+        Returns:
+            float `[tokens]`, sum 1 per row.
+        """
+        width = self.dim // self.heads
+        query, key, _ = tf.split(self.qkv(tokens), 3, axis=1)
+        last = tf.gather(tf.gather(query, tf.cumsum(lengths) - 1), row)  # [tokens, dim]
+        products = tf.reshape(last * key, [-1, self.heads, width])
+        scores = tf.reduce_sum(products, axis=2) * width**-0.5  # [tokens, heads]
+        scores -= tf.gather(tf.math.segment_max(scores, row), row)
+        shares = tf.exp(scores)
+        return tf.reduce_mean(shares / tf.gather(tf.math.segment_sum(shares, row), row), axis=1)
+
     def _join(self, new: tf.Tensor, before: tf.Tensor, number: int, seed: tf.Tensor | None) -> tf.Tensor:
         new = seeded_dropout(new, self.dropout, seed, f"{self.name} {number}")
         joined = new + before if self.residual else new

@@ -44,6 +44,10 @@ class AutoInt(ClickNetwork):
         self.output_layer = keras.layers.Dense(1, kernel_initializer=initializer, name="output")
         self.output_layer.build((None, self.network_width()))
 
+    def explain(self, batch: Batch) -> dict[str, Any]:
+        _, weights = self.attention.with_weights(self.features(batch, None))
+        return {"fields": [*self.single, *self.lists], "interaction": tf.reduce_mean(weights, axis=0)}
+
     def logits(self, batch: Batch, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         features = self.features(batch, dropout_seed)
         attended = self.output_layer(self.attention(features, dropout_seed=dropout_seed))

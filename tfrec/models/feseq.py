@@ -11,7 +11,9 @@ import tensorflow as tf
 from tfrec.config.feseq_config import BSTConfig, FESeqConfig
 from tfrec.data.impressions.fields import FieldSet
 from tfrec.errors import ConfigError
+from tfrec.layers.cross_layers import CrossV2
 from tfrec.layers.dense_stack import DenseStack
+from tfrec.layers.field_attention import AutoIntStack
 from tfrec.layers.interaction_stack import InteractionStack
 from tfrec.layers.interactions import build_interaction
 from tfrec.layers.post_norm_block import PostNormBlock
@@ -183,6 +185,34 @@ class FESeq(ImpressionModel):
     def _item(self, batch: Batch, dropout_seed: tf.Tensor | None) -> tf.Tensor:
         item = self.item_vectors.side_by_side(batch, self.items)
         return item if self.item_interaction is None else self.item_interaction(item, dropout_seed=dropout_seed)
+
+    def explain(self, batch: Batch) -> dict[str, Any]:
+        """Interaction of fields at all positions, and the relevance of positions for the target.
+
+        Interaction is attention (autoint) or the size of the blocks of the first matrix (cross_v2). Relevance is the
+        weight of `weighted_sum`, else the attention of the target in the last transformer block.
+        """
+        told: dict[str, Any] = {"fields": [*self.sequences, *self.context]}
+        if isinstance(self.interaction, AutoIntStack):
+            _, weights = self.interaction.with_weights(self._token_matrix(batch)[0])
+            told["interaction"] = tf.reduce_mean(weights, axis=0)
+        elif isinstance(self.interaction, CrossV2):
+            count, dim = self.interaction.fields, self.interaction.dim
+            blocks = tf.reshape(tf.transpose(self.interaction["kernel_0"]), [count, dim, count, dim])
+            told["interaction"] = tf.sqrt(tf.reduce_sum(tf.square(blocks), axis=[1, 3]))
+        tokens, counts, row = self.tokens(batch)
+        told["distance"] = tf.gather(tf.cumsum(counts) - 1, row) - tf.range(tf.size(row))
+        for block in self.transformer[:-1]:
+            tokens = block(tokens, counts)
+        if self.config.pooling == "weighted_sum":
+            tokens = self.transformer[-1](tokens, counts)
+            item = self._item(batch, None)
+            told["weights"], _ = self.pooling.weights_of(tokens, row, item, tf.size(counts))
+            told["kind"] = "Weight of the pooling."
+        else:
+            told["weights"] = self.transformer[-1].attention_of_last(tokens, counts, row)
+            told["kind"] = "Attention of the target in the last block, mean of the heads."
+        return told
 
     def looked_up(self, batch: Batch) -> list[tuple[Any, tf.Tensor]]:
         found = []

@@ -88,6 +88,15 @@ class ImpressionModel(keras.Model):
         """Returns the probability of a click for every row, float32 `[batch]`."""
         return tf.sigmoid(self.logits(batch))
 
+    def explain(self, batch: Batch) -> dict[str, Any]:
+        """What the model looks at in a batch, for reports.
+
+        Returns:
+            `fields` and `interaction` float `[fields, fields]`; `weights` float `[tokens]` with the `distance` of each
+            token to the target int `[tokens]`, and `kind`, what weights are. A model may tell any part, or nothing.
+        """
+        return {}
+
     def looked_up(self, batch: Batch) -> list[tuple[Any, tf.Tensor]]:
         """Tables and the ids that a batch looks up in them, for the penalty on vectors."""
         return []

@@ -19,6 +19,7 @@ from tfrec.evaluation.click_metrics import (
     group_auc,
     probabilities,
 )
+from tfrec.evaluation.explain_clicks import explain_clicks
 from tfrec.evaluation.score_impressions import ScoredImpressions, score_impressions
 from tfrec.models.click_prior import ClickPrior
 from tfrec.models.impression_model import constant_logit
@@ -84,9 +85,13 @@ def click_evaluation(
         "calibration": curve,
         "curves": _curves(scored),
         "slices": {
-            name: click_slices(scored.labels, scored.logits, scored.columns[name], _names(dataset, name))[:_MOST_SLICES]
+            name: [
+                {key: None if value != value else value for key, value in part.items()}  # JSON has no NaN
+                for part in click_slices(scored.labels, scored.logits, scored.columns[name], _names(dataset, name))
+            ][:_MOST_SLICES]
             for name in slices
         },
+        "explanation": explain_clicks(model, dataset, settings.split, settings.batch_size),
         "dataset": dataset_fingerprint(dataset),
         "commit": source_commit(),
         "version": __version__,

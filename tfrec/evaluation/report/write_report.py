@@ -10,6 +10,7 @@ from typing import Any
 from tfrec.evaluation.report.accuracy_section import accuracy_section
 from tfrec.evaluation.report.audit_section import audit_section
 from tfrec.evaluation.report.blocks import Section
+from tfrec.evaluation.report.clicks_section import clicks_section
 from tfrec.evaluation.report.experts_section import experts_section
 from tfrec.evaluation.report.learning_section import learning_section
 from tfrec.evaluation.report.overview_section import overview_section
@@ -26,6 +27,7 @@ _SECTIONS = (
     overview_section,
     users_section,
     accuracy_section,
+    clicks_section,
     learning_section,
     experts_section,
     ranks_section,
