@@ -80,6 +80,11 @@ class SequenceTrainingConfig(TrainingConfig):
         True, description="Batches hold sequences of similar length: little padding, the same targets per epoch."
     )
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
+    similarities: bool = Field(
+        False,
+        description="Measure the cosine of states with their targets and with other targets of the step: history, "
+        "TensorBoard and report show both and their difference.",
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="Arithmetic of the encoder; weights, losses and scores stay float32."
     )

@@ -66,6 +66,7 @@ class SequenceEncoder(FactorisedRecommender):
         self.step_counter = keras.metrics.Sum(name="mini_batches", dtype="float64")
         self._objective: Callable[..., tf.Tensor] | None = None
         self._target_weights: Callable[..., tf.Tensor] | None = None
+        self._similarities: list[keras.metrics.Mean] = []
 
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the state after every event of a window.
@@ -195,20 +196,27 @@ class SequenceEncoder(FactorisedRecommender):
     # ---- training -------------------------------------------------------------------------------------------------
 
     def prepare_training(
-        self, objective: Callable[..., tf.Tensor], target_weights: Callable[..., tf.Tensor] | None = None
+        self,
+        objective: Callable[..., tf.Tensor],
+        target_weights: Callable[..., tf.Tensor] | None = None,
+        *,
+        similarities: bool = False,
     ) -> None:
         """Sets what is minimised; must precede `fit`.
 
         Args:
             objective: A `SequenceObjective` or what is called like one.
             target_weights: A `TargetWeights` or what is called like one. Default: all targets count alike.
+            similarities: Measure the cosines of states with their targets and with other targets of the step.
         """
         self._objective = objective
         self._target_weights = target_weights
+        names = ("positive_similarity", "negative_similarity", "similarity_gap") if similarities else ()
+        self._similarities = [keras.metrics.Mean(name=name) for name in names]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.loss_tracker, self.event_counter, self.step_counter]
+        return [self.loss_tracker, self.event_counter, self.step_counter, *self._similarities]
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of sequences.
@@ -234,8 +242,9 @@ class SequenceEncoder(FactorisedRecommender):
                 users=batch.get("user"),
                 times=self._times(batch),
             )  # [batch, seq - 1, dim]
+            states = tf.gather_nd(states, query_index)  # [targets, dim]
             losses = objective(
-                tf.gather_nd(states, query_index),
+                states,
                 targets,
                 self.candidate_table(self._step_seed("candidates")),
                 history=batch["item"],
@@ -255,9 +264,22 @@ class SequenceEncoder(FactorisedRecommender):
             self.optimizer.apply(gradients, self.trainable_variables)
             mean = tf.math.divide_no_nan(tf.reduce_sum(losses), total)
             self.loss_tracker.update_state(mean, sample_weight=total)
+            self._measure_similarities(states, targets)
             self.event_counter.update_state(events)
             self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         return self.get_metrics_result()
+
+    def _measure_similarities(self, states: tf.Tensor, targets: tf.Tensor) -> None:
+        """Compares states `[targets, dim]` with their own targets, and with the targets of their neighbours."""
+        if not self._similarities:
+            return
+        own = unit(tf.cast(self.candidate_table().lookup(targets)[0], tf.float32))  # [targets, dim]
+        states = unit(tf.cast(states, tf.float32))
+        positive = tf.reduce_sum(states * own, axis=1)  # [targets]
+        negative = tf.reduce_sum(states * tf.roll(own, 1, axis=0), axis=1)
+        other = tf.cast(targets != tf.roll(targets, 1, axis=0), tf.float32)
+        for metric, values in zip(self._similarities, (positive, negative, positive - negative), strict=True):
+            metric.update_state(values, sample_weight=other)
 
     def _step_seed(self, purpose: str) -> tf.Tensor:
         """Returns the seed of one purpose in this step, int32 `[2]`; replicas draw differently."""

@@ -56,7 +56,8 @@ def fit_sequences(
     num_sequences = dataset.num_sequences("train")
     steps = batches_per_epoch(num_sequences, training.batch_size) * training.epochs
     weights = _target_weights(config, dataset)
-    model.prepare_training(state_objective(config.objective, dataset.item_vocabulary.counts), weights)
+    objective = state_objective(config.objective, dataset.item_vocabulary.counts)
+    model.prepare_training(objective, weights, similarities=training.similarities)
     optimizer = build_sequence_optimizer(
         config.optimizer, model.trainable_variables, steps, precision=training.precision
     )
