@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -97,7 +97,7 @@ class WindowPairEncoder(FactorisedRecommender):
     @functools.cached_property
     def pair_graph(self) -> Any:
         """`encode_pairs` as a graph."""
-        return tf.function(self.encode_pairs, autograph=False, reduce_retracing=True)
+        return _as_graph(self.encode_pairs)
 
     @functools.cached_property
     def pooled_graph(self) -> Any:
@@ -108,7 +108,7 @@ class WindowPairEncoder(FactorisedRecommender):
             mask = tf.cast(real, vectors.dtype)[:, :, tf.newaxis]  # [batch, window, 1]
             return tf.reduce_sum(vectors * mask, axis=1) / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
 
-        return tf.function(pooled, autograph=False, reduce_retracing=True)
+        return _as_graph(pooled)
 
     def encode_targets(self, batch: Batch) -> tf.Tensor:
         """Returns the vector of the long window before every target, float `[targets, dim]`."""
@@ -135,9 +135,10 @@ class WindowPairEncoder(FactorisedRecommender):
         def encode(rows: tf.Tensor) -> tf.Tensor:
             return self.lookup_items(tf.range(rows[0], rows[1]))[0]
 
-        return tf.function(
+        whole = tf.function(
             lambda: self._in_pieces(tf.constant(self.vocab_size), encode, _ITEMS_AT_ONCE), autograph=False
         )
+        return whole.get_concrete_function()
 
     def keep_items(self, vectors: tf.Tensor, bias: tf.Tensor) -> None:
         del bias
@@ -234,3 +235,16 @@ class WindowPairEncoder(FactorisedRecommender):
             [], tf.stack([derive_seed(self.seed, "negatives"), step]), 1, most, dtype=tf.int32
         )
         return bpr_in_batch(long, short, pair["owner"], shift=draw, temperature=objective.temperature), balance
+
+
+def _as_graph(function: Callable[[Any], tf.Tensor]) -> Callable[[Any], tf.Tensor]:
+    """Returns a function of nested tensors as one graph for any number of rows and events, traced at the first call."""
+    graphs: list[Any] = []
+
+    def call(tensors: Any) -> tf.Tensor:
+        if not graphs:
+            specs = tf.nest.map_structure(lambda value: tf.TensorSpec([None] * len(value.shape), value.dtype), tensors)
+            graphs.append(tf.function(function, autograph=False).get_concrete_function(specs))
+        return graphs[0](tensors)
+
+    return call
