@@ -261,10 +261,10 @@ class SequenceEncoder(FactorisedRecommender):
         gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
         # Counters must wait for the batch: else they would also run when the data end, which raises in this graph.
         with tf.control_dependencies([cost]):
+            self._measure_similarities(states, targets)  # of the weights before the step
             self.optimizer.apply(gradients, self.trainable_variables)
             mean = tf.math.divide_no_nan(tf.reduce_sum(losses), total)
             self.loss_tracker.update_state(mean, sample_weight=total)
-            self._measure_similarities(states, targets)
             self.event_counter.update_state(events)
             self.step_counter.update_state(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         return self.get_metrics_result()
