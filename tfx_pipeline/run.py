@@ -75,7 +75,9 @@ def main(
         str, typer.Option(help="Valid/test events of items without training events: drop, or keep as misses (oov).")
     ] = "drop",
     seed: Annotated[int, typer.Option(help="Seed of the split random_user.")] = 0,
-    runner: Annotated[str, typer.Option(help="Beam's: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner.")] = "",
+    runner: Annotated[
+        str, typer.Option(help="Beam's: FlinkRunner, SparkRunner, DataflowRunner, DirectRunner. Default: local.")
+    ] = "",
     beam_arg: Annotated[
         list[str] | None, typer.Option(metavar="FLAG", help="Passed to Beam, e.g. --beam-arg=--direct_num_workers=2.")
     ] = None,

@@ -28,7 +28,8 @@ from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import TrainerSettings
 from tfx_pipeline.tuner_module import TunerSettings
 
-RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PrismRunner")
+RUNNERS = ("FnApiRunner", "DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PrismRunner")
+_LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner")
 _LOCAL = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 _SETUP = Path(__file__).resolve().parent.parent / "setup.py"
 
@@ -123,17 +124,18 @@ def beam_flags(runner: str, flags: Sequence[str]) -> tuple[str, ...]:
     """Returns the flags for Beam.
 
     Args:
-        runner: Name of a runner; empty for DirectRunner.
+        runner: Name of a runner; empty for the local FnApiRunner, which is what DirectRunner chooses for large
+            pipelines: for small ones it chooses one that needs more than twice as long for Transform.
         flags: Further ones, which have precedence.
 
     Raises:
         ConfigError: The runner is unknown.
     """
-    runner = runner or "DirectRunner"
+    runner = runner or _LOCAL_RUNNERS[0]
     if runner not in RUNNERS:
         raise ConfigError(f"Unknown `--runner {runner}`.", remedy=did_you_mean(runner, RUNNERS))
     found = [f"--runner={runner}"]
-    if runner == "DirectRunner":
+    if runner in _LOCAL_RUNNERS:
         given = {flag.partition("=")[0] for flag in flags}
         found += [flag for flag in _LOCAL if flag.partition("=")[0] not in given]
     elif _SETUP.is_file() and not any(flag.startswith("--setup_file") for flag in flags):

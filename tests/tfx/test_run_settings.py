@@ -57,7 +57,7 @@ def test_the_password_is_in_the_environment_only(tmp_path: Path, monkeypatch: py
 
 
 def test_flags_for_beam() -> None:
-    assert beam_flags("", []) == ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    assert beam_flags("", []) == ("--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
     assert beam_flags("DirectRunner", ["--direct_num_workers=2"])[-2:] == (
         "--direct_running_mode=in_memory",
         "--direct_num_workers=2",
