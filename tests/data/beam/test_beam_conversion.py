@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed", exc_type=ImportError)
 
+from tfrec.data.beam import conversion, job_files
 from tfrec.data.beam.dataset_conversion import convert_on_beam
 from tfrec.data.beam.job_runner import BeamJobRunner
+from tfrec.data.beam.log_pieces import open_sources
 from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions, parse_options
 from tfrec.data.dataset import InteractionDataset
@@ -106,6 +109,51 @@ def test_errors_are_those_of_the_local_conversion(log, tmp_path):
         convert(ConversionOptions(**flags, runner="DirectRunner"))
     assert str(beam.value) == str(local.value)
     assert not (tmp_path / "DS").exists()
+
+
+def _parts(log: pa.Table, folder: Path) -> tuple[str, ...]:
+    """The log in three files, nulls in the last; before each an empty one."""
+    items = log["item_id"].to_pylist()
+    items[-10:] = [None] * 10
+    log = log.set_column(1, "item_id", pa.array(items, pa.int64()))
+    third = log.num_rows // 3
+    folder.mkdir()
+    for number, start in enumerate((0, third, 2 * third)):
+        pq.write_table(log.slice(0, 0), folder / f"part-{2 * number}.parquet")
+        part = log.slice(start, third if number < 2 else None)
+        pq.write_table(part, folder / f"part-{2 * number + 1}.parquet", row_group_size=200)
+    with pq.ParquetWriter(folder / "part-6.parquet", log.schema) as writer:
+        writer.write_table(log.slice(0, 0))
+        writer.write_table(log.slice(0, 5))
+    assert pq.ParquetFile(folder / "part-0.parquet").num_row_groups == 1
+    return (str(folder),)
+
+
+def test_empty_row_groups_hide_nothing(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "open_sources", lambda files: _shuffled(*open_sources(files)))
+    flags = {"input": _parts(log, tmp_path / "parts"), "session_col": "session_id"}
+    with pytest.raises(DataError, match=r"null \(10 such rows") as local:
+        convert(ConversionOptions(output=str(tmp_path / "DS"), **flags))
+    with pytest.raises(DataError) as beam:
+        convert(ConversionOptions(output=str(tmp_path / "DS"), **flags, runner="DirectRunner"))
+    assert str(beam.value) == str(local.value)
+    flags["where"] = ["item_id>=0"]  # which nulls do not satisfy
+    expected, found = (
+        convert(parse_options(output=str(tmp_path / (name or "local")), runner=name, **flags))
+        for name in (None, "DirectRunner")
+    )
+    assert _facts(found) == _facts(expected)
+
+
+def _shuffled(sources: Any, pieces: Any) -> tuple[Any, Any]:
+    return sources, [pieces[place] for place in np.random.default_rng(1).permutation(len(pieces))]
+
+
+def test_workers_that_leave_no_facts_are_noticed(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(job_files, "list_files", lambda directory: [])
+    flags = {"input": [files["log"]], "session_col": "session_id", "output": str(tmp_path / "DS")}
+    with pytest.raises(DataError, match=r"left facts on 0 of \d+ row groups"):
+        convert(ConversionOptions(**flags, runner="DirectRunner"))
 
 
 @pytest.mark.parametrize(

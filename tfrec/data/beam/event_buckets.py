@@ -132,7 +132,7 @@ def fill_buckets(
         What was found out, and size in bytes and sha256 of each file.
 
     Raises:
-        DataError: As `load_events`.
+        DataError: As `load_events`; or workers have not left what they found out.
     """
 
     def build(pipeline: Any) -> None:
@@ -157,6 +157,12 @@ def fill_buckets(
     jobs.run("read", build)
     raise_task_errors(reader.directory)
     paths = job_files.list_files(job_files.join(reader.directory, FACTS))
+    if len(paths) != len(pieces):
+        raise DataError(
+            f"The workers have left facts on {len(paths):,} of {len(pieces):,} row groups.",
+            file=reader.directory,
+            remedy="All workers must read and write the directory of the job: check that it is shared, and run again.",
+        )
     loaded = _loaded(reader, pieces, [job_files.read_json(path) for path in paths], time_unit)
     checksums = job_files.list_files(job_files.join(reader.directory, CHECKSUMS))
     return loaded, [(facts["size"], facts["sha256"]) for facts in map(job_files.read_json, checksums)]

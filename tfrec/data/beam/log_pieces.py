@@ -22,7 +22,7 @@ POSITION = "tfrec row"
 
 @dataclass(frozen=True)
 class LogPiece:
-    """One row group of an input file.
+    """One row group of an input file; it has rows.
 
     Attributes:
         source: Number of the file.
@@ -54,7 +54,7 @@ def open_sources(files: Sequence[InputFile]) -> tuple[list[SourceFile], list[Log
         files: Parquet files, local or remote.
 
     Returns:
-        The files with their columns, and their pieces in order.
+        The files with their columns, and their pieces in order; row groups without rows are left out.
 
     Raises:
         ConfigError: A file is not Parquet.
@@ -86,9 +86,9 @@ def open_sources(files: Sequence[InputFile]) -> tuple[list[SourceFile], list[Log
             sources.append(source)
             file_first = position
             for group in range(metadata.num_row_groups):
-                rows = metadata.row_group(group).num_rows
-                pieces.append(LogPiece(number, group, position, rows, file_first))
-                position += rows
+                if rows := metadata.row_group(group).num_rows:  # an empty one would share its place with the next
+                    pieces.append(LogPiece(number, group, position, rows, file_first))
+                    position += rows
     if not position:
         raise DataError("No data rows in any input file.", file=sources[0].path, remedy="Check the input.")
     return sources, pieces
