@@ -39,15 +39,20 @@ class RunFacts:
 
     @property
     def blocked(self) -> bool:
-        """Whether the model was not pushed because a gate said no."""
-        return bool(self.push) and not self.push.get("pushed")
+        """Whether a gate said no, wherever the run ended: the Evaluator, the replay or the Pusher."""
+        refused = self.decision is not None and not self.decision.blessed
+        return refused or _negative(self.replay, "blessed") or _negative(self.push, "pushed")
 
     @property
     def reasons(self) -> list[str]:
         """Why the model was blocked."""
         found = [] if self.decision is None else list(self.decision.reasons)
-        if self.replay and not self.replay.get("blessed"):
+        if _negative(self.replay, "blessed"):
             found.append(str(self.replay.get("reason")))
         if self.blocked and not found:
             found.append(str(self.push.get("reason")))
         return found
+
+
+def _negative(note: dict[str, Any], word: str) -> bool:
+    return bool(note) and not note.get(word)
