@@ -75,6 +75,7 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
         infra_blessing=replay.outputs["blessing"],
         destination=str(settings.serving),
         keep=settings.keep,
+        again=int(settings.push_again),
         occasion=settings.occasion,
     ).with_id(PUSHER)
     nodes += [trainer, baseline, evaluator, replay, pusher]

@@ -29,6 +29,7 @@ class PipelineSettings:
         anomalies: Bounds of the anomaly gate.
         serving: Directory of versions that models are pushed to.
         keep: Versions to keep there; 0 = all.
+        push_again: Whether a model that was rolled back there is pushed all the same.
         redis: Redis server without password; None publishes nothing.
         tuner: What the Tuner is told; None = there is none.
         beam: Flags for Beam.
@@ -45,6 +46,7 @@ class PipelineSettings:
     anomalies: GateBounds = field(default_factory=GateBounds)
     transform: TransformSettings = field(default_factory=TransformSettings)
     keep: int = 0
+    push_again: bool = False
     redis: str | None = None
     tuner: TunerSettings | None = None
     beam: tuple[str, ...] = ()

@@ -43,6 +43,9 @@ def main(
     tune: Annotated[int, typer.Option(min=0, help="Trials of the Tuner before training; 0: no Tuner.")] = 0,
     serving: Annotated[Path | None, typer.Option(help="Directory of versions. Default: ROOT/serving.")] = None,
     keep: Annotated[int, typer.Option(min=0, help="Versions to keep there; 0: all.")] = 0,
+    push_again: Annotated[
+        bool, typer.Option("--push-again", help="Push a model also when it was rolled back there.")
+    ] = False,
     redis: Annotated[
         str | None,
         typer.Option(
@@ -144,6 +147,7 @@ def main(
             tune=tune,
             serving=serving,
             keep=keep,
+            push_again=push_again,
             redis=redis,
             runner=runner,
             beam=beam_arg or (),

@@ -76,7 +76,16 @@ def test_a_blessed_model_is_pushed_once_and_answers(trained: Path, tmp_path: Pat
     blessed = {"model_blessing": Stub(tmp_path, blessed=1), "infra_blessing": infra}
     for attempt in range(2):
         pushed = Stub(tmp_path / f"pushed{attempt}")
-        call(VersionPusher, model=model, **blessed, pushed_model=pushed, destination=str(serving), keep=0, occasion="")
+        call(
+            VersionPusher,
+            model=model,
+            **blessed,
+            pushed_model=pushed,
+            destination=str(serving),
+            keep=0,
+            again=0,
+            occasion="",
+        )
         assert pushed.properties["pushed"] == 1
         assert pushed.properties["pushed_version"] == "1"
         assert pushed.note("push.json")["new"] == (attempt == 0)
@@ -95,11 +104,51 @@ def test_versions_are_counted_and_pruned(trained: Path, tmp_path: Path) -> None:
     blessed = {"model_blessing": Stub(tmp_path, blessed=1), "infra_blessing": Stub(tmp_path, blessed=1)}
     pushed = Stub(tmp_path / "pushed")
     model = Stub(trained / "model")
-    call(VersionPusher, model=model, **blessed, pushed_model=pushed, destination=str(serving), keep=1, occasion="")
+    call(
+        VersionPusher,
+        model=model,
+        **blessed,
+        pushed_model=pushed,
+        destination=str(serving),
+        keep=1,
+        again=0,
+        occasion="",
+    )
     assert pushed.note("push.json")["version"] == 8
     assert pushed.note("push.json")["removed"] == [7]
     assert VersionDirectory(serving).versions() == [8]
     assert (serving / "8" / "assets.extra" / "model_card.md").read_text().startswith("# sasrec, version 8\n")
+
+
+def test_a_model_that_was_rolled_back_comes_back_only_when_told(tmp_path: Path) -> None:
+    def export(name: str) -> Path:
+        extra = tmp_path / name / "Format-Serving" / "assets.extra"
+        extra.mkdir(parents=True)
+        (extra / "model_card.md").write_text("# gru4rec, version 1\n")
+        content = {"format_version": 1, "model": "gru4rec", "created": name, "version": 1}
+        (extra / "export.json").write_text(json.dumps(content))
+        return tmp_path / name
+
+    good, bad, serving = export("good"), export("bad"), tmp_path / "serving"
+
+    def push(model: Path, again: int = 0) -> dict[str, Any]:
+        blessed = {"model_blessing": Stub(tmp_path, blessed=1), "infra_blessing": Stub(tmp_path, blessed=1)}
+        pushed = Stub(tmp_path / "pushed")
+        told = {"destination": str(serving), "keep": 0, "again": again, "occasion": ""}
+        call(VersionPusher, model=Stub(model), **blessed, pushed_model=pushed, **told)
+        assert pushed.properties["pushed"] == int(pushed.note("push.json")["pushed"])
+        return pushed.note("push.json")
+
+    assert [push(good)["version"], push(bad)["version"]] == [1, 2]
+    assert VersionDirectory(serving).rollback() == (2, 1)
+    refused = push(bad)
+    assert not refused["pushed"]
+    assert "rolled back: version 2" in refused["reason"]
+    assert VersionDirectory(serving).versions() == [1]
+    assert push(good)["new"] is False
+    assert push(bad, again=1)["version"] == 3
+    assert push(bad)["new"] is False  # it is the newest now
+    assert (serving / "3" / "assets.extra" / "model_card.md").read_text() == "# gru4rec, version 3\n"
 
 
 @pytest.mark.parametrize(("model", "infra"), [(0, 1), (1, 0)])
@@ -115,6 +164,7 @@ def test_what_is_not_blessed_is_neither_pushed_nor_published(
         pushed_model=pushed,
         destination=str(tmp_path / "serving"),
         keep=0,
+        again=0,
         occasion="",
     )
     assert pushed.properties["pushed"] == 0

@@ -57,6 +57,10 @@ class VersionDirectory:
         """Returns the path of a version."""
         return self.path / str(version)
 
+    def parked_folder(self, version: int) -> Path:
+        """Returns the path of a version that was rolled back."""
+        return self.path / f".{version}.rolled-back"
+
     def newest(self) -> Path:
         """Returns the path of the newest version.
 
@@ -152,7 +156,7 @@ class VersionDirectory:
                     remedy="Export a run to it.",
                 )
             if not dry_run:
-                self.folder(versions[-1]).rename(self.path / f".{versions[-1]}.rolled-back")
+                self.folder(versions[-1]).rename(self.parked_folder(versions[-1]))
                 flush_directory(self.path)
             return versions[-1], versions[-2]
 

@@ -27,12 +27,13 @@ def VersionPusher(  # type: ignore[no-untyped-def]
     pushed_model: OutputArtifact[PushedModel],
     destination: Parameter[str],
     keep: Parameter[int],
+    again: Parameter[int],
     occasion: Parameter[str],
 ):
     """Copies a model that both blessings let pass into a directory of versions, which shows it whole or not at all.
 
     The number of the version is one above the largest. A model that is the newest version already is not pushed twice,
-    so an interrupted run can be repeated.
+    so an interrupted run can be repeated. A model that was rolled back there stays out.
 
     Args:
         model: Output `model` of the Trainer.
@@ -42,6 +43,7 @@ def VersionPusher(  # type: ignore[no-untyped-def]
             `push.json`.
         destination: The directory of all versions.
         keep: How many versions to keep; 0 = all.
+        again: Whether (1) a model that was rolled back is pushed all the same.
         occasion: Differs from run to run, so that the push is never taken from the cache: what lies in the destination
             is not known to TFX.
     """
@@ -52,8 +54,14 @@ def VersionPusher(  # type: ignore[no-untyped-def]
         write_note(pushed_model, PUSH, {"pushed": False, "reason": f"Not blessed by {' and '.join(missing)}."})
         pushed_model.set_int_custom_property("pushed", 0)
         return
-    replay = read_note(infra_blessing.uri, REPORT)
-    found = push(Path(path_utils.serving_model_path(model.uri)), Path(destination), replay, keep=keep)
+    source, replay = Path(path_utils.serving_model_path(model.uri)), read_note(infra_blessing.uri, REPORT)
+    withdrawn = None if again else parked_copy(source, Path(destination))
+    if withdrawn is not None:
+        reason = f"It was rolled back: version {withdrawn} of {destination}. To push it again, pass --push-again."
+        write_note(pushed_model, PUSH, {"pushed": False, "reason": reason})
+        pushed_model.set_int_custom_property("pushed", 0)
+        return
+    found = push(source, Path(destination), replay, keep=keep)
     write_note(pushed_model, PUSH, {"pushed": True, **found})
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_string_custom_property("pushed_destination", found["path"])
@@ -77,16 +85,39 @@ def push(source: Path, destination: Path, replay: dict[str, Any], *, keep: int =
     versions = directory.versions()
     if versions and _same(read_export_or_nothing(directory.folder(versions[-1])), export):
         return {"version": versions[-1], "path": str(directory.folder(versions[-1])), "new": False, "removed": []}
-    version = directory.next_version()
     verified = {key: replay[key] for key in ("requests", "seconds") if key in replay}
-    with directory.new_version(version) as folder:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-        write_json(folder / EXPORT_FILE, {**export, "version": version, "verified": verified or None})
+    numbers: list[int] = []
+
+    def finish(folder: Path, number: int) -> None:  # others may have published meanwhile
+        write_json(folder / EXPORT_FILE, {**export, "version": number, "verified": verified or None})
         card = folder / CARD_FILE
-        title = re.sub(r"version \d+", f"version {version}", card.read_text(encoding="utf-8"), count=1)
+        title = re.sub(r"version \d+", f"version {number}", card.read_text(encoding="utf-8"), count=1)
         card.write_text(title, encoding="utf-8")
+        numbers.append(number)
+
+    with directory.new_version(finish=finish) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
     removed = directory.prune(keep) if keep else []
-    return {"version": version, "path": str(directory.folder(version)), "new": True, "removed": removed}
+    return {"version": numbers[0], "path": str(directory.folder(numbers[0])), "new": True, "removed": removed}
+
+
+def parked_copy(source: Path, destination: Path) -> int | None:
+    """Returns the number of the version of an exported model that was rolled back, or None.
+
+    A model that is the newest version again was wanted again.
+
+    Args:
+        source: The exported model.
+        destination: The directory of all versions.
+    """
+    directory, export = VersionDirectory(destination), read_export(source)
+    versions = directory.versions()
+    if versions and _same(read_export_or_nothing(directory.folder(versions[-1])), export):
+        return None
+    for version in reversed(directory.parked()):
+        if _same(read_export_or_nothing(directory.parked_folder(version)), export):
+            return version
+    return None
 
 
 def read_export_or_nothing(folder: Path) -> dict[str, Any]:
