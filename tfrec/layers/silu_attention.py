@@ -13,6 +13,7 @@ _BLOCK_SCORES = 1 << 20
 """Scores that are held at a time, unless a single piece of one row has more."""
 _PIECE = 64
 """Queries of a long row that are handled at a time; keys after the last of them are left out."""
+_BLOCKED = -1e9
 
 _Grads = tuple[tf.Tensor, ...]
 
@@ -128,8 +129,8 @@ class _Blocks:
             def one_piece(first: tf.Tensor, attended: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 end = tf.minimum(first + self.piece, self.seq)
                 scores, _ = self._scores(query, key, block, first, end)
-                weights = tf.cast(tf.nn.silu(scores) * self._seen(first, end), value.dtype)
-                found = tf.matmul(weights, value[:, :, :end])  # [block, heads, piece, value width]
+                weights = tf.cast(scores * tf.sigmoid(scores), value.dtype)
+                found = tf.matmul(weights, value[:, :, :end]) * self._inverse(first, end, value)
                 return end, tf.concat([attended, found], axis=2)
 
             attended = self._loop(one_piece, self.seq, value[:, :, :0])
@@ -147,13 +148,14 @@ class _Blocks:
             def one_piece(first: tf.Tensor, *so_far: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 d_query, d_key, d_value, d_distance, d_time = so_far
                 end = tf.minimum(first + self.piece, self.seq)
-                own, ahead = towards[:, :, first:end], [[0, 0], [0, 0], [0, self.seq - end], [0, 0]]
+                ahead = [[0, 0], [0, 0], [0, self.seq - end], [0, 0]]
+                own = towards[:, :, first:end] * self._inverse(first, end, value)
                 scores, buckets = self._scores(query, key, block, first, end)
-                share, seen = tf.sigmoid(scores), self._seen(first, end)
-                weights = tf.cast(scores * share * seen, value.dtype)
-                d_value += tf.pad(tf.matmul(weights, own, transpose_a=True), ahead)
+                share = tf.sigmoid(scores)
+                weights = scores * share
+                d_value += tf.pad(tf.matmul(tf.cast(weights, value.dtype), own, transpose_a=True), ahead)
                 d_scores = tf.cast(tf.matmul(own, value[:, :, :end], transpose_b=True), tf.float32)
-                d_scores *= share * (1.0 + scores * (1.0 - share)) * seen  # [block, heads, piece, end]
+                d_scores *= share + weights * (1.0 - share)  # [block, heads, piece, end]
                 if self.with_distance or self.with_time:
                     by_pair = tf.reduce_sum(d_scores, axis=1)  # [block, piece, end]
                     if self.with_distance:
@@ -206,7 +208,10 @@ class _Blocks:
         if self.with_distance:
             by_place = tf.gather(self.by_distance, self._distance(first, end))  # [piece, end]
             bias = by_place[tf.newaxis] if bias is None else bias + by_place
-        return (scores if bias is None else scores + bias[:, tf.newaxis]), buckets
+        # SiLU and its gradient are 0 for such scores: later keys need no pass of their own.
+        later = tf.range(end) > tf.range(first, end)[:, tf.newaxis]  # [piece, end]
+        later = tf.where(later, _BLOCKED, 0.0)[tf.newaxis]
+        return scores + (later if bias is None else bias + later)[:, tf.newaxis], buckets
 
     def _computed(self, block: slice, first: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Biases and buckets of times `[block, piece, end]`, where they are not kept."""
@@ -217,10 +222,9 @@ class _Blocks:
         """Events from each key to each query, 0 for later keys: int32 `[piece, end]`."""
         return tf.maximum(tf.range(first, end)[:, tf.newaxis] - tf.range(end), 0)
 
-    def _seen(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """What weights are multiplied by: 1 / divisor of the query, 0 for later keys: float32 `[piece, end]`."""
-        queries = tf.range(first, end)[:, tf.newaxis]
-        return tf.where(tf.range(end) <= queries, self.inverse[first:end, tf.newaxis], 0.0)
+    def _inverse(self, first: tf.Tensor, end: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        """1 / divisor of some queries, `[piece, 1]`."""
+        return tf.cast(self.inverse[first:end, tf.newaxis], like.dtype)
 
 
 def _sums_by_bucket(values: tf.Tensor, buckets: tf.Tensor) -> tf.Tensor:
