@@ -86,4 +86,4 @@ def test_buckets_of_time() -> None:
     found = time_buckets(tf.constant([[s * 1000 for s in seconds]], tf.int64), tf.constant([[0]], tf.int64))
     assert found.numpy()[0, :, 0].tolist() == [0, 0, 13, 27, 37, 49, 107]
     # The distance counts, whichever comes first.
-    assert int(time_buckets(tf.constant([[0]], tf.int64), tf.constant([[60_000]], tf.int64))) == 13
+    assert time_buckets(tf.constant([[0]], tf.int64), tf.constant([[60_000]], tf.int64)).numpy().tolist() == [[[13]]]

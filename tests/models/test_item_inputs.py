@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,5 +62,5 @@ def test_cold_items_are_what_their_features_say(name: str, shop: InteractionData
     assert [weight.shape for weight in again.weights] == [weight.shape for weight in model.weights]
 
 
-def test_an_export_has_the_tower_in_it(shop: InteractionDataset, tmp_path: Path) -> None:
-    run_export_test("hstu", shop, "string", tmp_path / "saved", **SETTINGS)
+def test_an_export_has_the_tower_in_it(shop: InteractionDataset) -> None:
+    run_export_test("hstu", shop, "string", **SETTINGS)
