@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
     generator = ParquetExampleGen(settings.conversion)
     examples = generator.outputs["examples"]
     source = curated_schema(settings.root, settings.conversion)
-    schema = Importer(source_uri=str(source), artifact_type=standard_artifacts.Schema).with_id("SchemaImporter")
+    schema = schema_importer(source)
     curated = schema.outputs["result"]
     statistics = StatisticsGen(examples=examples, schema=curated)
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=curated)
@@ -73,6 +74,21 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         "schema": checked,
     }
     return [generator, schema, statistics, validator, gate, transform], channels
+
+
+def schema_importer(directory: Path) -> Any:
+    """Returns the node that imports a schema; an edited one is another artifact, so that what reads it runs again.
+
+    Args:
+        directory: Where `schema.pbtxt` is.
+    """
+    digest = hashlib.sha256((directory / SCHEMA_FILE).read_bytes()).hexdigest()
+    importer = Importer(
+        source_uri=str(directory),
+        artifact_type=standard_artifacts.Schema,
+        custom_properties={"sha256": digest},  # TFX knows imported artifacts by place and properties only
+    )
+    return importer.with_id("SchemaImporter")
 
 
 def curated_schema(root: Path, conversion: Mapping[str, Any]) -> Path:
