@@ -118,6 +118,8 @@ def test_every_shipped_configuration_is_valid() -> None:
     assert files
     roles = folder / "impressions"  # which column is what, for `tfrec.convert --impressions`
     for file in files:
+        if folder / "tuning" in file.parents:  # search spaces have tests of their own
+            continue
         if roles in file.parents:
             ImpressionSchema.model_validate(read_yaml(file))
             continue

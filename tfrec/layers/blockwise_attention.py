@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfrec.layers.hashed_dropout import keep_mask
+
 _BLOCKED = -1e9
 _BLOCK_SCORES = 1 << 21
 """Scores that are held at a time, unless a single piece of one row has more."""
@@ -40,8 +42,7 @@ def blockwise_attention(
         float32 `[tokens, dim]`.
 
     Reference: arXiv 1706.03762; recomputation of blocks as in arXiv 2205.14135.
-    Differences: a block holds whole rows of scores, so no running maximum is needed. The drop-out mask at (i, j) is the
-        product of a random odd number of i and one of j: pairwise independent, and far cheaper than a generator.
+    Differences: a block holds whole rows of scores, so no running maximum is needed. Drop-out is hashed (`keep_mask`).
     """
     rate = 0.0 if seed is None else dropout
     start = tf.zeros([2], tf.int32) if seed is None else tf.cast(seed, tf.int32)
@@ -122,11 +123,12 @@ class _Block:
     def forward(self, packed: tf.Tensor) -> tf.Tensor:
         """Attended values `[tokens, dim]`."""
         query, key, value = self._split(packed)
+        value *= self._gain  # what drop-out leaves is scaled here, where there is least to scale
 
         def one_piece(start: tf.Tensor) -> tf.Tensor:
             weights = self._weights(query, key, start)
             if self.rows.rate:
-                weights *= self._mask(start)
+                weights = tf.where(self._kept(start), weights, 0.0)
             return tf.matmul(weights, value)  # [block, heads, piece, head]
 
         return self._flat(self._pieces(one_piece, value))
@@ -137,7 +139,7 @@ class _Block:
         towards = self._heads(upstream)  # [block, heads, width, head]
         towards = tf.where(self.real[:, tf.newaxis, :, tf.newaxis], towards, 0.0)
         # What softmax's gradient subtracts: the inner product of gradient and output, per query.
-        inner = tf.reduce_sum(towards * self._heads(attended), axis=3, keepdims=True)  # [block, heads, width, 1]
+        inner = self._inner(upstream, attended)  # [block, heads, width, 1]
         ones = tf.ones_like(value[..., :1])
         zero = tf.zeros_like(value)
 
@@ -145,9 +147,11 @@ class _Block:
             part = slice(start, start + self.piece)
             weights = self._weights(query, key, start)
             if self.rows.rate:
-                mask = self._mask(start)
-                d_weights = tf.matmul(towards[:, :, part], value, transpose_b=True) * mask - inner[:, :, part]
-                d_value += tf.matmul(weights * mask, towards[:, :, part], transpose_a=True)
+                kept = self._kept(start)
+                d_weights = tf.matmul(towards[:, :, part], value * self._gain, transpose_b=True)
+                d_weights = tf.where(kept, d_weights, 0.0) - inner[:, :, part]
+                left = tf.where(kept, weights, 0.0)
+                d_value += tf.matmul(left, towards[:, :, part] * self._gain, transpose_a=True)
             else:  # the subtraction is one more column of the product
                 wide = tf.concat([towards[:, :, part], -inner[:, :, part]], axis=3)
                 d_weights = tf.matmul(wide, tf.concat([value, ones], axis=3), transpose_b=True)
@@ -170,7 +174,8 @@ class _Block:
             shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, shape[1], None, shape[3]]), shape, shape),
             parallel_iterations=1,
         )
-        return tf.concat([self._flat(part) for part in state[1:]], axis=1)
+        together = tf.transpose(tf.stack(state[1:]), [1, 3, 0, 2, 4])  # [block, width, 3, heads, head]
+        return tf.gather(tf.reshape(together, [-1, packed.shape[1]]), self.flat_index)
 
     def _pieces(self, function: Callable[[tf.Tensor], tf.Tensor], like: tf.Tensor) -> tf.Tensor:
         """Joins the results for all pieces of the queries, `[block, heads, width, head]`."""
@@ -196,19 +201,22 @@ class _Block:
             scores = tf.where(tf.range(self.width) <= queries[:, tf.newaxis], scores, _BLOCKED)
         return tf.nn.softmax(scores)
 
-    def _mask(self, start: tf.Tensor) -> tf.Tensor:
-        """Drop-out mask with 0 and 1 / (1 - rate), `[block, heads, piece, width]`."""
+    @property
+    def _gain(self) -> float:
+        """What kept weights are multiplied by."""
+        return 1.0 / (1.0 - float(self.rows.rate))
+
+    def _kept(self, start: tf.Tensor) -> tf.Tensor:
+        """Which attention weights are not dropped, bool `[block, heads, piece, width]`."""
         rate, heads = self.rows.rate, self.rows.heads
         seed = tf.stack([self.rows.seed[0], self.rows.seed[1] ^ (self.row * 40_503 + start)])
         queries = tf.minimum(self.piece, self.width - start)
         size = self.row_end - self.row
         total = size * heads * (queries + self.width)
-        drawn = tf.random.stateless_uniform([total], seed, minval=None, maxval=None, dtype=tf.int32) | 1
+        drawn = tf.random.stateless_uniform([total], seed, minval=None, maxval=None, dtype=tf.int32)
         of_query = tf.reshape(drawn[: size * heads * queries], [size, heads, queries, 1])
         of_key = tf.reshape(drawn[size * heads * queries :], [size, heads, 1, self.width])
-        threshold = int(-(2**31) + rate * 2**32)
-        kept = of_query * of_key >= threshold
-        return tf.cast(kept, tf.float32) * (1.0 / (1.0 - rate))
+        return keep_mask(of_query, of_key, rate)
 
     def _split(self, packed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scaled queries, keys and values, each `[block, heads, width, head]`."""
@@ -224,6 +232,15 @@ class _Block:
         heads = self.rows.heads
         padded = tf.gather(flat[self.first : self.first + self.tokens], self.padded_index)
         return tf.transpose(tf.reshape(padded, [-1, self.width, heads, flat.shape[1] // heads]), [0, 2, 1, 3])
+
+    def _inner(self, upstream: tf.Tensor, attended: tf.Tensor) -> tf.Tensor:
+        """Inner products of gradients and outputs per query and head, 0 at padding: `[block, heads, width, 1]`."""
+        part = slice(self.first, self.first + self.tokens)
+        products = tf.reshape(
+            upstream[part] * attended[part], [-1, self.rows.heads, upstream.shape[1] // self.rows.heads]
+        )
+        padded = tf.gather(tf.reduce_sum(products, axis=2), self.padded_index)  # [block, width, heads]
+        return tf.transpose(tf.where(self.real[..., tf.newaxis], padded, 0.0), [0, 2, 1])[..., tf.newaxis]
 
     def _flat(self, parts: tf.Tensor) -> tf.Tensor:
         """`[block, heads, width, head]` to `[tokens of the block, dim]`."""

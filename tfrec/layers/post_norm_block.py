@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from tfrec.layers.blockwise_attention import blockwise_attention
+from tfrec.layers.hashed_dropout import hashed_dropout
 from tfrec.layers.layer_norm import FastLayerNorm
-from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
 
@@ -116,7 +116,7 @@ class PostNormBlock(keras.layers.Layer):
         return tf.reduce_mean(shares / tf.gather(tf.math.segment_sum(shares, row), row), axis=1)
 
     def _join(self, new: tf.Tensor, before: tf.Tensor, number: int, seed: tf.Tensor | None) -> tf.Tensor:
-        new = seeded_dropout(new, self.dropout, seed, f"{self.name} {number}")
+        new = hashed_dropout(new, self.dropout, seed, f"{self.name} {number}")
         joined = new + before if self.residual else new
         return self.norms[number](joined) if self.norms else joined
 
