@@ -108,3 +108,20 @@ def test_a_full_window_takes_no_more_events() -> None:
 def test_an_impossible_architecture_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"`heads`|`rotary_time`"):
         HSTUConfig(**{"dim": 8, **wrong})
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_near_and_has_gradients(policy: str) -> None:
+    settings = {"positions": "none", "rotary_time": True, "norm": "rms", "norm_scale": True}
+    full = new_model(**settings)
+    mixed = HSTU(full.config, VOCAB, seed=3, dtype=policy)
+    mixed.set_weights(full.get_weights())
+    assert {variable.dtype for variable in mixed.trainable_variables} == {"float32"}
+    expected = full.encode_window(ITEMS, FULL, times=TIMES).numpy()
+    with tf.GradientTape() as tape:
+        states = mixed.encode_window(ITEMS, FULL, times=TIMES)
+        loss = tf.reduce_sum(tf.square(tf.cast(states, tf.float32)))
+    assert states.dtype == mixed.compute_dtype
+    np.testing.assert_allclose(tf.cast(states, tf.float32), expected, atol=0.03 * np.abs(expected).max())
+    for gradient in tape.gradient(loss, [variable.value for variable in mixed.trainable_variables]):
+        assert np.isfinite(tf.convert_to_tensor(gradient)).all()

@@ -83,7 +83,7 @@ class HSTUBlock(keras.layers.Layer):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # angles and divisors stay float32
         self.settings = {
             "dim": dim,
             "heads": heads,
@@ -210,7 +210,7 @@ class HSTUBlock(keras.layers.Layer):
         if not rows:
             return None
         initializer = GateInitializer(1, bound=_STDDEV, normal=True, seed=derive_seed(self.seed, name))
-        return self.add_weight(shape=(rows,), initializer=initializer, name=name)
+        return self.add_weight(shape=(rows,), initializer=initializer, autocast=False, name=name)
 
     def _bias(self) -> RelativeBias:
         tables = (self.by_distance, self.by_time)

@@ -25,7 +25,8 @@ class RMSNorm(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.factor = None
         if self.scale:
-            self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+            shape = (input_shape[-1],)
+            self.factor = self.add_weight(shape=shape, initializer="ones", autocast=False, name="scale")
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
