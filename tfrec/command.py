@@ -1,8 +1,8 @@
 """What all commands share: option types, output on the right stream, errors as one line and an exit code.
 
 Exit codes: 0 success, 1 unexpected failure, 2 bad flag or configuration, 3 bad data, 4 training failed, 5 a server
-failed, 6 an export does not answer as its model, 130 interrupted. With `--json` standard output carries exactly one
-JSON document; progress and tables go to standard error.
+failed, 6 an export does not answer as its model, 7 the gate of a pipeline blocked a model, 130 interrupted. With
+`--json` standard output carries exactly one JSON document; progress and tables go to standard error.
 """
 
 from __future__ import annotations
