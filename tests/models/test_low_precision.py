@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.sequence_batches import make_batch
+from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.config.two_tower_config import TwoTowerConfig
-from tfrec.models.sequence_encoder import unit
+from tfrec.models.sasrec import SASRec
+from tfrec.models.sequence_encoder import SequenceEncoder, unit
 from tfrec.models.two_tower import TwoTower
 
 VOCAB = 40
@@ -39,3 +43,24 @@ def test_two_towers_over_a_long_history(precision: str, similarity: str) -> None
     np.testing.assert_allclose(low, exact, rtol=0.02)
     low, exact = (model.item_table()[0].numpy()[2:] for model in models)
     np.testing.assert_allclose(low, exact, rtol=0.02)
+
+
+def small_sasrec(vocab: int) -> SASRec:
+    return SASRec(SASRecConfig(dim=8, max_length=6, blocks=1), vocab, dtype="mixed_float16")
+
+
+def small_two_tower(vocab: int) -> TwoTower:
+    features = {
+        "price": {"kind": "number", "values": 0, "width": 1},
+        "text": {"kind": "vector", "values": 0, "width": 3},
+    }
+    return TwoTower(TwoTowerConfig(dim=8, max_length=6), vocab, features=features, dtype="mixed_float16")
+
+
+@pytest.mark.parametrize("build", [small_sasrec, small_two_tower])
+def test_no_table_is_cast_as_a_whole(build: Callable[[int], SequenceEncoder]) -> None:
+    vocab = 100_003
+    encode = tf.function(build(vocab).encode_window, autograph=False)
+    graph = encode.get_concrete_function(tf.constant([[2, 3]]), tf.constant([2])).graph
+    whole = [op.type for op in graph.get_operations() for out in op.outputs if vocab in (out.shape.as_list() or [])]
+    assert set(whole) <= {"ReadVariableOp"}

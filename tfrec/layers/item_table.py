@@ -53,6 +53,7 @@ class ItemTable(keras.layers.Layer):
             initializer=GateInitializer(
                 self.dim, reserved_rows=RESERVED_ROWS, bound=self.bound, normal=self.normal, seed=self.seed
             ),
+            autocast=False,  # mixed precision would cast the whole table at every look-up
             name="vectors",
         )  # [vocab, dim]
         self.bias: Any = None

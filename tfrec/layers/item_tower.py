@@ -192,13 +192,15 @@ class ItemTower(keras.layers.Layer):
         return content
 
     def _table(self, name: str, shape: tuple[int, ...], dtype: str) -> Any:
-        return self.add_weight(shape=shape, dtype=dtype, initializer="zeros", trainable=False, name=name)
+        return self.add_weight(
+            shape=shape, dtype=dtype, initializer="zeros", trainable=False, autocast=False, name=name
+        )
 
     def _value_vectors(self, name: str, values: int, width: int, seed: int) -> Any:
         initializer = GateInitializer(
             width, reserved_rows=_FIRST_VALUE, seed=derive_seed(seed, f"values of {name}"), **self._initial
         )
-        return self.add_weight(shape=(values, width), initializer=initializer, name=f"{name}_vectors")
+        return self.add_weight(shape=(values, width), initializer=initializer, autocast=False, name=f"{name}_vectors")
 
 
 class TowerInTraining:
