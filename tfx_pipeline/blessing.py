@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from tfx_pipeline.target_extracts import HISTORY, HISTORY_SLICES, POPULARITY, POPULARITY_SLICES
+from tfx_pipeline.target_metrics import BOUNDED
 
 OVERALL = "all"
 CANDIDATE = "candidate"
@@ -30,6 +31,14 @@ class Decision:
     blessed: bool
     reasons: list[str] = field(default_factory=list)
     slices: dict[str, dict[str, Values]] = field(default_factory=dict)
+
+    def small_slices(self, least: int) -> list[str]:
+        """Returns the names of slices of fewer targets than that, which have no bounds."""
+        return [
+            name
+            for name, models in self.slices.items()
+            if name != OVERALL and models.get(CANDIDATE, {}).get("targets", 0) < least
+        ]
 
 
 def read_decision(evaluation: str) -> Decision:
@@ -55,7 +64,7 @@ def _slices(evaluation: str) -> dict[str, dict[str, Values]]:
         name = _slice_name(record.slice_key)
         models = slices.setdefault(name, {})
         for entry in record.metric_keys_and_values:
-            if entry.key.is_diff:
+            if entry.key.is_diff or entry.key.name.endswith(BOUNDED):
                 continue
             model = entry.key.model_name or CANDIDATE
             models.setdefault(model, {})[entry.key.name] = entry.value.double_value.value
@@ -65,7 +74,7 @@ def _slices(evaluation: str) -> dict[str, dict[str, Values]]:
 
 
 def _explain(name: str, failure: Any, models: dict[str, Values]) -> list[str]:
-    metric = failure.metric_key.name
+    metric = failure.metric_key.name.removesuffix(BOUNDED)
     where = f"{metric} of {'all targets' if name == OVERALL else name}"
     own, old = (models.get(model, {}).get(metric, math.nan) for model in (CANDIDATE, BASELINE))
     threshold = failure.metric_threshold

@@ -28,7 +28,11 @@ EXAMPLES: list[dict[str, list[int]]] = [
     {"popularity": [0, 1], "history": [4, 5], "old": [3, 8], "uneven": [3, 8], "worse": [3, 8]},
 ]
 GATE = GateConfig(
-    minimum={"recall@3": 0.1}, max_loss={"recall@3": 0.1}, max_slice_loss={"recall@3": 0.5}, cold_history=2
+    minimum={"recall@3": 0.1},
+    max_loss={"recall@3": 0.1},
+    max_slice_loss={"recall@3": 0.5},
+    min_slice_targets=2,
+    cold_history=2,
 )
 
 
@@ -134,6 +138,16 @@ def test_a_model_better_overall_but_worse_in_one_slice_is_blocked_by_the_slice(f
     assert decision.reasons == [
         "recall@3 of item_popularity:tail is 0.0000, 1.0000 below the baseline's 1.0000; at most 0.5 may be lost"
     ]
+
+
+def test_a_slice_of_few_targets_is_shown_and_does_not_block(folder: Path, tmp_path: Path) -> None:
+    decision = evaluate(folder, tmp_path, "uneven", "old", GATE.model_copy(update={"min_slice_targets": 3}))
+    assert decision.reasons == []
+    assert decision.blessed
+    tail = decision.slices["item_popularity:tail"]
+    assert [tail[model]["recall@3"] for model in ("candidate", "baseline")] == [0.0, 1.0]
+    assert set(tail["candidate"]) == {"targets", "recall@3", "ndcg@3", "mrr@3"}
+    assert decision.small_slices(3) == ["item_popularity:torso", "item_popularity:tail", "user_history:cold"]
 
 
 def test_a_model_below_the_minimum_is_blocked_without_a_baseline(folder: Path, tmp_path: Path) -> None:

@@ -35,10 +35,12 @@ def gate_section(facts: RunFacts) -> Section | None:
     blocks: list[Block] = [*_replay_notice(facts)]
     if metrics:
         blocks.append(Charts(tuple(_chart(decision, metric, number) for number, metric in enumerate(metrics))))
-    blocks.append(_table(decision, metrics, f"Split {gate.split}; in brackets the difference to the baseline"))
+    small = decision.small_slices(gate.min_slice_targets)
+    caption = f"Split {gate.split}; in brackets the difference to the baseline"
+    blocks.append(_table(decision, metrics, caption, dict.fromkeys(small, "too few targets: has no bounds")))
     blocks.append(Heading("Bounds"))
     bounds = {"least value": gate.minimum, "most lost, all": gate.max_loss, "most lost, a slice": gate.max_slice_loss}
-    blocks.append(_bounds(metrics, bounds))
+    blocks.append(_bounds(metrics, bounds, gate.min_slice_targets))
     others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in ("targets", *metrics)]
     if others:
         blocks += [Heading("Other metrics"), _table(decision, others, "Without bounds")]
@@ -69,7 +71,8 @@ def _chart(decision: Decision, metric: str, number: int) -> Chart:
     return Chart(metric, svg)
 
 
-def _table(decision: Decision, metrics: list[str], caption: str) -> Table:
+def _table(decision: Decision, metrics: list[str], caption: str, notes: Mapping[str, str] | None = None) -> Table:
+    notes = notes or {}
     rows = []
     for name, models in decision.slices.items():
         own, old = models.get(CANDIDATE, {}), models.get(BASELINE, {})
@@ -77,13 +80,17 @@ def _table(decision: Decision, metrics: list[str], caption: str) -> Table:
         for metric in metrics:
             note = f"({own[metric] - old[metric]:+.4f})" if metric in old else ""
             cells.append(Cell(f"{own[metric]:.4f}", note))
-        rows.append(Row(name, tuple(cells), role="model" if name == OVERALL else ""))
+        rows.append(Row(name, tuple(cells), role="model" if name == OVERALL else "", note=notes.get(name, "")))
     return Table(caption, "slice", ("targets", *metrics), tuple(rows))
 
 
-def _bounds(metrics: list[str], bounds: Mapping[str, Mapping[str, Any]]) -> Table:
+def _bounds(metrics: list[str], bounds: Mapping[str, Mapping[str, Any]], least: int) -> Table:
     rows = tuple(
         Row(what, tuple(Cell(f"{values[metric]:g}" if metric in values else "") for metric in metrics))
         for what, values in bounds.items()
     )
-    return Table("Losses are against the latest blessed model, in absolute terms", "bound", tuple(metrics), rows)
+    caption = (
+        "Losses are against the model pushed last, in absolute terms; slices of fewer than "
+        f"{least:,} targets are shown and do not block"
+    )
+    return Table(caption, "bound", tuple(metrics), rows)
