@@ -7,15 +7,15 @@ from typing import Any
 
 from tfx.components import Evaluator, Trainer, Tuner
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.proto import trainer_pb2
 from tfx.types.channel import Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.standard_artifacts import Model, PushedModel
 
 from tfx_pipeline.components.golden_replay import GoldenReplay
 from tfx_pipeline.components.redis_exporter import RedisExporter
 from tfx_pipeline.components.version_pusher import VersionPusher
 from tfx_pipeline.evaluator_config import MODULE, evaluator_config
+from tfx_pipeline.latest_pushed_model import MODEL, PUSHED_MODEL, LatestPushedModelStrategy
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import RUN_FN
 from tfx_pipeline.tuner_module import TUNER_FN
@@ -56,19 +56,18 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
     trainer = Trainer(run_fn=RUN_FN, examples=data.transformed, custom_config=custom, **found, **shared)
     model = trainer.outputs["model"]
     baseline = Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
+        strategy_class=LatestPushedModelStrategy,
+        **{MODEL: Channel(type=Model), PUSHED_MODEL: Channel(type=PushedModel)},
     ).with_id(BASELINE)
     evaluator = Evaluator(
         examples=data.examples,
         model=model,
         baseline_model=baseline.outputs["model"],
         example_splits=[settings.gate.split],
-        eval_config=evaluator_config(settings.gate, settings.rules),
+        eval_config=evaluator_config(settings.gate, settings.rules, settings.trainer.code),
         module_path=MODULE,
     )
-    replay = GoldenReplay(model=model)
+    replay = GoldenReplay(model=model, code=settings.trainer.code)
     pusher = VersionPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],

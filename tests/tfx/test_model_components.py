@@ -35,7 +35,7 @@ class Stub(SimpleNamespace):
     """An artifact: a directory and custom properties."""
 
     def __init__(self, uri: Path, **properties: Any) -> None:
-        super().__init__(uri=str(uri), properties=properties)
+        super().__init__(uri=str(uri), id=5, properties=properties)
 
     def get_int_custom_property(self, name: str) -> Any:
         return self.properties.get(name)
@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_blessed_model_is_pushed_once_and_answers(trained: Path, tmp_path: Path) -> None:
     model, infra = Stub(trained / "model"), Stub(tmp_path / "infra")
-    call(GoldenReplay, model=model, blessing=infra)
+    call(GoldenReplay, model=model, blessing=infra, code="")
     assert infra.properties["blessed"] == 1
     assert infra.note("replay.json")["requests"] > 15
     serving = tmp_path / "serving"
@@ -88,6 +88,8 @@ def test_a_blessed_model_is_pushed_once_and_answers(trained: Path, tmp_path: Pat
         )
         assert pushed.properties["pushed"] == 1
         assert pushed.properties["pushed_version"] == "1"
+        assert pushed.properties["pushed_model_id"] == 5
+        assert pushed.note("push.json")["model"] == "sasrec"
         assert pushed.note("push.json")["new"] == (attempt == 0)
     assert VersionDirectory(serving).versions() == [1]
     report = check_export(serving / "1", data=str(trained / "model_run" / "dataset"), verify=False)
@@ -183,7 +185,7 @@ def test_an_export_that_answers_otherwise_is_not_blessed(
 
     monkeypatch.setattr(golden_replay, "verify_export", differs)
     infra = Stub(tmp_path / "infra")
-    call(GoldenReplay, model=Stub(trained / "model"), blessing=infra)
+    call(GoldenReplay, model=Stub(trained / "model"), blessing=infra, code="")
     assert infra.properties["blessed"] == 0
     assert "2 answers of Format-Serving differ" in infra.note("replay.json")["reason"]
 

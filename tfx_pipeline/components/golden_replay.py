@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import InfraBlessing, Model
 from tfx.utils import path_utils
@@ -15,7 +15,11 @@ REPORT = "replay.json"
 
 
 @component
-def GoldenReplay(model: InputArtifact[Model], blessing: OutputArtifact[InfraBlessing]):  # type: ignore[no-untyped-def]
+def GoldenReplay(  # type: ignore[no-untyped-def]
+    model: InputArtifact[Model],
+    blessing: OutputArtifact[InfraBlessing],
+    code: Parameter[str],
+):
     """Replays the golden requests of an exported model in a fresh process and blesses it when every answer is right.
 
     TFX's own InfraValidator starts a container of TensorFlow Serving; this needs neither Docker nor a network and
@@ -25,7 +29,9 @@ def GoldenReplay(model: InputArtifact[Model], blessing: OutputArtifact[InfraBles
     Args:
         model: Output `model` of the Trainer.
         blessing: Gets the property `blessed`, and `replay.json` with what was found.
+        code: Version of the code, so that blessings of another one do not come from the cache.
     """
+    del code
     folder = Path(path_utils.serving_model_path(model.uri))
     try:
         report = verify_export(folder)

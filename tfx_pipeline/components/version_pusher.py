@@ -10,11 +10,13 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import InfraBlessing, Model, ModelBlessing, PushedModel
 from tfx.utils import path_utils
 
+from tfrec.errors import DataError
 from tfrec.files import write_json
 from tfrec.serving.export_run import CARD_FILE, EXPORT_FILE, read_export
 from tfrec.serving.version_directory import VersionDirectory
 from tfx_pipeline.components.artifact_files import is_blessed, read_note, write_note
 from tfx_pipeline.components.golden_replay import REPORT
+from tfx_pipeline.latest_pushed_model import MODEL_ID
 
 PUSH = "push.json"
 
@@ -50,20 +52,23 @@ def VersionPusher(  # type: ignore[no-untyped-def]
     del occasion
     blessings = {"the Evaluator": model_blessing, "the replay of golden requests": infra_blessing}
     missing = [name for name, blessing in blessings.items() if not is_blessed(blessing)]
+    source, replay = Path(path_utils.serving_model_path(model.uri)), read_note(infra_blessing.uri, REPORT)
+    name = read_export_or_nothing(source).get("model")
     if missing:
-        write_note(pushed_model, PUSH, {"pushed": False, "reason": f"Not blessed by {' and '.join(missing)}."})
+        reason = f"Not blessed by {' and '.join(missing)}."
+        write_note(pushed_model, PUSH, {"pushed": False, "model": name, "reason": reason})
         pushed_model.set_int_custom_property("pushed", 0)
         return
-    source, replay = Path(path_utils.serving_model_path(model.uri)), read_note(infra_blessing.uri, REPORT)
     withdrawn = None if again else parked_copy(source, Path(destination))
     if withdrawn is not None:
         reason = f"It was rolled back: version {withdrawn} of {destination}. To push it again, pass --push-again."
-        write_note(pushed_model, PUSH, {"pushed": False, "reason": reason})
+        write_note(pushed_model, PUSH, {"pushed": False, "model": name, "reason": reason})
         pushed_model.set_int_custom_property("pushed", 0)
         return
     found = push(source, Path(destination), replay, keep=keep)
-    write_note(pushed_model, PUSH, {"pushed": True, **found})
+    write_note(pushed_model, PUSH, {"pushed": True, "model": name, **found})
     pushed_model.set_int_custom_property("pushed", 1)
+    pushed_model.set_int_custom_property(MODEL_ID, model.id)
     pushed_model.set_string_custom_property("pushed_destination", found["path"])
     pushed_model.set_string_custom_property("pushed_version", str(found["version"]))
 
@@ -121,8 +126,11 @@ def parked_copy(source: Path, destination: Path) -> int | None:
 
 
 def read_export_or_nothing(folder: Path) -> dict[str, Any]:
-    """Returns `export.json` of a version, or nothing for one that tfrec did not export."""
-    return read_export(folder) if (folder / EXPORT_FILE).is_file() else {}
+    """Returns `export.json` of a version, or nothing for one that this tfrec did not export."""
+    try:
+        return read_export(folder)
+    except DataError:
+        return {}
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
