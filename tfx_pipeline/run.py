@@ -41,6 +41,11 @@ def main(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Settings of the export, e.g. index.kind=ivf.")
     ] = None,
     tune: Annotated[int, typer.Option(min=0, help="Trials of the Tuner before training; 0: no Tuner.")] = 0,
+    space: Annotated[Path | None, typer.Option(help="YAML file of the Tuner's space. Default: the model's.")] = None,
+    searcher: Annotated[str, typer.Option(help="The Tuner's: random, bayesian or hyperband.")] = "random",
+    objective: Annotated[
+        str, typer.Option(help="What the Tuner improves, e.g. ndcg@10. Default: what training monitors.")
+    ] = "",
     serving: Annotated[Path | None, typer.Option(help="Directory of versions. Default: ROOT/serving.")] = None,
     keep: Annotated[int, typer.Option(min=0, help="Versions to keep there; 0: all.")] = 0,
     push_again: Annotated[
@@ -145,6 +150,9 @@ def main(
             anomalies=anomalies or (),
             export=export or (),
             tune=tune,
+            space=space,
+            searcher=searcher,
+            objective=objective,
             serving=serving,
             keep=keep,
             push_again=push_again,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import tfrec
+from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.export_config import load_export_config
 from tfrec.config.load import parse_assignment, read_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
@@ -45,6 +48,9 @@ def make_settings(
     anomalies: Sequence[str] = (),
     export: Sequence[str] = (),
     tune: int = 0,
+    space: Path | None = None,
+    searcher: str = "random",
+    objective: str = "",
     serving: Path | None = None,
     keep: int = 0,
     push_again: bool = False,
@@ -67,11 +73,15 @@ def make_settings(
     load_export_config(None, export)
     with tempfile.TemporaryDirectory() as scratch:
         effective = trainer.run_config(Path(scratch))
+        _check_ranks(effective)
+        trainer = replace(trainer, effective=json.dumps(effective.model_dump(mode="json"), sort_keys=True))
+        tuner = None
+        if tune:
+            told = TunerSettings(model, text, trainer.assignments, tune, searcher, objective, code=code)
+            tuner = _tuner(replace(told, space=str(space or ""), directory=str(root / "tuning")), Path(scratch))
     bounds = load_gate(gate)
     check_gate(bounds)
-    _check(effective, bounds, conversion)
-    if tune and not makes_valid(conversion):
-        raise ConfigError("The Tuner needs a validation split.", remedy="Pass --valid-days.")
+    _check(effective, bounds, conversion, tuned=tuner is not None)
     return PipelineSettings(
         root=root,
         conversion=conversion,
@@ -83,7 +93,7 @@ def make_settings(
         keep=keep,
         push_again=push_again,
         redis=_server(redis, model),
-        tuner=TunerSettings(model, text, tuple(assignments), trials=tune, code=code) if tune else None,
+        tuner=tuner,
         beam=beam_flags(runner, beam),
         cache=cache,
         occasion=datetime.datetime.now(datetime.timezone.utc).isoformat(),
@@ -145,12 +155,34 @@ def beam_flags(runner: str, flags: Sequence[str]) -> tuple[str, ...]:
     return (*found, *flags)
 
 
-def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any]) -> None:
+def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:
+    """Adds what decides the trials; mistakes in space, searcher and objective are found on the way."""
+    search = settings.search_settings(scratch)
+    return replace(settings, searched=json.dumps(search.document(), sort_keys=True))
+
+
+def _check_ranks(config: RunConfig) -> None:
+    if not isinstance(config.evaluation, EvaluationConfig):
+        raise ConfigError(
+            f"`{config.model.name}` predicts clicks, and the pipeline's gate ranks items.",
+            remedy="Use tfrec.convert --impressions, tfrec.train and tfrec.evaluate.",
+        )
+
+
+def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any], *, tuned: bool) -> None:
     if config.data.path is not None:
         raise ConfigError("`data.path` is set, but the pipeline makes its own data set.", remedy="Leave it out.")
     if isinstance(config, GradientRunConfig) and config.training.patience and not makes_valid(conversion):
         raise ConfigError(
             "`training.patience` needs a validation split.", remedy="Pass --valid-days, or set training.patience=0."
+        )
+    if tuned and not makes_valid(conversion):
+        raise ConfigError("The Tuner needs a validation split.", remedy="Pass --valid-days.")
+    patient = isinstance(config, GradientRunConfig) and config.training.patience
+    if gate.split == "valid" and (tuned or patient):
+        raise ConfigError(
+            "The gate would measure on the split `valid`, by which the model is chosen.",
+            remedy="Use `--gate split=test`.",
         )
     if gate.split not in ("valid", "test") or (gate.split == "valid" and not makes_valid(conversion)):
         raise ConfigError(f"There is no split `{gate.split}` for the gate.", remedy="Use test, or make a valid split.")

@@ -36,6 +36,7 @@ class TrainerSettings:
         config: Text of a YAML file of settings; empty for none.
         assignments: Further settings, as `--set` takes them.
         export: Settings of `ExportConfig`, as `index.kind=ivf`.
+        effective: The effective configuration as JSON, presets included, so that a change of those trains anew.
         code: Version of the code, so that another one does not take models from the cache.
     """
 
@@ -43,6 +44,7 @@ class TrainerSettings:
     config: str = ""
     assignments: tuple[str, ...] = ()
     export: tuple[str, ...] = ()
+    effective: str = ""
     code: str = ""
 
     def custom_config(self) -> dict[str, str]:

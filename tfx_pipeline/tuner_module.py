@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +13,10 @@ from typing import Any
 from rich.console import Console
 from tfx.components.tuner.component import TunerFnResult
 
+from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError
+from tfrec.training.run_manifest import dataset_fingerprint
+from tfrec.tuning.best_config import data_hash
 from tfrec.tuning.pipeline_tuner import PipelineTuner
 from tfrec.tuning.read_space import read_space
 from tfrec.tuning.search_settings import SearchSettings
@@ -34,7 +39,9 @@ class TunerSettings:
         seed: Seed of the proposals and of every trial.
         space: Path of a search space; empty for the built-in one.
         confirm_seeds: Fresh seeds for the winner and the default configuration; 0: none.
-        directory: Where the search and its report stay; empty for the component's working directory.
+        directory: Where searches stay, in a directory each by settings and data, so that one that was interrupted goes
+            on; empty for the component's working directory, which TFX removes.
+        searched: What decides the trials, presets and space included, so that a change of those searches anew.
         code: Version of the code, so that another one does not take results from the cache.
     """
 
@@ -48,6 +55,7 @@ class TunerSettings:
     space: str = ""
     confirm_seeds: int = 0
     directory: str = ""
+    searched: str = ""
     code: str = ""
 
     def custom_config(self) -> dict[str, str]:
@@ -94,6 +102,18 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     folder = Path(settings.directory or fn_args.working_dir)
     folder.mkdir(parents=True, exist_ok=True)
     dataset = transformed_dataset(fn_args, folder / "dataset")
+    if settings.directory:
+        folder = folder / _key(settings, dataset)
+        shutil.rmtree(folder / "dataset", ignore_errors=True)  # the same, but its shards may be links to nowhere
+        folder.mkdir(exist_ok=True)
+        dataset = InteractionDataset.open(Path(dataset.path).rename(folder / "dataset"))
     search = settings.search_settings(folder)
     tuner = PipelineTuner(search, folder / "search", str(dataset.path), Console(stderr=True, highlight=False))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
+
+
+def _key(settings: TunerSettings, dataset: InteractionDataset) -> str:
+    """Tells searches apart; trials may be added to one, and its winner confirmed."""
+    decided = {name: value for name, value in asdict(settings).items() if name not in ("trials", "confirm_seeds")}
+    text = json.dumps([decided, data_hash(dataset_fingerprint(dataset))], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
+from tfrec.config import load  # noqa: E402
 from tfrec.errors import ConfigError  # noqa: E402
+from tfrec.tuning import read_space  # noqa: E402
 from tfx_pipeline.run_settings import beam_flags, load_gate, make_settings, makes_valid  # noqa: E402
+
+VALID = {"input": ("x.parquet",), "valid_days": 1.0}
 
 
 def settings(tmp_path: Path, **flags: Any) -> Any:
@@ -41,12 +46,47 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"runner": "FlinkRuner"}, "FlinkRunner"),
         ({"export": ["index.knd=ivf"]}, "kind"),
         ({"model": "popularity", "redis": "redis://localhost"}, "no vectors"),
+        ({"model": "feseq"}, "predicts clicks"),
+        ({"model": "din"}, "tfrec.train"),
+        ({"model": "popularity", "tune": 3, "conversion": VALID}, "no search space for `popularity`"),
+        ({"tune": 3, "searcher": "grid", "conversion": VALID}, "searcher `grid`"),
+        ({"tune": 3, "objective": "auc", "conversion": VALID}, "objective `auc`"),
+        ({"tune": 3, "space": Path("none.yaml"), "conversion": VALID}, "none.yaml` does not exist"),
+        ({"tune": 3}, "needs a validation split"),
+        ({"tune": 3, "gate": ["split=valid"], "conversion": VALID}, "--gate split=test"),
+        ({"assignments": ["training.patience=2"], "gate": ["split=valid"], "conversion": VALID}, "model is chosen"),
         ({"redis": "http://localhost"}, "redis://"),
     ],
 )
 def test_mistakes_are_named(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         settings(tmp_path, **flags)
+
+
+def test_presets_and_spaces_are_part_of_what_decides_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TFX knows the Trainer and the Tuner by their `custom_config`."""
+    shipped, own = load.configs_directory(), tmp_path / "configs"
+    assert shipped is not None
+    (own / "tuning").mkdir(parents=True)
+    for name in ("gru4rec.yaml", "tuning/gru4rec.yaml"):
+        shutil.copyfile(shipped / name, own / name)
+    for module in (load, read_space):
+        monkeypatch.setattr(module, "configs_directory", lambda: own)
+
+    def keys() -> tuple[str, str]:
+        found = settings(tmp_path, tune=2, conversion=VALID)
+        return str(found.trainer.custom_config()), str(found.tuner.custom_config())
+
+    first = keys()
+    assert keys() == first
+    (own / "tuning" / "gru4rec.yaml").write_text("space: {model.dropout_hidden: {type: float, min: 0.1, max: 0.2}}\n")
+    second = keys()
+    assert second[0] == first[0]
+    assert second[1] != first[1]
+    with (own / "gru4rec.yaml").open("a") as file:
+        file.write("\nseed: 77\n")
+    third = keys()
+    assert third[0] != second[0]
 
 
 def test_the_password_is_in_the_environment_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

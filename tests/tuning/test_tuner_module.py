@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +41,7 @@ def test_tfx_gets_settings_that_training_takes(clicks: Path, tmp_path: Path, mon
     best.uri, results.uri = str(tmp_path / "best"), str(tmp_path / "results")
     executor.write_best_hyperparameters(result.tuner, {"best_hyperparameters": [best], "tuner_results": [results]})
     written = json.loads((tmp_path / "best" / "best_hyperparameters.txt").read_text())
+    assert written["values"].pop("tuner/directory") == str(tmp_path / "work" / "search")
     trials = json.loads((tmp_path / "work" / "search" / "trials.json").read_text())["trials"]
     winner = max(trials, key=lambda trial: trial["score"])
     assert written["values"] == {"model.num_neighbours": 30, **winner["values"]}
@@ -54,3 +56,31 @@ def test_tfx_gets_settings_that_training_takes(clicks: Path, tmp_path: Path, mon
     again = tuner_module.tuner_fn(fn_args).tuner
     again.search()
     assert json.loads((tmp_path / "work" / "search" / "trials.json").read_text())["trials"] == trials
+
+
+def test_a_search_of_the_pipeline_stays_and_is_found_again(
+    clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tfx", reason="needs the extra `tfx`")
+    from tfx_pipeline import tuner_module
+
+    def copied(_fn_args: object, output: Path) -> InteractionDataset:
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(clicks, output)
+        return InteractionDataset.open(output)
+
+    monkeypatch.setattr(tuner_module, "transformed_dataset", copied)
+
+    def search(working: str, **changed: object) -> Path:
+        told = tuner_module.TunerSettings("gru4rec", **{"directory": str(tmp_path / "tuning"), "trials": 2, **changed})
+        fn_args = SimpleNamespace(custom_config=told.custom_config(), working_dir=str(tmp_path / working))
+        tuner = tuner_module.tuner_fn(fn_args).tuner
+        assert InteractionDataset.open(tuner.data).splits == InteractionDataset.open(clicks).splits
+        return Path(tuner.folder.path)
+
+    first = search("one")
+    assert first.is_relative_to(tmp_path / "tuning")
+    assert search("other", trials=5) == first  # TFX makes a working directory per attempt; trials may be added
+    assert search("one", searched="another space") != first
+    assert search("one", code="other") != first
+    assert not (tmp_path / "one").exists()

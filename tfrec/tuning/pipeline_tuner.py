@@ -17,12 +17,15 @@ from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.trial_record import TrialRecord
 from tfrec.tuning.trial_tables import ranked_trials
 
+DIRECTORY = "tuner/directory"
+"""Name among the hyper-parameters that is no setting: where the search and its report are."""
+
 
 class PipelineTuner:
     """Runs `run_search` when TFX calls `search`, and hands out hyper-parameters that are configuration keys.
 
     The values of `get_best_hyperparameters()[0].get_config()["values"]` are settings by dotted key, as they stand in a
-    configuration: lists are lists, and what the space fixes is among them.
+    configuration: lists are lists, and what the space fixes is among them. `tuner/directory` says where the search is.
 
     Args:
         settings: What is searched and how.
@@ -65,7 +68,7 @@ class PipelineTuner:
         return [self._trial(record) for record in ranked[:num_trials]]
 
     def _trial(self, record: TrialRecord) -> Any:
-        values = {**self.settings.space.fixed, **best_values(record)}
+        values = {**self.settings.space.fixed, **best_values(record), DIRECTORY: str(self.folder.path)}
         hyperparameters = keras_tuner.HyperParameters()
         hyperparameters.values = values
         status = TrialStatus.COMPLETED if record.score is not None else TrialStatus.FAILED
