@@ -25,6 +25,7 @@ class RunFacts:
         replay: What the replay of the golden requests found.
         push: What the Pusher did.
         publication: What the RedisExporter did.
+        search: Where the Tuner's search is; empty when there was none.
     """
 
     settings: PipelineSettings
@@ -36,6 +37,12 @@ class RunFacts:
     replay: dict[str, Any] = field(default_factory=dict)
     push: dict[str, Any] = field(default_factory=dict)
     publication: dict[str, Any] = field(default_factory=dict)
+    search: str = ""
+
+    @property
+    def model(self) -> str:
+        """Name of the model; a run that begins after the Trainer has that of an earlier one, whatever it was told."""
+        return str(self.push.get("model") or self.settings.trainer.model)
 
     @property
     def blocked(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfrec.evaluation.report.blocks import Block, Cell, Facts, Row, Section, Table
@@ -12,6 +14,9 @@ from tfx_pipeline.parquet_example_gen.component import FILES
 from tfx_pipeline.report.data_sections import anomalies_section, statistics_section
 from tfx_pipeline.report.gate_section import decision_blocks, gate_section
 from tfx_pipeline.run_facts import RunFacts
+
+_SECRET = re.compile(r"key|secret|password|passwd|token|credential|connection_string|signature|sas", re.IGNORECASE)
+_LOGIN = re.compile(r"(://)[^/@\s]*@")
 
 
 def write_run_report(facts: RunFacts, path: Path) -> None:
@@ -33,7 +38,7 @@ def write_run_report(facts: RunFacts, path: Path) -> None:
         _provenance(facts),
     )
     page = Page(
-        title=f"{facts.settings.trainer.model}: {_verdict(facts)}",
+        title=f"{facts.model}: {_verdict(facts)}",
         kicker="tfrec pipeline report",
         lead=f"Run `{facts.lineage.run_id}` in `{facts.settings.root}`, {facts.seconds:.0f} s.",
         sections=tuple(section for section in made if section is not None),
@@ -56,6 +61,8 @@ def _overview(facts: RunFacts) -> Section:
         vectors = facts.publication["vectors"]
         entries = [(kind, f"{one['count']:,} of {one['dim']}", one["version"]) for kind, one in vectors.items()]
         blocks.append(Facts((("Redis", facts.publication["server"], ""), *entries)))
+    if facts.search:
+        blocks.append(Facts((("Search", f"{facts.search}/report.html", "trials of the Tuner"),)))
     blocks.append(Table("Nodes", "node", ("state", "seconds"), rows))
     return Section("overview", "Decision", tuple(blocks))
 
@@ -76,6 +83,27 @@ def _lineage(facts: RunFacts) -> Section | None:
     return Section("lineage", "Lineage", (table,))
 
 
+def shown_flags(flags: Sequence[str]) -> list[str]:
+    """Returns flags with the values of secret ones masked.
+
+    Example:
+        >>> shown_flags(["--runner=FlinkRunner", "--s3_secret_access_key=hunter2"])
+        ['--runner=FlinkRunner', '--s3_secret_access_key=***']
+    """
+    shown: list[str] = []
+    hidden = False  # the value of the flag before, given apart
+    for flag in flags:
+        name, separator, _ = flag.partition("=")
+        if name.startswith("-"):
+            secret = _SECRET.search(name) is not None
+            shown.append(f"{name}=***" if secret and separator else _LOGIN.sub(r"\1***@", flag))
+            hidden = secret and not separator
+        else:
+            shown.append("***" if hidden else _LOGIN.sub(r"\1***@", flag))
+            hidden = False
+    return shown
+
+
 def _provenance(facts: RunFacts) -> Section:
     import tensorflow_model_analysis as tfma
     import tfx
@@ -84,9 +112,9 @@ def _provenance(facts: RunFacts) -> Section:
     versions = {**software_versions(), "tfx": tfx.__version__, "tensorflow-model-analysis": tfma.__version__}
     entries = [
         ("commit", source_commit() or "unknown", ""),
-        ("model", settings.trainer.model, " ".join(settings.trainer.assignments)),
+        ("model", facts.model, " ".join(settings.trainer.assignments)),
         ("data", ", ".join(str(path) for name in FILES for path in settings.conversion.get(name) or ()), ""),
-        ("Beam", " ".join(settings.beam), ""),
+        ("Beam", " ".join(shown_flags(settings.beam)), ""),
         *((name, version, "") for name, version in versions.items()),
         *((name, str(value), "") for name, value in machine().items() if value),
     ]

@@ -13,6 +13,7 @@ from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.tables import make_table
+from tfrec.tuning.pipeline_tuner import DIRECTORY
 from tfx_pipeline.blessing import BASELINE, CANDIDATE, Decision, read_decision
 from tfx_pipeline.components.artifact_files import read_note
 from tfx_pipeline.components.golden_replay import REPORT
@@ -25,6 +26,7 @@ from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.run_facts import RunFacts
 from tfx_pipeline.run_report import write_run_report
 
+_BEST = "best_hyperparameters.txt"
 _MAIN_OUTPUTS = {"Transform": "transform_graph", "Trainer": "model", "Evaluator": "evaluation"}
 
 
@@ -46,7 +48,7 @@ def run_whole(
         dry_run: Only list the nodes.
 
     Returns:
-        `run`, `nodes`, `blocked`, `reasons`, `metrics`, `pushed`, `published`, `report`, `seconds`.
+        `run`, `model`, `search`, `nodes`, `blocked`, `reasons`, `metrics`, `pushed`, `published`, `report`, `seconds`.
 
     Raises:
         NodeError: A node failed. The report says how far the run came.
@@ -88,6 +90,8 @@ def run_whole(
     _summary(settings, facts, report, console)
     return {
         "run": facts.lineage.run_id,
+        "model": facts.model,
+        "search": facts.search or None,
         "nodes": [{"node": run.node, "state": run.state, "seconds": round(run.seconds, 2)} for run in facts.nodes],
         "blocked": facts.blocked,
         "reasons": facts.reasons,
@@ -115,11 +119,12 @@ def gather(settings: PipelineSettings, runner: NodeRunner, seconds: float, failu
         replay=_note(lineage, "GoldenReplay", REPORT),
         push=_note(lineage, "Pusher", PUSH),
         publication=_note(lineage, "RedisExporter", PUBLICATION),
+        search=str(_note(lineage, "Tuner", _BEST, "best_hyperparameters").get("values", {}).get(DIRECTORY, "")),
     )
 
 
-def _note(lineage: Lineage, node: str, name: str) -> dict[str, Any]:
-    found = lineage.outputs(node)
+def _note(lineage: Lineage, node: str, name: str, key: str | None = None) -> dict[str, Any]:
+    found = lineage.outputs(node, key)
     return read_note(found[-1].uri, name) if found else {}
 
 
@@ -139,6 +144,12 @@ def _report(settings: PipelineSettings, facts: RunFacts, console: Console) -> Pa
 def _summary(settings: PipelineSettings, facts: RunFacts, report: Path | None, console: Console) -> None:
     rows = [[run.node, run.state, f"{run.seconds:.1f}", _place(settings, facts, run.node)] for run in facts.nodes]
     console.print(make_table(f"{facts.seconds:.0f} s, below {settings.root}", ["node", "", "s", "artifact"], rows))
+    told = settings.trainer.model
+    if facts.model != told:
+        text = f"The model is `{facts.model}` of an earlier run: `--model {told}` had no effect. Leave out --from."
+        console.print(text, style="yellow", markup=False, soft_wrap=True)
+    if facts.search:
+        console.print(f"Search: {facts.search}/report.html", markup=False, soft_wrap=True)
     if facts.decision is not None:
         console.print(_slices(settings, facts.decision))
     if facts.blocked:
@@ -165,10 +176,11 @@ def _place(settings: PipelineSettings, facts: RunFacts, node: str) -> str:
 
 def _slices(settings: PipelineSettings, decision: Decision) -> Any:
     names = settings.gate.metrics
+    small = decision.small_slices(settings.gate.min_slice_targets)
     rows = []
     for name, models in decision.slices.items():
         own, old = models[CANDIDATE], models.get(BASELINE, {})
         shown = [f"{own[one]:.4f}" + (f" {own[one] - old[one]:+.4f}" if one in old else "") for one in names]
-        rows.append([name, f"{own['targets']:,.0f}", *shown])
+        rows.append([f"{name} (no bound)" if name in small else name, f"{own['targets']:,.0f}", *shown])
     title = f"Evaluator: split {settings.gate.split}" + (", and the difference to the baseline" if old else "")
     return make_table(title, ["slice", "targets", *names], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
+from rich.console import Console  # noqa: E402
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2  # noqa: E402
 
 from tfrec.errors import DataError  # noqa: E402
@@ -19,6 +21,7 @@ from tfx_pipeline.node_runner import NodeError, NodeRun  # noqa: E402
 from tfx_pipeline.run_facts import RunFacts  # noqa: E402
 from tfx_pipeline.run_report import write_run_report  # noqa: E402
 from tfx_pipeline.run_settings import make_settings  # noqa: E402
+from tfx_pipeline.run_whole import _summary as print_summary  # noqa: E402
 
 
 def _statistics(folder: Path) -> None:
@@ -78,3 +81,28 @@ def test_the_checksum_of_an_artifact_is_of_names_and_contents(tmp_path: Path) ->
     digests = [artifact_digest(str(tmp_path / name)) for name in ("one", "other", "renamed")]
     assert digests[0] == digests[1] != digests[2]
     assert artifact_digest(str(tmp_path / "missing")) is None
+
+
+def test_secrets_are_not_in_the_report(tmp_path: Path) -> None:
+    given = ["--s3_secret_access_key=hunter2", "--azure_connection_string", "hunter2", "--flink_master=h:8081"]
+    given += ["--artifact_endpoint=http://ann:hunter2@h:1/x", "--S3_ACCESS_KEY_ID=hunter2", "--parallelism=4"]
+    settings = make_settings(
+        root=tmp_path, conversion={"input": ("log.parquet",)}, model="gru4rec", runner="FlinkRunner", beam=given
+    )
+    write_run_report(RunFacts(settings, Lineage("now", []), [], 1.0), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "hunter2" not in html
+    for shown in ("--s3_secret_access_key=***", "--azure_connection_string ***", "--flink_master=h:8081", "***@h:1/x"):
+        assert shown in html
+    assert "--parallelism=4" in html
+
+
+def test_the_model_of_a_run_that_began_after_the_trainer(tmp_path: Path) -> None:
+    settings = make_settings(root=tmp_path, conversion={"input": ("log.parquet",)}, model="sasrec")
+    push = {"pushed": True, "model": "gru4rec", "path": "serving/1", "version": 1, "new": True}
+    facts = RunFacts(settings, Lineage("now", []), [], 1.0, push=push)
+    write_run_report(facts, tmp_path / "report.html")
+    assert "gru4rec: pushed as version 1" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    said = StringIO()
+    print_summary(settings, facts, None, Console(file=said, width=200))
+    assert "`--model sasrec` had no effect" in said.getvalue()
