@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tfrec.tuning.confirmation import verdict_text
 from tfrec.tuning.objective import Objective
 from tfrec.tuning.seed_noise import compare_seeds
 
@@ -40,3 +41,14 @@ def test_unequal_deviations() -> None:
 def test_one_seed_says_nothing_of_noise() -> None:
     found = compare_seeds([0.3], [0.2], NDCG)
     assert (found["verdict"], found["low"], found["winner"]["deviation"]) == ("unknown", None, None)
+
+
+def test_equal_scores_of_all_seeds_say_nothing_of_noise() -> None:
+    found = compare_seeds([0.3, 0.3], [0.2999, 0.2999], NDCG)
+    assert (found["verdict"], found["low"], found["high"]) == ("unknown", None, None)
+    assert found["gain"] == pytest.approx(0.0001)
+    text = verdict_text({**found, "random": True, "seeds": [1, 2]})
+    assert (
+        text
+        == "Difference to the default configuration: +0.0001; the same scores with every seed say nothing of seed noise."
+    )

@@ -69,9 +69,6 @@ class TargetRanking(tf.Module):
         self._model = Untracked(model)
         self._factorised = isinstance(model, FactorisedRecommender)
         self._with_timestamps = "timestamp" in model.request_features
-        self.event_values = {
-            name: IdTable(values, name=f"values_of_{name}") for name, values in model.event_vocabularies.items()
-        }
         self._settings = settings.model_copy()
         self._chunk = int(np.clip(_CHUNK_BYTES // (4 * len(counts)), 1, _MAX_CHUNK_ROWS))
 
@@ -125,7 +122,6 @@ class TargetRanking(tf.Module):
         if self._with_timestamps:
             spec["timestamp"] = tf.io.RaggedFeature(tf.int64)
         spec |= {name: tf.io.RaggedFeature(table.dtype) for name, table in self.event_values.items()}
-        spec |= {name: tf.io.RaggedFeature(table.dtype) for name, table in self.event_values.items()}
         if self.users is not None:
             spec["user"] = tf.io.FixedLenFeature([], self.users.dtype)
         parsed = tf.io.parse_example(examples, spec)
@@ -135,8 +131,6 @@ class TargetRanking(tf.Module):
         number = tf.clip_by_value(tf.cast(parsed["num_targets"], tf.int32), 0, tf.maximum(length - 1, 0))
         batch = {"item": items, "timestamp": times, "length": length, "num_targets": number}
         batch |= {name: _looked_up(table, parsed[name]) for name, table in self.event_values.items()}
-        for name, table in self.event_values.items():
-            batch[name] = tf.cast(tf.ragged.map_flat_values(table.lookup, parsed[name]).to_tensor(), tf.int32)
         if self.users is not None:
             batch["user"] = tf.cast(self.users.lookup(parsed["user"]), tf.int32)
         return batch

@@ -94,7 +94,8 @@ def verdict_text(document: dict[str, Any]) -> str:
     if not document["random"]:
         return f"Difference to the default configuration: {gain}; this model does not depend on seeds."
     if document["verdict"] == "unknown":
-        return f"Difference to the default configuration: {gain}; one seed says nothing of seed noise."
+        why = "one seed says" if len(document["seeds"]) < 2 else "the same scores with every seed say"
+        return f"Difference to the default configuration: {gain}; {why} nothing of seed noise."
     interval = f"{100 * document['confidence']:g} % interval {document['low']:+.4f} to {document['high']:+.4f}"
     said = {
         "gain": "The gain exceeds seed noise",

@@ -24,8 +24,9 @@ def compare_seeds(winner: Sequence[float], default: Sequence[float], objective: 
 
     Returns:
         `winner` and `default` (`mean`, `deviation` or None for a single seed, `scores`), `gain` (positive is better),
-        `low` and `high` of its 95 % interval (None for single seeds) and `verdict`: `gain`, `loss`, `noise` (the
-        interval holds 0) or `unknown` (one seed says nothing of noise).
+        `low` and `high` of its 95 % interval (None where noise is unknown) and `verdict`: `gain`, `loss`, `noise` (the
+        interval holds 0) or `unknown` (one seed, or equal scores of all seeds, say nothing of noise: `low` and `high`
+        are None).
 
     Example:
         Scores .30 .31 .32 against .20 .21 .22: gain .1, standard error sqrt(2 * .01^2 / 3), 4 degrees of freedom.
@@ -39,13 +40,12 @@ def compare_seeds(winner: Sequence[float], default: Sequence[float], objective: 
     if min(ours.size, others.size) > 1:
         parts = [float(scores.var(ddof=1)) / scores.size for scores in (ours, others)]
         error = math.sqrt(sum(parts))
-        reach = 0.0
         if error > 0:
             freedom = sum(parts) ** 2 / sum(
                 part**2 / (scores.size - 1) for part, scores in zip(parts, (ours, others), strict=True)
             )
             reach = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, freedom)) * error
-        low, high = gain - reach, gain + reach
+            low, high = gain - reach, gain + reach
     verdict = "unknown"
     if low is not None and high is not None:
         verdict = "gain" if low > 0 else "loss" if high < 0 else "noise"
