@@ -17,6 +17,7 @@ from tfrec.data.beam.log_pieces import open_sources
 from tfrec.data.column_types import find_roles
 from tfrec.data.conversion_options import parse_options
 from tfrec.data.input_files import find_inputs
+from tfx_pipeline.anomaly_gate.checked_schema import CheckedSchema
 from tfx_pipeline.anomaly_gate.component import AnomalyGate
 from tfx_pipeline.parquet_example_gen.component import FILES, UNUSED, ParquetExampleGen, listed
 from tfx_pipeline.parquet_example_gen.input_patterns import any_span, input_patterns
@@ -31,7 +32,7 @@ _COMMITTED = Path(__file__).parent / "schemas" / "sessions" / SCHEMA_FILE
 
 
 def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
-    """Returns ParquetExampleGen, schema import, StatisticsGen, ExampleValidator, AnomalyGate and Transform.
+    """Returns the nodes from ParquetExampleGen over statistics, validation and AnomalyGate to Transform.
 
     Args:
         settings: What they are told.
@@ -58,8 +59,11 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         baseline=(settings.root / "checked_data").absolute(),
         report=(settings.root / "anomalies.txt").absolute(),
         bounds=settings.anomalies,
+        occasion=settings.occasion,
     )
-    checked = gate.outputs["checked_schema"]
+    recorder = CheckedSchema(examples=examples, schema=curated)
+    recorder.add_upstream_node(gate)
+    checked = recorder.outputs["checked_schema"]
     transform = Transform(  # vocabularies come from the split `train` alone, unless told otherwise
         examples=examples,
         schema=checked,
@@ -73,7 +77,7 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         "graph": transform.outputs["transform_graph"],
         "schema": checked,
     }
-    return [generator, schema, statistics, validator, gate, transform], channels
+    return [generator, schema, statistics, validator, gate, recorder, transform], channels
 
 
 def schema_importer(directory: Path) -> Any:

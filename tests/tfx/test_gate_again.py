@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from google.protobuf import text_format
@@ -57,9 +57,6 @@ def root(tmp_path_factory) -> Path:
     """A pipeline whose first log passed."""
     found: Path = tmp_path_factory.mktemp("again")
     pq.write_table(LOG, found / "log.parquet")
-    times = LOG["timestamp"].to_numpy() + 86_400
-    later = LOG.set_column(LOG.column_names.index("timestamp"), "timestamp", pa.array(times))
-    pq.write_table(later, found / "later.parquet")
     _run(found, found / "log.parquet")
     return found
 
@@ -75,3 +72,16 @@ def test_a_run_that_its_schema_stopped_passes_when_the_schema_is_edited(root):
         _run(root, root / "log.parquet")
     file.write_text(right)
     assert _run(root, root / "log.parquet")["ParquetExampleGen"] == "cached"
+
+
+def test_the_gate_judges_every_run_by_the_last_that_passed(root):
+    record = root / "checked_data" / "conversion.json"
+    passed = json.loads(record.read_text())
+    record.write_text(json.dumps(passed | {"last_time": passed["last_time"] + 86_400_000}))  # as of a later log
+    with pytest.raises(NodeError, match="time going backwards"):
+        _run(root, root / "log.parquet")
+    (root / "checked_data" / "FeatureStats.pb").unlink()  # the normal is to be forgotten
+    states = _run(root, root / "log.parquet")
+    assert states.pop("AnomalyGate") == "done"
+    assert set(states.values()) == {"cached"}  # above all the schema that Transform reads
+    assert json.loads(record.read_text()) == passed

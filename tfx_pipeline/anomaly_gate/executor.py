@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format  # type: ignore[import-untyped]
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.statistics_gen import stats_artifact_utils
@@ -26,14 +24,12 @@ from tfx_pipeline.anomaly_gate.findings import (
     time_findings,
 )
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
-from tfx_pipeline.conversion_record import with_record
 
-SCHEMA_FILE = "schema.pbtxt"
 _DIFF_FILE = "SchemaDiff.pb"
 
 
 class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
-    """Stops the run on any anomaly; otherwise hands on the schema, with the record of the conversion in it."""
+    """Stops the run on any anomaly; otherwise remembers the data, to judge later ones by them."""
 
     def Do(
         self,
@@ -46,6 +42,7 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
         Raises:
             DataError: There are anomalies; the message lists all of them with their columns.
         """
+        del output_dict
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = artifact_utils.get_single_instance(input_dict["statistics"])
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
@@ -76,8 +73,4 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
                 remedy="Nothing was trained. Correct the log; or, when it is right, change the schema or the bounds of "
                 f"the gate. To accept it as the new normal, remove `{exec_properties['baseline']}`. Report: {place}",
             )
-        checked = artifact_utils.get_single_uri(output_dict["checked_schema"])
-        os.makedirs(checked, exist_ok=True)  # noqa: PTH103
-        content = text_format.MessageToString(with_record(schema, new.record))
-        job_files.write_bytes(job_files.join(checked, SCHEMA_FILE), content.encode())
         new.save(exec_properties["baseline"])
