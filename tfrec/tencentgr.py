@@ -72,7 +72,7 @@ def main(
         top, answered = answer_challenge(run, source, output)
         document = {"users": len(answered), "candidates_per_user": min(map(len, top), default=0)}
         if truth is not None:
-            document |= score_answers(output, truth)
+            document |= score_answers(output, truth, source)
     if json_output:
         print_json({"output": str(output), **document})
         return

@@ -95,12 +95,23 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     events = pq.read_table(data / "predict.parquet").to_pandas()
     results = [json.loads(line) for line in (output / "result.jsonl").open()]
     truth = {record["user_id"]: record["creative_id"] for record in map(json.loads, (raw / "truth.jsonl").open())}
-    gains = []
+    gains, cold = [], []
+    trained = set(
+        pq.read_table(data / "events.parquet")
+        .to_pandas()
+        .groupby("user_id")["item_id"]
+        .apply(lambda items: items.tolist()[:-2])
+        .explode()
+        .dropna()
+    )
     for number, (user, own) in enumerate(events.groupby("user_id", sort=False)):
         scores = vectors.astype(np.float64) @ queries[number]
         recent = own["item_id"].tolist()[-model.history_window :]
         best = [item for item in candidates["item_id"].to_numpy()[np.argsort(-scores)] if item not in recent][:10]
         assert results[number] == {"user_id": user, "top10": best}
+        cold.append(truth[user] not in trained)
         gains.append(1 / np.log2(best.index(truth[user]) + 2) if truth[user] in best else 0.0)
     hits = float(np.mean(np.array(gains) > 0))
     assert document["score"] == pytest.approx(0.31 * hits + 0.69 * float(np.mean(gains)))
+    assert document["cold_users"] == sum(cold) > 0
+    assert document["cold_ndcg@10"] == pytest.approx(np.array(gains)[np.array(cold)].mean())

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfrec.data.competition.preparation import CANDIDATES, DATASET, PREDICT
 from tfrec.data.competition.vector_files import write_fbin, write_u64bin
+from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import FIRST_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.challenge_score import CUTOFF, challenge_score
@@ -159,18 +160,34 @@ def read_histories(path: Path, vocabulary: Vocabulary) -> Histories:
     return Histories(users, vocabulary.lookup(ids), table["timestamp"].to_numpy() * 1000, offsets)
 
 
-def score_answers(output: str | Path, truth: str | Path) -> dict[str, float]:
-    """Returns `challenge_score` of `result.jsonl` against lines of `user_id` and `creative_id`."""
+def score_answers(output: str | Path, truth: str | Path, prepared: str | Path) -> dict[str, float]:
+    """Returns `challenge_score` of `result.jsonl`, and of the hidden items without training events as `cold_...`.
+
+    Args:
+        output: Directory of `answer_challenge`.
+        truth: JSON lines of `user_id` and `creative_id`.
+        prepared: Directory of `prepare_competition`.
+
+    Raises:
+        DataError: A user of the truth has no list.
+    """
+    vocabulary = InteractionDataset.open(str(Path(prepared) / DATASET)).item_vocabulary
+    warm = set(vocabulary.ids[vocabulary.counts[FIRST_INDEX:] > 0].tolist())
     with (Path(output) / RESULT).open(encoding="utf-8") as file:
         lists = {record["user_id"]: record["top10"] for record in map(json.loads, file)}
-    places = []
+    places, cold = [], []
     with Path(truth).open(encoding="utf-8") as file:
         for record in map(json.loads, file):
             if record["user_id"] not in lists:
                 raise DataError(f"The user `{record['user_id']}` has no list.", file=str(output))
             row = lists[record["user_id"]]
             places.append(row.index(record["creative_id"]) if record["creative_id"] in row else -1)
-    return challenge_score(np.array(places, np.int64))
+            cold.append(record["creative_id"] not in warm)
+    found, chosen = np.array(places, np.int64), np.array(cold, np.bool_)
+    scores = challenge_score(found) | {"cold_users": float(chosen.sum())}
+    if chosen.any():
+        scores |= {f"cold_{name}": value for name, value in challenge_score(found[chosen]).items()}
+    return scores
 
 
 def _item_vectors(
