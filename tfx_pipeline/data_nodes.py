@@ -44,7 +44,7 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         ConfigError: Flags of the conversion that the pipeline cannot follow.
         DataError: There is no log, or it lacks a column.
     """
-    generator = ParquetExampleGen(settings.conversion)
+    generator = ParquetExampleGen(settings.conversion, settings.transform.code)
     examples = generator.outputs["examples"]
     source = curated_schema(settings.root, settings.conversion)
     schema = schema_importer(source)

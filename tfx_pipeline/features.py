@@ -40,12 +40,14 @@ class TransformSettings:
         max_items: The most frequent items that have an index; None = all.
         min_user_count: The same for users.
         time_features: Features made of `timestamp`, one value per event: `hour` (0-23) and `weekday` (0 = Monday), UTC.
+        code: Version of the code, so that examples of another one do not come from the cache.
     """
 
     min_item_count: int = 1
     max_items: int | None = None
     min_user_count: int = 1
     time_features: tuple[str, ...] = ()
+    code: str = ""
 
     def custom_config(self) -> dict[str, str]:
         """Returns the settings as Transform's `custom_config` takes them."""

@@ -26,6 +26,7 @@ from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
 from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds
 from tfx_pipeline.evaluator_config import check_gate
+from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import TrainerSettings
@@ -69,7 +70,7 @@ def make_settings(
     if config is not None:
         read_yaml(config)  # for its messages
         text = config.read_text(encoding="utf-8")
-    trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code)
+    trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code=code)
     load_export_config(None, export)
     with tempfile.TemporaryDirectory() as scratch:
         effective = trainer.run_config(Path(scratch))
@@ -89,6 +90,7 @@ def make_settings(
         gate=bounds,
         anomalies=load_bounds(anomalies),
         rules=effective.evaluation,
+        transform=TransformSettings(code=code),
         serving=(serving or root / "serving").resolve(),
         keep=keep,
         push_again=push_again,

@@ -13,7 +13,7 @@ from tfx.proto import example_gen_pb2
 
 from tfrec.errors import ConfigError
 from tfx_pipeline.features import SPLITS
-from tfx_pipeline.parquet_example_gen.executor import Executor
+from tfx_pipeline.parquet_example_gen.executor import CODE, Executor
 from tfx_pipeline.parquet_example_gen.input_patterns import input_patterns
 
 FILES = ("input", "train", "valid", "test")
@@ -32,6 +32,7 @@ class ParquetExampleGen(FileBasedExampleGen):
         conversion: Flags of `tfrec.convert` by their Python names, with the files (`input`, or `train`, `valid` and
             `test`): files, directories or patterns. With `impressions`, the roles of the columns of impressions (what
             `tfrec.convert --impressions` reads from YAML), the further flags are those of `ImpressionOptions`.
+        code: Version of the code, so that examples of another one do not come from the cache.
 
     Raises:
         ConfigError: No files, or a flag that the pipeline cannot follow.
@@ -40,7 +41,7 @@ class ParquetExampleGen(FileBasedExampleGen):
         >>> ParquetExampleGen({"input": ["logs/day-{SPAN}/*.parquet"], "session_col": "session_id"})  # doctest: +SKIP
     """
 
-    def __init__(self, conversion: Mapping[str, Any]) -> None:
+    def __init__(self, conversion: Mapping[str, Any], code: str = "") -> None:
         for name in _UNSUPPORTED:
             if conversion.get(name):
                 raise ConfigError(
@@ -58,7 +59,7 @@ class ParquetExampleGen(FileBasedExampleGen):
             for number, ((split, _), pattern) in enumerate(zip(named, patterns, strict=True))
         ]
         options = {name: value for name, value in conversion.items() if name not in (*FILES, *UNUSED)}
-        told = wrappers_pb2.StringValue(value=json.dumps(options, sort_keys=True))
+        told = wrappers_pb2.StringValue(value=json.dumps({**options, CODE: code}, sort_keys=True))
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(told)
         buckets = [example_gen_pb2.SplitConfig.Split(name=split, hash_buckets=1) for split in SPLITS]

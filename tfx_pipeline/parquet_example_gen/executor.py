@@ -34,6 +34,8 @@ from tfx_pipeline.features import SPLITS
 from tfx_pipeline.parquet_example_gen.impression_rows import write_impressions
 from tfx_pipeline.parquet_example_gen.raw_examples import RawExamples
 
+CODE = "code"
+"""Name among the flags that is none: the version of the code."""
 _FILE_FORMAT = "tfrecords_gzip"
 _SHARD = "Split-{split}/data_tfrecord-{number:05d}-of-{count:05d}.gz"
 
@@ -115,7 +117,8 @@ def _flags(exec_properties: dict[str, Any]) -> dict[str, Any]:
     for split in config.splits:
         files.setdefault(split.name.rsplit("-", 1)[0], []).append(job_files.join(base, split.pattern))
     chosen = {name: tuple(paths) for name, paths in files.items()}
-    return {"output": "examples", **chosen, **json.loads(told.value)}
+    options = {name: value for name, value in json.loads(told.value).items() if name != CODE}
+    return {"output": "examples", **chosen, **options}
 
 
 def _record(options: ConversionOptions, conversion: BeamConversion, items: int) -> Manifest:
