@@ -84,7 +84,7 @@ def main(
     ] = "drop",
     seed: Annotated[int, typer.Option(help="Seed of the split random_user.")] = 0,
     runner: Annotated[
-        str, typer.Option(help="Beam's: FlinkRunner, SparkRunner, DataflowRunner, DirectRunner. Default: local.")
+        str, typer.Option(help="Beam's: DirectRunner (here, default), or FlinkRunner, SparkRunner, PortableRunner.")
     ] = "",
     beam_arg: Annotated[
         list[str] | None, typer.Option(metavar="FLAG", help="Passed to Beam, e.g. --beam-arg=--direct_num_workers=2.")
@@ -133,8 +133,11 @@ def main(
         "seed": seed,
     }
     human = console(json_output=json_output)
+    from tfx_pipeline.beam_flags import refuse_url
     from tfx_pipeline.quiet_logs import quiet_logs
 
+    for flag, path in (("--root", root), ("--serving", serving)):
+        refuse_url(path or "", flag)
     root = root.resolve()
     with quiet_logs(None if dry_run else root / "logs", debug=debug):
         from tfx_pipeline.run_settings import make_settings

@@ -20,22 +20,18 @@ from tfrec.config.export_config import load_export_config
 from tfrec.config.load import parse_assignment, read_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
 from tfrec.config.strict_model import canonical_keys
-from tfrec.errors import ConfigError, did_you_mean
+from tfrec.errors import ConfigError
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
 from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds
+from tfx_pipeline.beam_flags import beam_flags
 from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import TrainerSettings
 from tfx_pipeline.tuner_module import TunerSettings
-
-RUNNERS = ("FnApiRunner", "DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PrismRunner")
-_LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner")
-_LOCAL = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-_SETUP = Path(__file__).resolve().parent.parent / "setup.py"
 
 
 def make_settings(
@@ -132,29 +128,6 @@ def load_gate(assignments: Sequence[str]) -> GateConfig:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"`--gate {key}` has the value `{first['input']}`: {first['msg']}.") from error
-
-
-def beam_flags(runner: str, flags: Sequence[str]) -> tuple[str, ...]:
-    """Returns the flags for Beam.
-
-    Args:
-        runner: Name of a runner; empty for the local FnApiRunner, which is what DirectRunner chooses for large
-            pipelines: for small ones it chooses one that needs more than twice as long for Transform.
-        flags: Further ones, which have precedence.
-
-    Raises:
-        ConfigError: The runner is unknown.
-    """
-    runner = runner or _LOCAL_RUNNERS[0]
-    if runner not in RUNNERS:
-        raise ConfigError(f"Unknown `--runner {runner}`.", remedy=did_you_mean(runner, RUNNERS))
-    found = [f"--runner={runner}"]
-    if runner in _LOCAL_RUNNERS:
-        given = {flag.partition("=")[0] for flag in flags}
-        found += [flag for flag in _LOCAL if flag.partition("=")[0] not in given]
-    elif _SETUP.is_file() and not any(flag.startswith("--setup_file") for flag in flags):
-        found.append(f"--setup_file={_SETUP}")  # workers need this package
-    return (*found, *flags)
 
 
 def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:

@@ -13,10 +13,17 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
+import apache_beam as beam  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
+
 from tfrec.config import load  # noqa: E402
 from tfrec.errors import ConfigError  # noqa: E402
 from tfrec.tuning import read_space  # noqa: E402
-from tfx_pipeline.run_settings import beam_flags, load_gate, make_settings, makes_valid  # noqa: E402
+from tfx_pipeline.beam_flags import beam_flags  # noqa: E402
+from tfx_pipeline.parquet_example_gen.input_patterns import input_patterns  # noqa: E402
+from tfx_pipeline.run import main  # noqa: E402
+from tfx_pipeline.run_settings import load_gate, make_settings, makes_valid  # noqa: E402
 
 VALID = {"input": ("x.parquet",), "valid_days": 1.0}
 
@@ -44,6 +51,8 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"assignments": ["data.path=DS"]}, "own data set"),
         ({"assignments": ["training.patience=2"]}, "validation split"),
         ({"runner": "FlinkRuner"}, "FlinkRunner"),
+        ({"runner": "DataflowRunner"}, "workers do not see the directory"),
+        ({"beam": ["--direct_nm_workers=2"]}, "Did you mean `--direct_num_workers`"),
         ({"export": ["index.knd=ivf"]}, "kind"),
         ({"model": "popularity", "redis": "redis://localhost"}, "no vectors"),
         ({"model": "feseq"}, "predicts clicks"),
@@ -102,10 +111,21 @@ def test_flags_for_beam() -> None:
         "--direct_running_mode=in_memory",
         "--direct_num_workers=2",
     )
+    for runner in ("", "DirectRunner"):  # the name DirectRunner may choose an engine that has to be downloaded
+        options = PipelineOptions(list(beam_flags(runner, [])))
+        assert isinstance(beam.Pipeline(options=options).runner, FnApiRunner)
     remote = beam_flags("FlinkRunner", ["--flink_master=h:1"])
     assert remote[0] == "--runner=FlinkRunner"
     assert remote[-1] == "--flink_master=h:1"
     assert any(flag.startswith("--setup_file=") and flag.endswith("setup.py") for flag in remote)
+
+
+def test_addresses_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`--data` is `s3://shop/\*.parquet`, but the pipeline works on files"):
+        input_patterns(["s3://shop/*.parquet"])
+    with pytest.raises(ConfigError, match="--root"):
+        main(root=Path("gs://shop/pipeline"), data=["x.parquet"])
+    assert not Path("gs:").exists()
 
 
 @pytest.mark.parametrize(

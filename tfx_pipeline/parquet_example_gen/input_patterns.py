@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfrec.errors import ConfigError, DataError
+from tfx_pipeline.beam_flags import refuse_url
 
 _MAGIC = re.compile(r"[*?\[{]")
 
@@ -22,13 +23,14 @@ def input_patterns(paths: Sequence[str]) -> tuple[str, list[str]]:
         The directory, without patterns, and the patterns below it.
 
     Raises:
-        ConfigError: There is no path.
+        ConfigError: There is no path, or one is the address of a bucket or server.
         DataError: A path without pattern does not exist.
     """
     if not paths:
         raise ConfigError("No input.", remedy="Name Parquet files, a directory or a pattern.")
     bases, complete = [], []
     for path in paths:
+        refuse_url(path, "--data")
         full = Path(path).absolute()
         if not _MAGIC.search(str(full)):
             if not full.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -11,7 +12,8 @@ from tfrec.data.beam import job_files
 from tfrec.errors import ConfigError, DataError, TfrecError, did_you_mean
 
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner", "PortableRunner")
-_LOCAL = "DirectRunner"
+LOCAL = "DirectRunner"
+_LOCAL_FLAGS = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 class JobRunner(Protocol):
@@ -44,14 +46,8 @@ class BeamJobRunner:
                 remedy="Install tfrec with its extra `tfx`, or `pip install apache-beam`; without --runner the "
                 "conversion runs here.",
             ) from error
-        _check_flags(arguments, PipelineOptions)
         self._runner = runner
-        flags = [f"--runner={runner}", *arguments]
-        if runner == _LOCAL and not any(flag.startswith("--direct_running_mode") for flag in arguments):
-            flags.append("--direct_running_mode=in_memory")
-        if runner == _LOCAL and not any(flag.startswith("--direct_num_workers") for flag in arguments):
-            flags.append("--direct_num_workers=1")
-        self.options = PipelineOptions(flags)
+        self.options = PipelineOptions(engine_flags(runner, arguments))
 
     def run(self, name: str, build: Callable[[Any], None]) -> None:
         """Runs the pipeline that `build` puts together.
@@ -62,7 +58,7 @@ class BeamJobRunner:
         import apache_beam as beam
 
         engine: Any = self._runner
-        if self._runner == _LOCAL:  # the name alone may choose another local engine, which has to be downloaded first
+        if self._runner == LOCAL:  # the name alone may choose another local engine, which has to be downloaded first
             from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
             engine = FnApiRunner()
@@ -119,7 +115,7 @@ class Guarded:
                 "row": error.row,
                 "remedy": error.remedy,
             }
-            place = f"{error.file} {error.row or 0:020d} {error.column}".encode().hex()[:150]
+            place = hashlib.sha256(repr(_order(fields)).encode()).hexdigest()
             job_files.write_json(job_files.join(self._directory, "errors", f"{place}.json"), fields)
             return None
 
@@ -130,15 +126,36 @@ class Guarded:
 
 
 def raise_task_errors(directory: str) -> None:
-    """Raises the first error that tasks have noted."""
-    for path in job_files.list_files(job_files.join(directory, "errors")):
-        fields = job_files.read_json(path)
-        problem = fields.pop("problem")
-        raise DataError(problem, **fields)
+    """Raises the first error that tasks have noted, by file and row."""
+    found = [job_files.read_json(path) for path in job_files.list_files(job_files.join(directory, "errors"))]
+    if found:
+        first = min(found, key=_order)
+        raise DataError(first.pop("problem"), **first)
+
+
+def _order(fields: dict[str, Any]) -> tuple[str, int, str]:
+    return str(fields["file"]), fields["row"] or 0, str(fields["column"])
+
+
+def engine_flags(runner: str, arguments: Sequence[str]) -> list[str]:
+    """Returns all flags for Beam, `--runner` first.
+
+    Args:
+        runner: One of `RUNNERS`.
+        arguments: Flags that were given; they have precedence over those of a local run.
+
+    Raises:
+        ConfigError: A flag that Beam does not know, which it would pass over.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    _check_flags(arguments, PipelineOptions)
+    given = {flag.partition("=")[0] for flag in arguments}
+    own = _LOCAL_FLAGS if runner == LOCAL else ()
+    return [f"--runner={runner}", *(flag for flag in own if flag.partition("=")[0] not in given), *arguments]
 
 
 def _check_flags(arguments: Sequence[str], options: Any) -> None:
-    """Beam passes over flags it does not know; a misspelt one must not go unnoticed."""
     known = set()
     for group in options.__subclasses__():
         scratch = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
