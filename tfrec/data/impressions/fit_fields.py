@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfrec.config.impression_schema import CategoricalColumn, ImpressionSchema, NumericColumn, SequenceColumn
-from tfrec.data.impressions.fields import Field, FieldEncoder, FieldSet, as_numbers, id_texts, read_lists
+from tfrec.data.impressions.column_values import as_numbers, id_texts, read_lists
+from tfrec.data.impressions.fields import Field, FieldEncoder, FieldSet
 from tfrec.data.impressions.token_lists import TokenLists
 from tfrec.data.vocabulary import Vocabulary
 

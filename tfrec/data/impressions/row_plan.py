@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tfrec.data.impressions.fields import id_texts
+from tfrec.data.impressions.column_values import id_texts
 from tfrec.data.impressions.impression_options import ImpressionOptions
 from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns
 from tfrec.errors import DataError
