@@ -64,14 +64,12 @@ def comparison_findings(
     """
     import tensorflow_data_validation as tfdv
 
-    plain = schema_pb2.Schema()
-    plain.CopyFrom(schema)
     known = set(schema_anomalies(new.statistics, schema))
     if baseline is not None:
-        found = tfdv.validate_statistics(new.statistics, plain, previous_statistics=baseline.statistics)
+        found = tfdv.validate_statistics(new.statistics, schema, previous_statistics=baseline.statistics)
         yield from _comparisons("drift since the last run", found, known, new.record)
     for split, statistics in later.items():
-        found = tfdv.validate_statistics(new.statistics, plain, serving_statistics=statistics)
+        found = tfdv.validate_statistics(new.statistics, schema, serving_statistics=statistics)
         yield from _comparisons(f"skew between train and {split}", found, known, new.record)
 
 

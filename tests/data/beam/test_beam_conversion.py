@@ -13,8 +13,10 @@ import pytest
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed", exc_type=ImportError)
 
 from tfrec.data.beam import conversion, job_files
+from tfrec.data.beam.bucket import Bucket
 from tfrec.data.beam.dataset_conversion import convert_on_beam
-from tfrec.data.beam.job_runner import BeamJobRunner
+from tfrec.data.beam.event_buckets import EventReader
+from tfrec.data.beam.job_runner import Guarded, raise_task_errors
 from tfrec.data.beam.log_pieces import open_sources
 from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions, parse_options
@@ -173,11 +175,37 @@ def test_what_cannot_be_done_is_refused(flags, message, files, tmp_path):
     assert not (tmp_path / "DS").exists()
 
 
-def test_beam_flags_reach_the_engine():
-    runner = BeamJobRunner("DirectRunner", ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
-    chosen = runner.options.get_all_options(drop_default=True)
-    assert chosen["direct_running_mode"] == "multi_processing"
-    assert chosen["direct_num_workers"] == 2
+def _fail(*_: Any) -> None:
+    raise AssertionError("the work is done in this process")
+
+
+@pytest.mark.slow
+def test_two_worker_processes_give_the_records_of_the_local_conversion(files, tmp_path, monkeypatch):
+    flags = {"input": [files["log"]], "user_col": "user_id", "split": "leave_one_out"}
+    local = convert(parse_options(output=str(tmp_path / "local"), **flags))
+    for kind in (EventReader, Bucket):  # worker processes import them anew
+        monkeypatch.setattr(kind, "__call__" if kind is EventReader else "filter", _fail)
+    arguments = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    options = parse_options(output=str(tmp_path / "beam"), runner="DirectRunner", beam_args=arguments, **flags)
+    assert _facts(convert_on_beam(options, buckets=2)) == _facts(local)
+    mine, theirs = (InteractionDataset.open(tmp_path / where) for where in ("beam", "local"))
+    for split in theirs.splits:
+        assert _records(mine, split) == _records(theirs, split)
+
+
+def test_the_first_of_several_errors_is_raised_however_long_their_paths(tmp_path):
+    folder = "/long" * 40
+
+    def fail(place: tuple[str, int]) -> None:
+        raise DataError("Bad.", file=f"{folder}/{place[0]}", column="t", row=place[1])
+
+    guarded = Guarded(fail, str(tmp_path))
+    for place in (("b", 1), ("a", 12), ("a", 7), ("a", 7), ("a", 100)):
+        guarded(place)
+    assert len(job_files.list_files(str(tmp_path / "errors"))) == 4
+    with pytest.raises(DataError) as error:
+        raise_task_errors(str(tmp_path))
+    assert (error.value.file, error.value.row) == (f"{folder}/a", 7)
 
 
 def _facts(manifest: Any) -> dict[str, Any]:
