@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, make_table, print_json, run_command
 from tfrec.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tfrec.data.manifest import AuditRecord, Manifest
 
 _FILES = "Files, globs, directories or URLs (s3://, gs://, az://, https:// ...); repeat for more."
 
@@ -211,6 +206,7 @@ def main(
     from tfrec.data.conversion import convert
     from tfrec.data.conversion_notes import time_warnings
     from tfrec.data.conversion_options import parse_options
+    from tfrec.data.print_conversion import print_conversion
 
     options = parse_options(
         output=output,
@@ -267,7 +263,7 @@ def main(
         document = {"output": output, "dry_run": dry_run, "warnings": warnings}
         print_json({**document, "manifest": manifest.model_dump(mode="json")})
     else:
-        _print_report(console(), manifest, output, dry_run=dry_run)
+        print_conversion(manifest, output, console(), dry_run=dry_run)
 
 
 def _refuse_sequence_flags(**flags: object) -> None:
@@ -337,74 +333,6 @@ class _progress_bars:
             self._complete()
             self._tasks[stage] = self._progress.add_task(stage, total=total or None)
         self._progress.update(self._tasks[stage], completed=done)
-
-
-def _print_report(out: Console, manifest: Manifest, output: str, *, dry_run: bool) -> None:
-    from tfrec.data.conversion_notes import dropped_events
-    from tfrec.data.splits import DAY_MS
-
-    counts = manifest.counts
-    rows: list[list[str]] = []
-    splits = manifest.splits.values()
-
-    def add(name: str, total: str, values: list[str]) -> None:
-        rows.append([name, total, *values])
-
-    own = [split.events if split.own_events is None else split.own_events for split in splits]
-    add("events", f"{counts.events:,}", [f"{events:,}" for events in own])
-    if own != [split.events for split in splits]:
-        add("with history", "", [f"{split.events:,}" for split in splits])
-    add("sequences", f"{counts.sequences:,}", [f"{split.sequences:,}" for split in splits])
-    add("targets", "", [f"{split.targets:,}" for split in splits])
-    add("users" if manifest.columns.user else "sessions", f"{counts.users:,}", ["" for _ in splits])
-    add("items", f"{counts.items:,}", ["" for _ in splits])
-    if counts.cold_items:
-        add("untrained items", f"{counts.cold_items:,}", ["" for _ in splits])
-    days = (manifest.last_time - manifest.first_time) / DAY_MS
-    add("days", f"{days:.1f}", [f"{(split.last_time - split.first_time) / DAY_MS:.1f}" for split in splits])
-    add("mean length", "", [f"{split.mean_length:.2f}" for split in splits])
-    add("median length", "", [f"{split.median_length:.1f}" for split in splits])
-    add("max length", "", [f"{split.max_length:,}" for split in splits])
-    add("first event (UTC)", _utc(manifest.first_time), [_utc(split.first_time) for split in splits])
-    add("last event (UTC)", _utc(manifest.last_time), [_utc(split.last_time) for split in splits])
-    title = f"{counts.events_read:,} events read, {counts.events:,} of them in the dataset"
-    out.print(make_table(title, ["", "in all", *manifest.splits], rows))
-    dropped = [(reason, f"{count:,}") for reason, count in dropped_events(manifest)]
-    if dropped:
-        out.print(make_table(f"{counts.events_read - counts.events:,} events dropped", ["reason", "events"], dropped))
-    if manifest.items is not None:
-        features = ", ".join(f"{feature.name} ({feature.kind})" for feature in manifest.items.features)
-        out.print(f"Item features: {features or 'none'}.", markup=False)
-    out.print(f"Split: {manifest.split.rule} ({manifest.split.note}).", markup=False)
-    for name, boundary in manifest.split.boundaries.items():
-        out.print(f"{name} begins at {_utc(boundary)} UTC ({boundary} ms since 1970).")
-    out.print(f"Time column in {manifest.columns.time_unit}: {manifest.columns.time_unit_reason}.")
-    if manifest.audit is not None:
-        findings = _audit_rows(manifest, manifest.audit)
-        out.print(make_table("Audit: what connects the splits", ["", "split", "count", "share", "verdict"], findings))
-    out.print(f"Nothing was written to {output} (--dry-run)." if dry_run else f"Dataset: {output}", markup=False)
-
-
-def _audit_rows(manifest: Manifest, audit: AuditRecord) -> list[tuple[str, ...]]:
-    from tfrec.data.audit_findings import audit_findings
-
-    splits = [split for split in manifest.splits if split != "train"]
-    return [
-        (
-            finding["label"],
-            finding["split"],
-            f"{finding['count']:,}",
-            "" if finding["share"] is None else f"{100 * finding['share']:.2f} %",
-            finding["level"],
-        )
-        for finding in audit_findings(audit, manifest, splits)
-    ]
-
-
-def _utc(milliseconds: int) -> str:
-    from datetime import datetime, timezone
-
-    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc).strftime("%Y-%m-%d %H:%M")
 
 
 if __name__ == "__main__":
