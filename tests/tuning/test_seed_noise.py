@@ -48,7 +48,4 @@ def test_equal_scores_of_all_seeds_say_nothing_of_noise() -> None:
     assert (found["verdict"], found["low"], found["high"]) == ("unknown", None, None)
     assert found["gain"] == pytest.approx(0.0001)
     text = verdict_text({**found, "random": True, "seeds": [1, 2]})
-    assert (
-        text
-        == "Difference to the default configuration: +0.0001; the same scores with every seed say nothing of seed noise."
-    )
+    assert text.endswith("+0.0001; the same scores with every seed say nothing of seed noise.")
