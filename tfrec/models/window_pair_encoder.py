@@ -114,7 +114,9 @@ class WindowPairEncoder(FactorisedRecommender):
         """Returns the vector of the long window before every target, float `[targets, dim]`."""
         query, _ = target_positions(batch)  # [targets, 2]
         columns = {name: batch[name] for name in ("item", "timestamp", *self.windows.features) if name in batch}
-        width = tf.minimum(tf.reduce_max(tf.concat([query[:, 1], [0]], axis=0)) + 1, self.windows.long_length)
+        width = tf.constant(self.windows.long_length)
+        if self.config.use_mask:  # else padding counts, and its amount must not depend on who else is in the batch
+            width = tf.minimum(tf.reduce_max(tf.concat([query[:, 1], [0]], axis=0)) + 1, width)
 
         def encode(rows: tf.Tensor) -> tf.Tensor:
             row, end = query[rows[0] : rows[1], 0], query[rows[0] : rows[1], 1] + 1
@@ -156,6 +158,9 @@ class WindowPairEncoder(FactorisedRecommender):
             "length": tf.ones_like(flat[:, 0]),
             **{name: tf.fill(tf.shape(flat), FIRST_INDEX) for name in self.windows.features},
         }
+        if not self.config.use_mask:  # padded as in training
+            padding = [[0, 0], [0, self.windows.short_length - 1]]
+            events = {name: value if name == "length" else tf.pad(value, padding) for name, value in events.items()}
         vectors, _ = self.encode_window("short", events)  # [items, dim]
         shape = tf.concat([tf.shape(ids), [self.vector_dim]], axis=0)
         return tf.reshape(vectors, shape), tf.zeros(tf.shape(ids))
