@@ -226,3 +226,55 @@ def test_inference_counts_nothing_and_an_idle_epoch_keeps_the_shares() -> None:
 def test_unknown_balancing() -> None:
     with pytest.raises(ConfigError, match="Unknown balancing `biass`"):
         MixtureOfExperts(6, 5, 2, balance="biass")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"score": "sigmiod"}, "Did you mean `sigmoid`?"),
+        ({"dispatch": "dens"}, "Did you mean `dense`?"),
+        ({"active": 6}, "`active=6` experts of 5 that can be selected"),
+        ({"active": 0}, "`active=0` experts"),
+        ({"groups": 2}, "`groups=2` does not divide `experts=5`"),
+        ({"groups": 5, "active_groups": 1}, "`active=2` experts of 1 that can be selected"),
+        ({"active_groups": 0}, "`active_groups=0` leaves no expert"),
+    ],
+)
+def test_arguments_that_do_not_fit(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        MixtureOfExperts(**{"dim": 6, "experts": 5, "active": 2, **arguments})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("dispatch", ["sparse", "dense"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_16_bits(policy: str, dispatch: str) -> None:
+    """The gate stays float32: the same experts, nearly the same outputs and gradients."""
+    whole = mixture(dispatch=dispatch)
+    half = MixtureOfExperts(6, 5, 2, hidden=7, seed=3, dispatch=dispatch, dtype=policy)
+    half.build()
+    half.set_weights(whole.get_weights())
+    rounded = tf.cast(tf.cast(TOKENS, half.compute_dtype), tf.float32)
+    found, gradients = [], []
+    for layer in (whole, half):
+        with tf.GradientTape() as tape:
+            outputs = layer(rounded, training=True)
+            total = tf.reduce_sum(tf.cast(outputs, tf.float32) * tf.sin(tf.range(6.0)))
+        found.append(outputs)
+        gradients.append(tape.gradient(total, [weight.value for weight in layer.trainable_weights]))
+    assert found[1].dtype == half.compute_dtype
+    np.testing.assert_array_equal(half.balance.counts, whole.balance.counts)
+    np.testing.assert_array_equal(half.balance.average, whole.balance.average)
+    scale = np.abs(found[0]).max()
+    np.testing.assert_allclose(tf.cast(found[1], tf.float32), found[0], atol=0.03 * scale)
+    for weight, mine, theirs in zip(whole.trainable_weights, *gradients, strict=True):
+        assert theirs.dtype == tf.float32
+        np.testing.assert_allclose(theirs, mine, atol=0.05 * np.abs(mine).max() + 1e-6, err_msg=weight.path)
+
+
+def test_keras_is_told_that_xla_cannot_compile_it() -> None:
+    inputs = keras.Input([6])
+    model = keras.Model(inputs, MixtureOfExperts(6, 4, 2, hidden=5)(inputs))
+    model.compile(optimizer="sgd", loss="mse")
+    assert not model.jit_compile
+    assert np.isfinite(model.fit(TOKENS, TOKENS, verbose=0).history["loss"]).all()

@@ -22,8 +22,9 @@ class ExpertBalance(keras.layers.Layer):
     * `usage`: while training, scores are divided by the expert's share in the selections of the epoch before, for
       selection and weights alike. The share is fixed for a whole epoch and applied in full, so it overshoots: an expert
       that was idle attracts nearly everything in the epoch after.
-    * `bias`: a bias per expert is added for the selection only, in training and inference alike. After every step it
-      moves by `speed * clip(1 - experts * share, -1, 1)`, where `share` is a running average over steps.
+    * `bias`: a bias per expert is added for the selection only, in training and inference alike. After every batch that
+      it routes in training it moves by `speed * clip(1 - experts * share, -1, 1)`, where `share` is a running average
+      over these batches. A mixture that two towers share routes twice in every step.
     * `auxiliary`: the selection is left alone; `loss` is added to the objective.
     * `none`: only counts.
 
@@ -57,7 +58,12 @@ class ExpertBalance(keras.layers.Layer):
         def state(name: str, start: float, dtype: str = "float32") -> Any:
             initializer = keras.initializers.Constant(start)
             return self.add_weight(
-                shape=(self.experts,), initializer=initializer, dtype=dtype, trainable=False, name=name
+                shape=(self.experts,),
+                initializer=initializer,
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
+                name=name,
             )
 
         self.counts = state("counts", 0, "int64")

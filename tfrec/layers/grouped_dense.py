@@ -16,9 +16,9 @@ def grouped_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, counts:
     has the same size for any number of groups. Loops over slices of unknown length, which XLA cannot compile.
 
     Args:
-        inputs: float `[rows, in]`, sorted by group.
-        kernel: float `[groups, in, out]`.
-        bias: float `[groups, out]`.
+        inputs: float `[rows, in]`, sorted by group, of any floating type.
+        kernel: The same type, `[groups, in, out]`.
+        bias: The same type, `[groups, out]`.
         counts: int32 `[groups]`, rows of each group, 0 allowed; their sum is `rows`.
 
     Returns:
@@ -46,7 +46,7 @@ def grouped_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, counts:
         def forward(group: tf.Tensor) -> tuple[tf.Tensor]:
             return (tf.matmul(own(rows, group), matrices[group]) + offsets[group],)
 
-        (outputs,) = _each_group(groups, forward, [(None, width_out)])
+        (outputs,) = _each_group(groups, forward, [(None, width_out)], rows.dtype)
         result = outputs.concat()  # [rows, out]
         result.set_shape([inputs.shape[0], width_out])
 
@@ -62,7 +62,7 @@ def grouped_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, counts:
                 )
 
             shapes = [(None, width_in), (width_in, width_out), (width_out,)]
-            to_rows, to_matrices, to_offsets = _each_group(groups, backward, shapes)
+            to_rows, to_matrices, to_offsets = _each_group(groups, backward, shapes, rows.dtype)
             return to_rows.concat(), to_matrices.stack(), to_offsets.stack()
 
         return result, gradient
@@ -72,12 +72,11 @@ def grouped_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, counts:
 
 
 def _each_group(
-    groups: int, work: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], shapes: list[tuple[int | None, ...]]
+    groups: int, work: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], shapes: list[tuple[int | None, ...]], dtype: Any
 ) -> list[tf.TensorArray]:
     """Collects what `work` returns for every group, one array per result."""
     arrays = [
-        tf.TensorArray(tf.float32, size=groups, infer_shape=False, element_shape=tf.TensorShape(shape))
-        for shape in shapes
+        tf.TensorArray(dtype, size=groups, infer_shape=False, element_shape=tf.TensorShape(shape)) for shape in shapes
     ]
 
     def step(group: tf.Tensor, filled: list[Any]) -> tuple[tf.Tensor, list[Any]]:

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.layers.expert_balance import ExpertBalance
 from tfrec.layers.fan_in_uniform import fan_in_uniform
 from tfrec.layers.grouped_dense import grouped_dense
 from tfrec.layers.swiglu_expert import SwigluExpert, standardise, swiglu
 from tfrec.seeds import derive_seed
 
+SCORES = ("sigmoid", "softmax")
+DISPATCHES = ("sparse", "dense")
 _TIE_BREAK = 1e-5
 
 
@@ -42,6 +45,7 @@ class MixtureOfExperts(keras.layers.Layer):
 
     Used as a plain Keras layer it adds `balance_weight * loss` (method `auxiliary`) to the losses of the model; `mix`
     returns it instead. Where tokens are padding, leave them out before the call: they would be routed and counted.
+    Under a policy of 16 bits the gate stays float32; XLA cannot compile the layer.
 
     Args:
         dim: Width of a token.
@@ -60,6 +64,10 @@ class MixtureOfExperts(keras.layers.Layer):
         dispatch: `sparse`; `dense` computes all experts for all tokens, for comparison.
         epsilon: Epsilon of the layer norms.
         seed: Seed of the initial weights.
+
+    Raises:
+        ConfigError: Unknown score, dispatch or balance; groups of unequal size; fewer experts to select from than
+            `active`.
 
     Reference: DeepSeekMoE, arXiv 2401.06066; the code of zy-hang/LongTermInterestModel (DeepSeekMoE.py e7f29be).
 
@@ -92,6 +100,10 @@ class MixtureOfExperts(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.settings = {name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")}
+        self.supports_jit = False  # see `grouped_dense`
+        _check_choice("score", score, SCORES)
+        _check_choice("dispatch", dispatch, DISPATCHES)
+        _check_numbers(experts, active, groups, active_groups)
         self.dim, self.experts, self.active = dim, experts, active
         self.hidden = hidden or 4 * dim
         self.score, self.route_scale = score, route_scale
@@ -104,18 +116,19 @@ class MixtureOfExperts(keras.layers.Layer):
         self.shared = None
         if shared:
             own = derive_seed(seed, "shared")
-            self.shared = SwigluExpert(dim, shared * self.hidden, epsilon=epsilon, seed=own, name="shared")
+            self.shared = SwigluExpert(
+                dim, shared * self.hidden, epsilon=epsilon, seed=own, dtype=self.dtype_policy, name="shared"
+            )
 
     def build(self, input_shape: object = None) -> None:
         experts, dim, hidden = self.experts, self.dim, self.hidden
 
-        def weight(name: str, shape: tuple[int, ...], fan_in: int) -> Any:
-            return self.add_weight(
-                shape=shape, initializer=fan_in_uniform(fan_in, derive_seed(self.seed, name)), name=name
-            )
+        def weight(name: str, shape: tuple[int, ...], fan_in: int, *, autocast: bool = True) -> Any:
+            initializer = fan_in_uniform(fan_in, derive_seed(self.seed, name))
+            return self.add_weight(shape=shape, initializer=initializer, autocast=autocast, name=name)
 
-        self.gate_kernel = weight("gate_kernel", (dim, experts), dim)
-        self.gate_bias = weight("gate_bias", (experts,), dim)
+        self.gate_kernel = weight("gate_kernel", (dim, experts), dim, autocast=False)
+        self.gate_bias = weight("gate_bias", (experts,), dim, autocast=False)
         self.norm_scale = self.add_weight(shape=(experts, dim), initializer="ones", name="norm_scale")
         self.norm_offset = self.add_weight(shape=(experts, dim), initializer="zeros", name="norm_offset")
         self.in_kernel = weight("in_kernel", (experts, dim, 2 * hidden), dim)
@@ -144,6 +157,7 @@ class MixtureOfExperts(keras.layers.Layer):
         Returns:
             float `[tokens, dim]`, and how tokens were routed.
         """
+        tokens = tf.cast(tokens, self.compute_dtype)
         routing = self.route(tokens, training=training)
         outputs = (self._dense if self.dispatch == "dense" else self._sparse)(tokens, routing)
         if self.shared is not None:
@@ -154,6 +168,7 @@ class MixtureOfExperts(keras.layers.Layer):
 
     def route(self, tokens: tf.Tensor, *, training: bool = False) -> Routing:
         """Selects the experts of every token: float `[tokens, dim]`."""
+        tokens = tf.cast(tokens, self.variable_dtype)
         logits = tf.matmul(tokens, self.gate_kernel.value) + self.gate_bias.value  # [tokens, experts]
         scores = tf.sigmoid(logits) if self.score == "sigmoid" else tf.nn.softmax(logits)
         by, weigh = self.balance.adjusted(scores, training=training)
@@ -181,20 +196,44 @@ class MixtureOfExperts(keras.layers.Layer):
         rows = tf.gather(standardise(tokens, self.epsilon), order // self.active)  # sorted by expert
         # A product with one-hot rows, because the gradient of a gather would be sorted out row by row.
         chosen = tf.one_hot(tf.gather(flat, order), self.experts, dtype=rows.dtype)  # [tokens * active, experts]
-        rows = rows * tf.matmul(chosen, self.norm_scale.value) + tf.matmul(chosen, self.norm_offset.value)
-        inner = swiglu(grouped_dense(rows, self.in_kernel.value, self.in_bias.value, routing.counts))
-        rows = grouped_dense(inner, self.out_kernel.value, self.out_bias.value, routing.counts)
+        rows = rows * tf.matmul(chosen, self._cast(self.norm_scale)) + tf.matmul(chosen, self._cast(self.norm_offset))
+        inner = swiglu(grouped_dense(rows, self._cast(self.in_kernel), self._cast(self.in_bias), routing.counts))
+        rows = grouped_dense(inner, self._cast(self.out_kernel), self._cast(self.out_bias), routing.counts)
         outputs = tf.gather(rows, tf.math.invert_permutation(order))
         outputs = tf.reshape(outputs, [-1, self.active, self.dim])  # [tokens, active, dim]
-        return tf.reduce_sum(outputs * routing.weight[:, :, tf.newaxis], axis=1)
+        return tf.reduce_sum(outputs * tf.cast(routing.weight, outputs.dtype)[:, :, tf.newaxis], axis=1)
 
     def _dense(self, tokens: tf.Tensor, routing: Routing) -> tf.Tensor:
         normed = standardise(tokens, self.epsilon)  # [tokens, dim]
-        rows = normed * self.norm_scale.value[:, tf.newaxis] + self.norm_offset.value[:, tf.newaxis]
-        inner = swiglu(tf.matmul(rows, self.in_kernel.value) + self.in_bias.value[:, tf.newaxis])
-        outputs = tf.matmul(inner, self.out_kernel.value) + self.out_bias.value[:, tf.newaxis]  # [experts, tokens, dim]
+        rows = normed * self._cast(self.norm_scale)[:, tf.newaxis] + self._cast(self.norm_offset)[:, tf.newaxis]
+        inner = swiglu(tf.matmul(rows, self._cast(self.in_kernel)) + self._cast(self.in_bias)[:, tf.newaxis])
+        outputs = tf.matmul(inner, self._cast(self.out_kernel))  # [experts, tokens, dim]
+        outputs += self._cast(self.out_bias)[:, tf.newaxis]
         weight = tf.reduce_sum(tf.one_hot(routing.expert, self.experts) * routing.weight[:, :, tf.newaxis], axis=1)
-        return tf.einsum("te,etd->td", weight, outputs)
+        return tf.einsum("te,etd->td", tf.cast(weight, outputs.dtype), outputs)
+
+    def _cast(self, weight: Any) -> tf.Tensor:
+        return tf.cast(weight.value, self.compute_dtype)
 
     def get_config(self) -> dict[str, object]:
         return {**super().get_config(), **self.settings}
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"Unknown {name} `{value}` of a mixture of experts.", remedy=did_you_mean(value, choices))
+
+
+def _check_numbers(experts: int, active: int, groups: int, active_groups: int) -> None:
+    if groups < 1 or experts % groups:
+        raise ConfigError(
+            f"`groups={groups}` does not divide `experts={experts}`.", remedy="Make groups of equal size."
+        )
+    if active_groups < 1:
+        raise ConfigError(f"`active_groups={active_groups}` leaves no expert.", remedy="Let at least 1 be active.")
+    selectable = experts // groups * min(active_groups, groups)
+    if not 1 <= active <= selectable:
+        raise ConfigError(
+            f"`active={active}` experts of {selectable} that can be selected.",
+            remedy=f"Let 1 to {selectable} be active, or add experts or active groups.",
+        )

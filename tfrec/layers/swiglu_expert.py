@@ -59,9 +59,13 @@ class SwigluExpert(keras.layers.Layer):
 
 
 def standardise(values: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """Brings the last axis to mean 0 and variance 1, as a layer norm before scale and offset: float `[..., dim]`."""
-    mean, variance = tf.nn.moments(values, axes=[-1], keepdims=True)
-    return (values - mean) * tf.math.rsqrt(variance + epsilon)
+    """Brings the last axis to mean 0 and variance 1, as a layer norm before scale and offset: float `[..., dim]`.
+
+    Computed in float32 or wider, whatever the type of the values, which the result keeps.
+    """
+    wide = tf.cast(values, tf.float32) if values.dtype in (tf.bfloat16, tf.float16) else values
+    mean, variance = tf.nn.moments(wide, axes=[-1], keepdims=True)
+    return tf.cast((wide - mean) * tf.math.rsqrt(variance + epsilon), values.dtype)
 
 
 def swiglu(joined: tf.Tensor) -> tf.Tensor:
