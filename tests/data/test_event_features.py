@@ -96,3 +96,11 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist") as caught:
         converted(tmp_path, event_features=("behavior",))
     assert "behaviour" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_feature_without_any_training_value(tmp_path: Path, value: Any) -> None:
+    """Only the last event of user 1, which is test, has a place."""
+    rows = [(*row[:4], "sea" if row[2] == 7 else value) for row in ROWS]
+    with pytest.raises(DataError, match="column `place`: No training event has a value"):
+        converted(tmp_path, rows, event_features=("behaviour", "place"))

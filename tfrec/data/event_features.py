@@ -79,6 +79,9 @@ def load_event_features(
     Returns:
         The features. Their vocabularies (tables `vocabulary_e0`, `vocabulary_e1` ...) count training events; ties go by
         the value as text, bytes descending.
+
+    Raises:
+        DataError: No training event has a value of a feature: there is nothing to learn of it.
     """
     if not names:
         return []
@@ -96,6 +99,13 @@ def load_event_features(
                     kind = "string"
                 stage.facts[name] = kind
                 _build_vocabulary(work, number)
+                if not work.scalar(f"SELECT count(*) FROM vocabulary_e{number}"):
+                    raise DataError(
+                        "No training event has a value.",
+                        file=", ".join(source.path for source in sources),
+                        column=name,
+                        remedy="Leave the column out of --event-features.",
+                    )
         return [EventFeature(name, stage.facts[name]) for name in names]
 
 
