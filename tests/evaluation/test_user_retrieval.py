@@ -100,3 +100,12 @@ def test_the_most_frequent_categories_by_hand() -> None:
     popular = np.arange(12.0)  # all but 0 and 1 are among the first ten
     counts = Sparse([[1.0, 1.0] + [0.0] * 9 + [2.0], [4.0] + [0.0] * 11])
     assert probe_popular(popular, counts).tolist() == [0.5, 0.0]
+
+
+def test_intervals_resample_users_with_all_their_rows() -> None:
+    """Two users of ten rows each, one always found and one never: a resample of users finds none, half or all."""
+    long, short = np.repeat([[1.0, 0.0], [0.0, 1.0]], 10, axis=0), np.repeat([[1.0, 0.0], [0.0, -1.0]], 10, axis=0)
+    found = retrieve_users(long, short, np.repeat(["b", "a"], 10))
+    assert found.metrics()["user_recall@1"] == 0.5
+    bounds = found.intervals(BootstrapConfig(samples=200, seed=1))["user_recall@1"]
+    assert (bounds["low"], bounds["high"]) == (0.0, 1.0)

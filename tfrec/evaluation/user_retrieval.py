@@ -25,6 +25,7 @@ class UserRetrieval:
     """What was found out about every user; ties count against the model.
 
     Attributes:
+        owner: Number of the user of every row, from 0, `[users]`.
         rank: Rank of the own short vector among all, from 1, `[users]`.
         candidates: Number of short vectors he is compared with, the own one included, `[users]`.
         accuracy: Share of the others whose short vector is less similar than the own one, `[users]`.
@@ -34,6 +35,7 @@ class UserRetrieval:
         histogram: Number of own and of other cosines in each of 50 bins from -1 to 1, `[2, 50]`.
     """
 
+    owner: NDArray[np.int64]
     rank: NDArray[np.int64]
     candidates: NDArray[np.int64]
     accuracy: Floats
@@ -71,12 +73,11 @@ class UserRetrieval:
         }
 
     def intervals(self, settings: BootstrapConfig) -> dict[str, dict[str, float]]:
-        """Returns intervals of all metrics by resampling users; empty without resamples."""
+        """Returns intervals of all metrics by resampling users, with all rows of each; empty without resamples."""
         if not settings.samples:
             return {}
         gains = self.gains()
-        users = np.arange(len(self.rank))
-        estimates = resampled_means(gains, users, samples=settings.samples, seed=settings.seed)
+        estimates = resampled_means(gains, self.owner, samples=settings.samples, seed=settings.seed)
         found = {}
         for name, values in gains.items():
             bounds = percentile_interval(name, float(values.mean()), estimates[name], settings.confidence)
@@ -105,7 +106,8 @@ def retrieve_users(long: Floats, short: Floats, owner: NDArray[Any]) -> UserRetr
     """
     queries, keys = _unit(long), _unit(short)
     count = len(queries)
-    if len(np.unique(owner)) < 2:
+    users, owner = np.unique(owner, return_inverse=True)
+    if len(users) < 2:
         raise TfrecError(
             "There are fewer than two users with a long and a short window: nothing can be compared.",
             remedy="Evaluate a split with more users, or convert with larger --valid-fraction and --test-fraction.",
@@ -134,6 +136,7 @@ def retrieve_users(long: Floats, short: Floats, owner: NDArray[Any]) -> UserRetr
     found = {name: np.concatenate(parts) for name, parts in columns.items()}
     size, beaten = found["size"].astype(np.int64), found["beaten"].astype(np.int64)
     return UserRetrieval(
+        owner=owner,
         rank=1 + size - beaten,
         candidates=1 + size,
         accuracy=beaten / np.maximum(size, 1),

@@ -77,7 +77,7 @@ def _probe(train: UserVectors, test: UserVectors, bootstrap: BootstrapConfig, na
     shares["popularity"] = probe_popular(popular, labels[1])
     models: dict[str, Any] = {own: {"value": float(values.mean())} for own, values in shares.items()}
     if bootstrap.samples:
-        groups = np.arange(len(test.owner))
+        _, groups = np.unique(test.owner, return_inverse=True)
         estimates = resampled_means(shares, groups, samples=bootstrap.samples, seed=bootstrap.seed)
         for own, values in shares.items():
             bounds = percentile_interval("probe", float(values.mean()), estimates[own], bootstrap.confidence)
