@@ -72,3 +72,12 @@ def test_names_of_metrics_that_can_be_monitored() -> None:
         run_config("long_term_interest", assignments=[f"training.monitor={name}"])
     with pytest.raises(ConfigError, match=r"training\.monitor"):
         run_config("long_term_interest", assignments=["training.monitor=ndcg@10"])
+
+
+@pytest.mark.parametrize("course", ["schedule=cosine", "warmup_steps=5", "warmup_share=0.1"])
+def test_a_scheduled_step_size_cannot_follow_a_plateau(course: str) -> None:
+    course = f"optimizer.{course}"
+    run_config("long_term_interest", assignments=[course])
+    run_config("long_term_interest", assignments=[course, "training.patience=3", "training.plateau_factor=1"])
+    with pytest.raises(ConfigError, match=r"training\.plateau_factor=0\.5"):
+        run_config("long_term_interest", assignments=[course, "training.patience=3"])

@@ -74,6 +74,18 @@ class PairRunConfig(GradientRunConfig):
     optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
     training: PairTrainingConfig = Field(default_factory=PairTrainingConfig)
 
+    @model_validator(mode="after")
+    def _one_course_of_the_step_size(self) -> PairRunConfig:
+        optimizer = self.optimizer
+        scheduled = optimizer.schedule != "constant" or optimizer.warmup_steps or optimizer.warmup_share
+        if scheduled and self.training.patience and self.training.plateau_factor < 1.0:
+            raise ValueError(
+                f"`training.plateau_factor={self.training.plateau_factor}` cannot change a step size that follows a "
+                "schedule or a warm-up; set `training.plateau_factor=1`, or `optimizer.schedule=constant` without a "
+                "warm-up"
+            )
+        return self
+
 
 class SequenceRunConfig(GradientRunConfig):
     """Sections of models that are trained over batches of whole sequences."""

@@ -52,7 +52,11 @@ class PairTrainingConfig(TrainingConfig):
         "the publication.",
     )
     plateau_factor: float = Field(
-        0.5, gt=0, le=1, description="The step size is multiplied by it after epochs without a better metric; 1: never."
+        0.5,
+        gt=0,
+        le=1,
+        description="With `patience`: the step size is multiplied by it after epochs without a better one; 1: never. "
+        "Not with a schedule or a warm-up.",
     )
     plateau_patience: int = Field(1, ge=0, description="Epochs without a better metric that are let pass before.")
 

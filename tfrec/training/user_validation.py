@@ -21,6 +21,8 @@ class UserValidation(Validation):
         *args, **kwargs: Those of `Validation`.
 
     Reference: `ReduceLROnPlateau` of PyTorch with mode `max`.
+    Differences: only where epochs are validated, that is with `patience`; a scheduled step size is refused by the
+        configuration; any better value counts, without a threshold; there is no cool-down and no least step size.
     """
 
     def __init__(self, *args: Any, training: PairTrainingConfig, **kwargs: Any) -> None:
@@ -50,7 +52,6 @@ class UserValidation(Validation):
         self.plateau = 0 if better else self.plateau + 1
         rate = self.model.optimizer.learning_rate
         if self.plateau > self.training.plateau_patience and self.training.plateau_factor < 1.0:
-            if hasattr(rate, "assign"):
-                rate.assign(rate * self.training.plateau_factor)
-                self.console.print(f"  Step size {float(rate):g} from here on.", markup=False)
+            rate.assign(rate * self.training.plateau_factor)
+            self.console.print(f"  Step size {float(rate):g} from here on.", markup=False)
             self.plateau = 0
