@@ -15,7 +15,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.time_features import time_features
 from tfrec.data.user_windows import WindowOptions
 from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.layers.event_embedding import SCALARS, TIME_FIELDS, EventEmbedding
 from tfrec.layers.expert_block import ExpertBlock, mix_real
 from tfrec.layers.mixture_of_experts import MixtureOfExperts
@@ -98,16 +98,18 @@ class LongTermInterest(WindowPairEncoder):
     @classmethod
     def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> LongTermInterest:
         vocabularies, training = dataset.manifest.vocabularies, dataset.manifest.splits["train"]
-        item_names = [feature.name for feature in dataset.schema.item_features if feature.shape == "scalar"]
+        item_names = [
+            feature.name
+            for feature in dataset.schema.item_features
+            if feature.shape == "scalar" and feature.name in vocabularies
+        ]
         event_names = dataset.event_features
+        _check_asked_for(config, "item_features", item_names, "--items FILE", dataset)
+        _check_asked_for(config, "event_features", event_names, "--event-features", dataset)
         model = cls(
             config,
             dataset.item_vocabulary.size,
-            item_features={
-                name: vocabularies[name].size
-                for name in config.item_features
-                if name in item_names and name in vocabularies
-            },
+            item_features={name: vocabularies[name].size for name in config.item_features if name in item_names},
             event_features={
                 name: dataset.vocabulary(name).ids.tolist() for name in config.event_features if name in event_names
             },
@@ -116,6 +118,13 @@ class LongTermInterest(WindowPairEncoder):
         )
         model.refresh_items(dataset)
         return model
+
+    @property
+    def features_left_out(self) -> list[str]:
+        """Configured features that the data set, for which the model was made, does not have."""
+        config = self.config
+        lacking = [name for name in config.item_features if name not in self.item_feature_sizes]
+        return lacking + [name for name in config.event_features if name not in self.event_values]
 
     def refresh_items(self, dataset: InteractionDataset) -> None:
         """Takes over the categories of the items.
@@ -261,3 +270,15 @@ class LongTermInterest(WindowPairEncoder):
             "event_features": self.event_values,
             "period": list(self.period),
         }
+
+
+def _check_asked_for(
+    config: LongTermInterestConfig, key: str, present: Sequence[str], option: str, dataset: InteractionDataset
+) -> None:
+    """Raises ConfigError for a feature that the data set lacks and that no default names."""
+    asked_for = set(getattr(config, key)) - set(type(config).model_fields[key].default)
+    for name in sorted(asked_for - set(present)):
+        raise ConfigError(
+            f"`model.{key}` names `{name}`, of which the data set `{dataset.path}` has no categories.",
+            remedy=did_you_mean(name, present) if present else f"It has none; convert the data again with {option}.",
+        )

@@ -42,6 +42,9 @@ def fit_user_pairs(
         What `fit_epochs` returns.
     """
     training = config.training
+    if lacking := getattr(model, "features_left_out", []):
+        names = ", ".join(f"`{name}`" for name in lacking)
+        console.print(f"Not in the data set, so the model does without: {names}.", markup=False, soft_wrap=True)
     users = dataset.num_sequences("train")
     model.prepare_training(config.objective)
     optimizer = build_sequence_optimizer(
