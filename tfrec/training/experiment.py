@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.load import dump_yaml
-from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig
+from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, PairRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
@@ -31,6 +31,7 @@ from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.run_report import leave_report
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 from tfrec.training.user_evaluation import add_user_section
+from tfrec.training.user_splits import check_users_apart
 
 _LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
     "counts": fit_counts,
@@ -133,7 +134,7 @@ def run_experiment(
 
 
 def check_dataset(dataset: InteractionDataset, config: RunConfig) -> None:
-    """Raises DataError unless the data set has the splits that the run needs."""
+    """Raises DataError unless the data set has the splits that the run needs, fit to be measured."""
     for split in ("train", config.evaluation.split):
         if split not in dataset.splits:
             raise DataError(
@@ -141,6 +142,9 @@ def check_dataset(dataset: InteractionDataset, config: RunConfig) -> None:
                 file=dataset.path,
                 remedy="Convert the data with another `--split`, or set `evaluation.split`.",
             )
+    if isinstance(config, PairRunConfig):
+        validated = [name for name in ("valid",) if config.training.patience and name in dataset.splits]
+        check_users_apart(dataset, [config.evaluation.split, *validated])
 
 
 def _open_dataset(config: RunConfig, run: RunDirectory, console: Console) -> InteractionDataset:

@@ -1,0 +1,70 @@
+"""Splits that can be measured by users, and features of a configuration that the data lack."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.harness.behavior_shop import behavior_shop
+from tfrec.data.dataset import InteractionDataset
+from tfrec.errors import ConfigError, DataError
+from tfrec.models.long_term_interest import LongTermInterest
+from tfrec.training.experiment import check_dataset
+from tfrec.training.fit_user_pairs import fit_user_pairs
+from tfrec.training.model_store import build_model, run_config
+from tfrec.training.run_directory import RunDirectory
+from tfrec.training.user_splits import check_users_apart
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> InteractionDataset:
+    """Every user is in all splits; without categories and kinds of behaviour."""
+    return behavior_shop(tmp_path_factory.mktemp("shared"), items=(), event_features=())
+
+
+@pytest.mark.parametrize("changes", [[], ["evaluation.split=valid"]])
+def test_users_of_training_are_not_measured(shared: InteractionDataset, changes: list[str]) -> None:
+    with pytest.raises(DataError, match="random_user") as caught:
+        check_dataset(shared, run_config("long_term_interest", assignments=changes))
+    assert "`leave_one_out`" in str(caught.value)
+
+
+def test_what_is_allowed(shared: InteractionDataset, tmp_path: Path) -> None:
+    """Other models; whole users at random; files per split that an audit has found apart."""
+    check_dataset(shared, run_config("sasrec"))
+    apart = behavior_shop(tmp_path, split="random_user", valid_fraction=0.2, test_fraction=0.2, audit=True)
+    check_dataset(apart, run_config("long_term_interest", assignments=["training.patience=2"]))
+    given = apart.manifest.split.model_copy(update={"rule": "given"})
+    apart.manifest = apart.manifest.model_copy(update={"split": given})
+    check_users_apart(apart, ["valid", "test"])
+    apart.manifest.audit.users_in_several_splits["train+test"] = 1
+    check_users_apart(apart, ["valid"])
+    with pytest.raises(DataError, match="`test` may have users of `train`"):
+        check_users_apart(apart, ["test"])
+    apart.manifest = apart.manifest.model_copy(update={"audit": None})
+    with pytest.raises(DataError, match="`valid` may have users of `train`"):
+        check_users_apart(apart, ["valid"])
+
+
+@pytest.mark.parametrize("key", ["item_features", "event_features"])
+def test_a_feature_that_was_asked_for_must_be_there(shared: InteractionDataset, key: str) -> None:
+    config = run_config("long_term_interest", assignments=[f"model.{key}=[colour]"])
+    with pytest.raises(ConfigError, match=rf"`model\.{key}` names `colour`"):
+        build_model(config, shared)
+
+
+def test_a_feature_of_the_defaults_may_be_missing_and_is_named(shared: InteractionDataset, tmp_path: Path) -> None:
+    small = ["model.dim=8", "model.depth=1", "model.heads=1", "model.head_dim=4", "model.expert_hidden=4"]
+    small += ["model.item_dim=4", "model.experts=2", "model.active_experts=1", "training.epochs=1"]
+    config = run_config("long_term_interest", assignments=small)
+    model = build_model(config, shared)
+    assert isinstance(model, LongTermInterest)
+    assert model.features_left_out == ["item_category", "behavior_type"]
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    said = io.StringIO()
+    fit_user_pairs(model, shared, config, run, Console(file=said))
+    assert "Not in the data set, so the model does without: `item_category`, `behavior_type`." in said.getvalue()
