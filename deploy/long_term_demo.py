@@ -36,6 +36,7 @@ def main(
     redis: Annotated[str, typer.Option(help="URL of a Redis. Default: one of its own.")] = "",
     config: Annotated[Path, typer.Option(help="Configuration of the run. Default: the tiny one.")] = _TINY,
     output: Annotated[Path | None, typer.Option(help="Keep data set and run here. Default: nowhere.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace data set and run in --output.")] = False,
 ) -> None:
     """From the CSV file to vectors in Redis, each under the original id of its user."""
     with ExitStack() as stack:
@@ -45,10 +46,11 @@ def main(
         if not url:
             if (reason := redis_server_missing()) is not None:
                 raise TfrecError(f"There is no redis-server: {reason}", remedy="Pass --redis URL, or `make redis`.")
-            url = stack.enter_context(PrivateRedis(Path(tempfile.mkdtemp(dir=folder)) / "redis")).url
+            url = stack.enter_context(PrivateRedis(stack.enter_context(tempfile.TemporaryDirectory()))).url
         dataset, run = folder / "DS", folder / "run"
-        _command("tfrec.datasets", "get", "tianchi", "--from", source, "--dataset", dataset, "--overwrite")
-        train = ["--config", config, "--data", dataset, "--output", run, "--overwrite"]
+        replace = ["--overwrite"] if overwrite else []
+        _command("tfrec.datasets", "get", "tianchi", "--from", source, "--dataset", dataset, *replace)
+        train = ["--config", config, "--data", dataset, "--output", run, *replace]
         _command("tfrec.train", *train, "--set", "evaluation.details=false")
         publish = ["--run", run, "--what", "users", "--format", "json", "--key-template", "user:{id}"]
         _command("tfrec.publish", *publish, TFREC_REDIS_URL=url)
@@ -67,7 +69,9 @@ def _read_back(url: str, users: list[int]) -> None:
     rows: list[list[object]] = []
     with redis_client.Redis.from_url(url) as client:
         for user in users:
-            vector = json.loads(client.get(f"user:{user}") or b"[]")
+            if (found := client.get(f"user:{user}")) is None:
+                raise TfrecError(f"Redis has no key `user:{user}`, though the vectors of all users were published.")
+            vector = json.loads(found)
             length = float(np.linalg.norm(vector))
             if abs(length - 1.0) > _TOLERANCE:
                 raise TfrecError(f"The vector of user {user} has the length {length}, not 1.")
