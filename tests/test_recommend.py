@@ -27,6 +27,7 @@ class LastTimesIndex:
         self.size = size
         self.batches: list[dict[str, Any]] = []
         self.history_window = 1000
+        self.event_vocabularies: dict[str, Any] = {}
 
     def score_targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         self.batches.append({name: value.numpy().tolist() for name, value in batch.items()})
@@ -145,7 +146,11 @@ def test_refused(setup, capsys, arguments, code, words):
     ("arguments", "code", "words"),
     [
         (["--items", "1"], 2, "Give --run RUN, or --server URL"),
-        (["--items", "1", "--server", "localhost:8500"], 2, "`localhost:8500` is not one of a model server"),
+        (
+            ["--items", "1", "--server", "localhost:8500"],
+            2,
+            "The address of the model server begins with none of grpc://",
+        ),
         (["--user", "1", "--server", "http://localhost:1"], 2, "`--user` needs the data"),
         (["--items", "1", "--server", "http://localhost:1"], 5, "Is the server running there?"),
     ],
