@@ -34,6 +34,8 @@ from tfrec.command import run_command
 from tfrec.data.session_blocks import session_blocks
 from tfrec.errors import TfrecError
 
+pytestmark = pytest.mark.one_stack
+
 
 @pytest.fixture
 def tiny(monkeypatch):

@@ -84,6 +84,7 @@ def test_a_metric_that_is_not_a_number_is_a_failure(
 
 
 @pytest.mark.slow
+@pytest.mark.one_stack
 def test_a_planted_optimum_is_found_within_twenty_trials(clicks: Path, tmp_path: Path) -> None:
     """The sessions of `clicks` follow their last item in 90 of 100 steps and never the one before it.
 

@@ -36,6 +36,7 @@ def trials(folder: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.one_stack
 @pytest.mark.e2e
 def test_after_kill_nine_the_search_makes_the_same_trials(search: list[str], tmp_path: Path) -> None:
     killed = tmp_path / "killed"

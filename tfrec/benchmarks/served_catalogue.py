@@ -59,7 +59,7 @@ def served_catalogue(vectors: NDArray[np.float32], kind: str, path: Path, k: int
         lambda queries: index.search(queries, k),
         input_signature=[tf.TensorSpec([None, dim], tf.float32, name="queries")],
     )
-    tf.saved_model.save(served, str(path), signatures=served.signatures())
+    tf.saved_model.save(served, str(path), signatures=served.signatures(["recommend"]))
     loaded = tf.saved_model.load(str(path))
 
     def recommend(histories: NDArray[np.int64]) -> NDArray[np.int64]:

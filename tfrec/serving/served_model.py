@@ -217,9 +217,10 @@ class ServedModel(tf.Module):
         found = self._answer(self.ranker(tf.cast(state[-1], tf.float32), warm, self.k, excluded=nothing))
         return {**{f"state_{layer}": value for layer, value in enumerate(state)}, **found}
 
-    def signatures(self) -> dict[str, Any]:
-        """Returns the traced signatures by name, as `tf.saved_model.save` takes them."""
-        return {name: _traced(function, specs) for name, (function, specs) in self._specs().items()}
+    def signatures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Returns the traced signatures by name, as `tf.saved_model.save` takes them. Default: all."""
+        found = self._specs()
+        return {name: _traced(*found[name]) for name in (found if names is None else names)}
 
     def _specs(self) -> dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]]:
         ids = self.items.dtype

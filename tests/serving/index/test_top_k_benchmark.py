@@ -11,7 +11,7 @@ from tfrec.benchmarks.top_k import QUICK
 from tfrec.errors import TfrecError
 from tfrec.serving.index.exact_index import ExactIndex
 
-pytestmark = pytest.mark.one_stack
+pytestmark = [pytest.mark.one_stack, pytest.mark.usefixtures("graphs_as_they_are")]
 
 _TINY = {
     "items": 3000,
