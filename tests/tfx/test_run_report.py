@@ -15,7 +15,7 @@ pytest.importorskip(
 from rich.console import Console  # noqa: E402
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2  # noqa: E402
 
-from tfrec.errors import DataError  # noqa: E402
+from tfrec.errors import ConfigError, DataError  # noqa: E402
 from tfx_pipeline.lineage import ArtifactRecord, ExecutionRecord, Lineage, artifact_digest  # noqa: E402
 from tfx_pipeline.node_runner import NodeError, NodeRun  # noqa: E402
 from tfx_pipeline.run_facts import RunFacts  # noqa: E402
@@ -84,17 +84,26 @@ def test_the_checksum_of_an_artifact_is_of_names_and_contents(tmp_path: Path) ->
 
 
 def test_secrets_are_not_in_the_report(tmp_path: Path) -> None:
-    given = ["--s3_secret_access_key=hunter2", "--azure_connection_string", "hunter2", "--flink_master=h:8081"]
-    given += ["--artifact_endpoint=http://ann:hunter2@h:1/x", "--S3_ACCESS_KEY_ID=hunter2", "--parallelism=4"]
+    given = ["--s3_secret_access_key=hunter2", "--azure_connection_string=hunter2", "--flink_master=h:8081"]
+    given += ["--artifact_endpoint=http://ann:hunter2@h:1/x", "--s3_access_key_id=hunter2", "--parallelism=4"]
     settings = make_settings(
         root=tmp_path, conversion={"input": ("log.parquet",)}, model="gru4rec", runner="FlinkRunner", beam=given
     )
     write_run_report(RunFacts(settings, Lineage("now", []), [], 1.0), tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "hunter2" not in html
-    for shown in ("--s3_secret_access_key=***", "--azure_connection_string ***", "--flink_master=h:8081", "***@h:1/x"):
+    for shown in ("--s3_secret_access_key=***", "--azure_connection_string=***", "--flink_master=h:8081", "***@h:1/x"):
         assert shown in html
     assert "--parallelism=4" in html
+
+
+def test_a_value_given_as_an_argument_of_its_own_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    given = ["--azure_connection_string", "hunter2"]
+    with pytest.raises(ConfigError, match="does not begin with `--`") as refused:
+        make_settings(
+            root=tmp_path, conversion={"input": ("log.parquet",)}, model="gru4rec", runner="FlinkRunner", beam=given
+        )
+    assert "hunter2" not in str(refused.value)
 
 
 def test_the_model_of_a_run_that_began_after_the_trainer(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def _check_flags(arguments: Sequence[str], options: Any) -> None:
     for argument in arguments:
         name = argument.split("=", 1)[0]
         if not name.startswith("--"):
-            raise ConfigError(f"`--beam-arg` is `{argument}`.", remedy="Write --beam-arg=--NAME=VALUE.")
+            # Not repeated: it may be the value of a flag before it, and that a password.
+            raise ConfigError("A `--beam-arg` does not begin with `--`.", remedy="Write --beam-arg=--NAME=VALUE.")
         if name not in known:
             raise ConfigError(f"Beam has no flag `{name}` (`--beam-arg`).", remedy=did_you_mean(name, known)[:300])
