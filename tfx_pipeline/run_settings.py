@@ -12,14 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 import tfrec
 from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.config.export_config import load_export_config
-from tfrec.config.load import parse_assignment, read_yaml
+from tfrec.config.load import load_section, read_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
-from tfrec.config.strict_model import canonical_keys
 from tfrec.errors import ConfigError
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.registry import model_class
@@ -67,7 +64,7 @@ def make_settings(
         read_yaml(config)  # for its messages
         text = config.read_text(encoding="utf-8")
     trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code=code)
-    load_export_config(None, export)
+    load_export_config(None, export, flag="--export")
     with tempfile.TemporaryDirectory() as scratch:
         effective = trainer.run_config(Path(scratch))
         _check_ranks(effective)
@@ -113,21 +110,7 @@ def load_gate(assignments: Sequence[str]) -> GateConfig:
     Raises:
         ConfigError: An unknown key, or a value that is no number.
     """
-    values: dict[str, Any] = {}
-    for text in assignments:
-        if "." in text.partition("=")[0]:  # names of metrics are keys themselves
-            kind, _, rest = text.partition(".")
-            parsed = {kind: parse_assignment(rest)}
-        else:
-            parsed = parse_assignment(text)
-        for key, value in canonical_keys(GateConfig, parsed, source="`--gate`").items():
-            values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
-    try:
-        return GateConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"`--gate {key}` has the value `{first['input']}`: {first['msg']}.") from error
+    return load_section(GateConfig, assignments, flag="--gate")
 
 
 def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tfrec.config.export_config import ExportConfig
 from tfrec.config.gru4rec_config import GRU4RecConfig, parse_official_params
-from tfrec.config.load import dump_yaml, load_run_config, parse_assignment, preset_path, read_yaml
+from tfrec.config.load import dump_yaml, load_run_config, load_section, parse_assignment, preset_path, read_yaml
 from tfrec.config.run_config import SessionRunConfig
 from tfrec.errors import ConfigError
 
@@ -105,6 +106,19 @@ def test_models_that_count_have_no_training_section(presets: Path) -> None:
 def test_assignment_values_are_yaml() -> None:
     assert parse_assignment("a.b=[1, x]") == {"a": {"b": [1, "x"]}}
     assert parse_assignment("a=null") == {"a": None}
+
+
+def test_settings_outside_a_run_change_key_by_key_and_name_their_flag() -> None:
+    earlier = ("the earlier export", {"k": 7, "index": {"kind": "ivf", "num_probes": 3}})
+    changed = load_section(ExportConfig, ["index.num_clusters=5", "k=9"], flag="--export", base=earlier)
+    assert (changed.k, changed.index.kind, changed.index.num_clusters, changed.index.num_probes) == (9, "ivf", 5, 3)
+    for text, problem in [
+        ("k=0", "`--export k` has the value `0`"),
+        ("k", "`--export k` is not an assignment"),
+        ("kk=1", "`kk` in `--export`"),
+    ]:
+        with pytest.raises(ConfigError, match=problem):
+            load_section(ExportConfig, [text], flag="--export", base=earlier)
 
 
 def test_every_shipped_configuration_is_valid() -> None:

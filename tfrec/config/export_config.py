@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tfrec.config.index_config import IndexConfig
-from tfrec.config.load import parse_assignment
-from tfrec.config.strict_model import StrictModel, canonical_keys
-from tfrec.errors import ConfigError
+from tfrec.config.load import load_section
+from tfrec.config.strict_model import StrictModel
 
 
 class ExportConfig(StrictModel):
@@ -23,23 +22,18 @@ class ExportConfig(StrictModel):
     )
 
 
-def load_export_config(base: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()) -> ExportConfig:
+def load_export_config(
+    base: Mapping[str, Any] | None = None, assignments: Iterable[str] = (), *, flag: str = "--set"
+) -> ExportConfig:
     """Builds the configuration of an export.
 
     Args:
         base: Settings of an earlier export. Default: none.
         assignments: `a.b=value` texts that override them.
+        flag: Where the assignments come from, for error messages.
 
     Raises:
         ConfigError: An unknown key (the closest known one is named), or a value outside its domain.
     """
-    values = canonical_keys(ExportConfig, base or {}, source="the earlier export")
-    for text in assignments:
-        for key, value in canonical_keys(ExportConfig, parse_assignment(text), source="`--set`").items():
-            values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
-    try:
-        return ExportConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"`{key}` has the value `{first['input']}`: {first['msg']}.") from error
+    earlier = None if base is None else ("the earlier export", base)
+    return load_section(ExportConfig, assignments, flag=flag, base=earlier)

@@ -17,7 +17,7 @@ from tfrec.errors import ConfigError, did_you_mean
 Overlay = tuple[str, Mapping[str, Any]]
 """Where values come from (for error messages), and the values."""
 
-_Section = TypeVar("_Section", bound=RunConfig)
+_Section = TypeVar("_Section", bound=BaseModel)
 
 
 def load_run_config(
@@ -66,6 +66,28 @@ def load_run_config(
     return _validate(section, merged, [source for source, _ in sources])
 
 
+def load_section(
+    section: type[_Section], assignments: Iterable[str], *, flag: str = "--set", base: Overlay | None = None
+) -> _Section:
+    """Builds settings that stand outside the configuration of a run.
+
+    Args:
+        section: Their class.
+        assignments: `a.b=value` texts that override `base`; values are YAML.
+        flag: Where the assignments come from, for error messages.
+        base: Settings to begin with. Default: none but the defaults of the class.
+
+    Raises:
+        ConfigError: An unknown key (the closest known one is named), or a value outside its domain.
+    """
+    sources: list[Overlay] = [] if base is None else [base]
+    sources += [(f"`{flag}`", parse_assignment(text, flag=flag)) for text in assignments]
+    merged: dict[str, Any] = {}
+    for source, values in sources:
+        _merge(merged, canonical_keys(section, values, source=source))
+    return _validate(section, merged, list(dict.fromkeys(source for source, _ in sources)), flag=flag)
+
+
 def run_config_class(name: str, config_class: type[BaseModel], *, training_scheme: str) -> type[RunConfig]:
     """Returns the configuration class of runs of one model."""
     base = RUN_CONFIGS[training_scheme]
@@ -95,7 +117,7 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def parse_assignment(text: str) -> dict[str, Any]:
+def parse_assignment(text: str, *, flag: str = "--set") -> dict[str, Any]:
     """Turns `a.b=value` into `{"a": {"b": value}}`; the value is YAML.
 
     Raises:
@@ -104,11 +126,11 @@ def parse_assignment(text: str) -> dict[str, Any]:
     path, separator, value = text.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys):
-        raise ConfigError(f"`--set {text}` is not an assignment.", remedy="Write `--set section.key=value`.")
+        raise ConfigError(f"`{flag} {text}` is not an assignment.", remedy=f"Write `{flag} section.key=value`.")
     try:
         nested: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"The value of `--set {text}` is not YAML.") from error
+        raise ConfigError(f"The value of `{flag} {text}` is not YAML.") from error
     for key in reversed(keys):
         nested = {key: nested}
     return dict(nested)
@@ -150,7 +172,9 @@ def _merge(target: dict[str, Any], update: Mapping[str, Any]) -> None:
             target[key] = value
 
 
-def _validate(section: type[_Section], values: Mapping[str, Any], sources: Sequence[str]) -> _Section:
+def _validate(
+    section: type[_Section], values: Mapping[str, Any], sources: Sequence[str], *, flag: str = "--set"
+) -> _Section:
     try:
         return section.model_validate(values)
     except ValidationError as error:
@@ -164,6 +188,7 @@ def _validate(section: type[_Section], values: Mapping[str, Any], sources: Seque
         if not key:  # a rule between sections
             message = message.removeprefix("value error, ")
             raise ConfigError(f"The configuration contradicts itself: {message}.", remedy=remedy) from error
+        shown = key if flag == "--set" else f"{flag} {key}"
         raise ConfigError(
-            f"Configuration key `{key}` has the value `{first['input']}`: {message}.", remedy=remedy
+            f"Configuration key `{shown}` has the value `{first['input']}`: {message}.", remedy=remedy
         ) from error

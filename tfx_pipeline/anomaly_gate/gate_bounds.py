@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from tfrec.config.load import parse_assignment
-from tfrec.config.strict_model import StrictModel, canonical_keys
-from tfrec.errors import ConfigError
+from tfrec.config.load import load_section
+from tfrec.config.strict_model import StrictModel
 
 
 class GateBounds(StrictModel):
@@ -49,12 +47,4 @@ def load_bounds(assignments: Sequence[str]) -> GateBounds:
         >>> load_bounds(["plausible_times=false"]).plausible_times
         False
     """
-    values: dict[str, Any] = {}
-    for text in assignments:
-        values |= canonical_keys(GateBounds, parse_assignment(text), source="`--anomalies`")
-    try:
-        return GateBounds.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"`--anomalies {key}` has the value `{first['input']}`: {first['msg']}.") from error
+    return load_section(GateBounds, assignments, flag="--anomalies")
