@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from tfrec.config.evaluation_config import BootstrapConfig
 from tfrec.errors import TfrecError
-from tfrec.evaluation.interest_probe import probe_interests
+from tfrec.evaluation.interest_probe import probe_interests, probe_popular
 from tfrec.evaluation.user_retrieval import retrieve_users
-from tfrec.evaluation.user_section import probe_popular
 
 USERS = np.arange(4)
 
@@ -90,15 +90,8 @@ def test_the_probe_reads_what_is_in_a_vector() -> None:
 
 
 def test_the_most_frequent_categories_by_hand() -> None:
-    class Sparse:
-        def __init__(self, values: list[list[float]]) -> None:
-            self.values = np.array(values)
-
-        def todense(self) -> np.ndarray:
-            return self.values
-
     popular = np.arange(12.0)  # all but 0 and 1 are among the first ten
-    counts = Sparse([[1.0, 1.0] + [0.0] * 9 + [2.0], [4.0] + [0.0] * 11])
+    counts = scipy.sparse.csr_matrix([[1.0, 1.0] + [0.0] * 9 + [2.0], [4.0] + [0.0] * 11])
     assert probe_popular(popular, counts).tolist() == [0.5, 0.0]
 
 

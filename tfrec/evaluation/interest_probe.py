@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _HELD_OUT = 0.25
 _TOP = 10
+_USERS_AT_ONCE = 4096
 
 Floats = NDArray[np.floating[Any]]
 
@@ -28,24 +29,40 @@ def probe_interests(train: Floats, train_counts: Any, test: Floats, test_counts:
     Returns:
         Per user of `test`, the share of his short window's events that are of the 10 categories predicted first.
     """
-    targets, wanted = _shares(train_counts), _shares(test_counts)
+    targets = _shares(train_counts)
     mean, scale = train.mean(axis=0), train.std(axis=0) + 1e-6
     inputs, others = ((_wide(part) - mean) / scale for part in (train, test))
     cut = int(len(inputs) * (1.0 - _HELD_OUT))
     scores = {}
     for penalty in _PENALTIES:
-        predicted = _fit(inputs[:cut], targets[:cut], inputs[cut:], penalty)
+        weights, centre = _fit(inputs[:cut], targets[:cut], penalty)
+        predicted = inputs[cut:] @ weights + centre
         scores[penalty] = float(_hit_share(predicted, targets[cut:]).mean()) if cut < len(inputs) else 0.0
     best = max(scores, key=lambda penalty: scores[penalty])
-    return _hit_share(_fit(inputs, targets, others, best), wanted)
+    weights, centre = _fit(inputs, targets, best)
+    pieces = [slice(first, first + _USERS_AT_ONCE) for first in range(0, len(others), _USERS_AT_ONCE)]
+    found = [_hit_share(others[rows] @ weights + centre, _shares(test_counts[rows])) for rows in pieces]
+    return np.concatenate(found)
 
 
-def _fit(inputs: Floats, targets: Floats, others: Floats, penalty: float) -> NDArray[np.float64]:
+def probe_popular(popular: NDArray[Any], counts: Any) -> NDArray[np.float64]:
+    """Returns the share of each user's events in the 10 categories that are the most frequent in training, `[users]`.
+
+    Args:
+        popular: Training events by category, `[categories]`.
+        counts: Events by category, sparse `[users, categories]`.
+    """
+    first = np.argsort(-popular, kind="stable")[:_TOP]
+    hits, events = (_wide(part.sum(axis=1))[:, 0] for part in (counts[:, first], counts))
+    share: NDArray[np.float64] = hits / np.maximum(events, 1.0)
+    return share
+
+
+def _fit(inputs: Floats, targets: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """Returns weights `[dim, categories]` and what is added, `[categories]`."""
     centre = targets.mean(axis=0)
     gram = inputs.T @ inputs + penalty * len(inputs) * np.eye(inputs.shape[1])
-    weights = np.linalg.solve(gram, inputs.T @ (targets - centre))
-    predicted: NDArray[np.float64] = others @ weights + centre
-    return predicted
+    return np.linalg.solve(gram, inputs.T @ (targets - centre)), centre
 
 
 def _hit_share(predicted: Floats, targets: Floats) -> NDArray[np.float64]:

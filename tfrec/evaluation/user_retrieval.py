@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,16 +73,8 @@ class UserRetrieval:
         }
 
     def intervals(self, settings: BootstrapConfig) -> dict[str, dict[str, float]]:
-        """Returns intervals of all metrics by resampling users, with all rows of each; empty without resamples."""
-        if not settings.samples:
-            return {}
-        gains = self.gains()
-        estimates = resampled_means(gains, self.owner, samples=settings.samples, seed=settings.seed)
-        found = {}
-        for name, values in gains.items():
-            bounds = percentile_interval(name, float(values.mean()), estimates[name], settings.confidence)
-            found[name] = {"low": bounds.low, "high": bounds.high}
-        return found
+        """Returns intervals of all metrics, see `mean_intervals`."""
+        return mean_intervals(self.gains(), self.owner, settings)
 
     def similarity(self) -> dict[str, Any]:
         """Returns the histogram as JSON: `edges`, `own`, `other`."""
@@ -145,6 +137,26 @@ def retrieve_users(long: Floats, short: Floats, owner: NDArray[Any]) -> UserRetr
         bpr=found["bpr"],
         histogram=histogram,
     )
+
+
+def mean_intervals(
+    gains: Mapping[str, NDArray[np.float64]], owner: NDArray[np.int64], settings: BootstrapConfig
+) -> dict[str, dict[str, float]]:
+    """Returns `low` and `high` of means by resampling users, with all rows of each; empty without resamples.
+
+    Args:
+        gains: What each row contributes to every mean, `[rows]`.
+        owner: Number of the user of every row, from 0, `[rows]`.
+        settings: How intervals are made.
+    """
+    if not settings.samples:
+        return {}
+    estimates = resampled_means(gains, owner, samples=settings.samples, seed=settings.seed)
+    found = {}
+    for name, values in gains.items():
+        bounds = percentile_interval(name, float(values.mean()), estimates[name], settings.confidence)
+        found[name] = {"low": bounds.low, "high": bounds.high}
+    return found
 
 
 def _unit(vectors: Floats) -> NDArray[np.float32]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfrec.config.evaluation_config import BootstrapConfig
 from tfrec.data.dataset import InteractionDataset
-from tfrec.evaluation.bootstrap import percentile_interval, resampled_means
-from tfrec.evaluation.interest_probe import probe_interests
-from tfrec.evaluation.user_retrieval import retrieve_users
+from tfrec.evaluation.interest_probe import probe_interests, probe_popular
+from tfrec.evaluation.user_retrieval import mean_intervals, retrieve_users
 from tfrec.evaluation.user_vectors import UserVectors, baseline_vectors, user_vectors
 from tfrec.models.window_pair_encoder import WindowPairEncoder
 
@@ -44,8 +43,8 @@ def user_section(
         categories predicted first, by model, where items have categories.
     """
     users = user_vectors(model, dataset, split)
-    vectors = {name: users.model, **baseline_vectors(users)}
-    found = {own: retrieve_users(sides["long"], sides["short"], users.owner) for own, sides in vectors.items()}
+    vectors = itertools.chain([(name, users.model)], baseline_vectors(users))
+    found = {own: retrieve_users(sides["long"], sides["short"], users.owner) for own, sides in vectors}
     document: dict[str, Any] = {
         "split": split,
         "users": len(users.owner),
@@ -75,24 +74,7 @@ def _probe(train: UserVectors, test: UserVectors, bootstrap: BootstrapConfig, na
     }
     popular = np.asarray(labels[0].sum(axis=0))[0]
     shares["popularity"] = probe_popular(popular, labels[1])
-    models: dict[str, Any] = {own: {"value": float(values.mean())} for own, values in shares.items()}
-    if bootstrap.samples:
-        _, groups = np.unique(test.owner, return_inverse=True)
-        estimates = resampled_means(shares, groups, samples=bootstrap.samples, seed=bootstrap.seed)
-        for own, values in shares.items():
-            bounds = percentile_interval("probe", float(values.mean()), estimates[own], bootstrap.confidence)
-            models[own].update(low=bounds.low, high=bounds.high)
+    _, owner = np.unique(test.owner, return_inverse=True)
+    bounds = mean_intervals(shares, owner, bootstrap)
+    models = {own: {"value": float(values.mean()), **bounds.get(own, {})} for own, values in shares.items()}
     return {"category": category, "train_users": len(train.owner), "models": models}
-
-
-def probe_popular(popular: NDArray[Any], counts: Any) -> NDArray[np.float64]:
-    """Returns the share of each user's events in the 10 categories that are the most frequent in training, `[users]`.
-
-    Args:
-        popular: Training events by category, `[categories]`.
-        counts: Events by category, sparse `[users, categories]`.
-    """
-    first = np.argsort(-popular, kind="stable")[:10]
-    dense = np.asarray(counts.todense(), np.float64)
-    share: NDArray[np.float64] = dense[:, first].sum(axis=1) / np.maximum(dense.sum(axis=1), 1.0)
-    return share

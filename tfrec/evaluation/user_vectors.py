@@ -87,22 +87,21 @@ def user_vectors(
     )
 
 
-def baseline_vectors(users: UserVectors) -> dict[str, Vectors]:
-    """Returns vectors without towers, by baseline and side.
+def baseline_vectors(users: UserVectors) -> Iterator[tuple[str, Vectors]]:
+    """Yields vectors without towers: name of the baseline and vectors by side; made one by one, for they are wide.
 
     * `mean_pooling`: the mean of the model's own event vectors, less the mean over all users: without that, what all
       users have in common hides what they differ in.
     * `category_counts`, `item_counts`: how often each category or item occurs, weighed down by the number of users that
       have it (tf-idf of the long windows), by a random projection that keeps cosines.
     """
-    found = {"mean_pooling": {side: vectors - vectors.mean(axis=0) for side, vectors in users.pooled.items()}}
+    yield "mean_pooling", {side: vectors - vectors.mean(axis=0) for side, vectors in users.pooled.items()}
     names = [name for name in users.counts if name != "item"]
     chosen = {"category_counts": names[0]} if names else {}
     for baseline, name in {**chosen, "item_counts": "item"}.items():
         long = users.counts[name]["long"]
         idf = np.log((1.0 + long.shape[0]) / (1.0 + np.asarray((long > 0).sum(axis=0))[0])) + 1.0
-        found[baseline] = {side: _projected(matrix, idf) for side, matrix in users.counts[name].items()}
-    return found
+        yield baseline, {side: _projected(matrix, idf) for side, matrix in users.counts[name].items()}
 
 
 def _pairs(
