@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import secrets
 import time
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +14,7 @@ import pyarrow as pa
 
 from tfrec.errors import DataError
 from tfrec.stores.redis.bulk_channel import BulkChannel, Replies
+from tfrec.stores.redis.chunk_content import content_digest, listed_ids, single_value, stored_bytes
 from tfrec.stores.redis.command_packing import CommandPacker, RawIds
 from tfrec.stores.redis.key_template import KeyTemplate
 from tfrec.stores.redis.publish_settings import PublishSettings
@@ -215,12 +214,12 @@ class Publication:
         raw = self.source.ids(start, stop)
         self._check_ids(raw, header)
         ids, values = RawIds(raw), self._encode(start, stop, header)
-        digest = self._digests[chunk] = _digest(ids, values)
+        digest = self._digests[chunk] = content_digest(ids, values)
         if self._recorded.get(chunk) == digest:
             if self._first:
                 self.resumed += stop - start
             return
-        listed = _listed(raw, header.id_type)
+        listed = listed_ids(raw, header.id_type)
         expiry = ("PXAT", header.expires_at) if header.expires_at else ()
         channel.send_command("SET", f"{self.keys.ids_head(header.version)}{chunk}", listed, *expiry)
         replies = 1
@@ -237,7 +236,7 @@ class Publication:
             channel.expect(1)
             self._recorded[chunk] = digest
             self.written += stop - start
-            self.value_bytes += values.nbytes if isinstance(values, np.ndarray) else sum(map(len, values))
+            self.value_bytes += stored_bytes(values)
 
         channel.expect(replies, acknowledged)
 
@@ -255,7 +254,7 @@ class Publication:
         samples = []
         for row in rows:
             channel.send_command("GET", header.key_head.encode() + ids[row] + header.key_tail.encode())
-            samples.append(_single(self._encode(start + row, start + row + 1, header)))
+            samples.append(single_value(self._encode(start + row, start + row + 1, header)))
         channel.send_command("EXISTS", f"{self.keys.ids_head(header.version)}{chunk}")
         expected = [*counts, *samples, 1]
 
@@ -283,25 +282,3 @@ class Publication:
                         f"The id `{text}` would have the key of the store's own records.",
                         remedy="Use another --prefix or --key-template.",
                     )
-
-
-def _digest(ids: RawIds, values: Values) -> str:
-    """Returns the CRC-32 of the lengths of the ids, the ids, and the stored values in order, 8 hex digits."""
-    crc = zlib.crc32(ids.data.data, zlib.crc32(ids.lengths.data))
-    if isinstance(values, np.ndarray):
-        crc = zlib.crc32(values.data, crc)
-    else:
-        for value in values:
-            crc = zlib.crc32(value, crc)
-    return f"{crc:08x}"
-
-
-def _listed(raw: pa.Array, id_type: str) -> bytes:
-    """Returns raw ids as a reader loads them: little-endian int64, or a JSON list of strings."""
-    if id_type == "int64":
-        return raw.to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-    return json.dumps(raw.to_pylist(), ensure_ascii=False).encode()
-
-
-def _single(values: Values) -> bytes:
-    return values[0] if isinstance(values, list) else values[0].tobytes()
