@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable
@@ -102,6 +103,8 @@ def test_everything_is_written_down(clicks: Path, tmp_path: Path) -> None:
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 2
     assert "The test split was not looked at" in page
+    assert "on the validation split, 2 fresh seeds" in page
+    assert "expect less of other seeds" in (folder / "best.yaml").read_text()
     assert "exceed" in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -121,6 +124,28 @@ def test_the_best_settings_are_a_configuration_for_training(clicks: Path, tmp_pa
     head = [line for line in text.splitlines() if line.startswith("#")]
     for word in ("Date: 20", "mrr@20 = ", "sha256:", "Command: ", "split `valid`", "commit "):
         assert any(word in line for line in head), word
+
+
+def test_a_model_without_seeds_is_not_said_to_have_any(clicks: Path, tmp_path: Path) -> None:
+    space = parse_space(
+        "item_knn", {"space": {"model.num_neighbours": {"type": "int", "min": 1, "max": 9}}}, source="x"
+    )
+    seeds = []
+
+    def train(config: RunConfig, folder: Path, *rest: object) -> dict[str, float]:
+        folder.mkdir(parents=True)
+        seeds.append(config.seed)
+        return {"ndcg@10": 0.5}
+
+    said = Console(file=io.StringIO(), width=200)
+    run_search(SearchSettings(space, trials=1), tmp_path / "s", said, data=str(clicks), train=train)
+    assert seeds == [42, 42, 42]  # the trial, the winner once, the default once
+    best = (tmp_path / "s" / "best.yaml").read_text()
+    assert "expect less of other data" in best
+    assert f"# Use: python -m tfrec.train --config {tmp_path}/s/best.yaml --data {clicks} --output RUN\n" in best
+    for text in (said.file.getvalue(), (tmp_path / "s" / "report.html").read_text()):
+        assert "fresh seed" not in text
+        assert "seed 42, that of the search" in " ".join(text.split())  # the title of the table is wrapped
 
 
 @pytest.mark.parametrize("searcher", ["random", "hyperband"])

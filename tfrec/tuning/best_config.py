@@ -15,6 +15,8 @@ from tfrec.files import atomic_write
 from tfrec.tuning.search_settings import SPLIT, SearchSettings
 from tfrec.tuning.trial_record import TrialRecord
 
+_TRAIN = ("python", "-m", "tfrec.train")
+
 
 def write_best(path: Path, settings: SearchSettings, best: TrialRecord, header: Mapping[str, Any]) -> None:
     """Writes what differs from the preset, with a header that says where it comes from.
@@ -26,17 +28,18 @@ def write_best(path: Path, settings: SearchSettings, best: TrialRecord, header: 
         header: Provenance: `created`, `command`, `dataset`, `commit`, `versions`.
     """
     data = header["dataset"]
+    others = "other seeds" if settings.seeded else "other data"
     lines = [
         f"Best of a {settings.searcher} search for {settings.model}: trial {best.number}.",
         f"Date: {header['created']}",
         f"Metric: {settings.goal.name} = {best.score:.6g} on the split `{SPLIT}`, seed {settings.seed}; the best of "
-        "many trials, so expect less of other seeds.",
+        f"many trials, so expect less of {others}.",
         f"Data: {data['path']}",
         f"Data hash: sha256:{data_hash(data)} (of schema and shards)",
         f"Command: {shlex.join(header['command'])}",
         f"Code: commit {header['commit']}, tfrec {header['versions']['tfrec']}, TensorFlow "
         f"{header['versions']['tensorflow']}",
-        f"Use: python -m tfrec.train --config {path.name} --data DS",
+        "Use: " + shlex.join([*_TRAIN, "--config", str(path.resolve()), "--data", data["path"], "--output", "RUN"]),
     ]
     with atomic_write(path) as file:
         for line in lines:

@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tfrec.config.run_config import GradientRunConfig
 from tfrec.errors import ConfigError, TrainingError
 from tfrec.files import write_json
 from tfrec.tables import make_table
@@ -48,7 +47,7 @@ def confirm(
     Raises:
         TrainingError: The winner failed with another seed.
     """
-    random = isinstance(settings.default_config(), GradientRunConfig)
+    random = settings.seeded
     seeds = [settings.seed + number for number in range(1, settings.confirm_seeds + 1)] if random else [settings.seed]
     done = folder.read(folder.confirmation) if folder.confirmation.is_file() else {}
     scores: dict[str, float] = dict(done.get("runs", {})) if done.get("trial") == best.number else {}
@@ -105,12 +104,20 @@ def verdict_text(document: dict[str, Any]) -> str:
     return f"{said}: {gain} ({interval}, {len(document['seeds'])} seeds)."
 
 
+def seeds_text(document: dict[str, Any]) -> str:
+    """Returns with which seeds the scores were measured, in words."""
+    seeds = document["seeds"]
+    if not document["random"]:
+        return f"seed {seeds[0]}, that of the search (it makes no difference)"
+    return f"{len(seeds)} fresh seed{'' if len(seeds) == 1 else 's'}"
+
+
 def _print(document: dict[str, Any], console: Console) -> None:
     rows = [
         [name, document[name]["mean"], "" if document[name]["deviation"] is None else document[name]["deviation"]]
         for name in (WINNER, DEFAULT)
     ]
-    title = f"{document['objective']} on the validation split over {len(document['seeds'])} fresh seeds"
+    title = f"{document['objective']} on the validation split, {seeds_text(document)}"
     console.print(make_table(title, ["configuration", "mean", "std"], rows))
     console.print(verdict_text(document), markup=False, soft_wrap=True)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import DataError
 from tfrec.files import write_json
+from tfrec.training.output_directory import OutputDirectory
 from tfrec.training.run_directory import RunDirectory
 from tfrec.tuning.trial_record import TrialRecord
 
@@ -41,33 +42,15 @@ class SearchDirectory:
         self.best = self.path / "best.yaml"
         self.report = self.path / "report.html"
         self.dataset = self.path / "dataset"
+        self._output = OutputDirectory(self.path, "search", marker=_MARKER, begun=self.search.name)
 
     def check(self, *, overwrite: bool, resume: bool) -> None:
-        """Checks that a search may be written here, and writes nothing.
-
-        Raises:
-            ConfigError: There is a search and neither flag is given, there is something else, both flags are given, or
-                there is nothing to resume.
-        """
-        if overwrite and resume:
-            raise ConfigError("`--overwrite` and `--resume` exclude each other.")
-        if resume and not self.search.is_file():
-            raise ConfigError(f"There is no search to resume in `{self.path}`.", remedy="Start it without `--resume`.")
-        occupied = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
-        ours = (self.path / _MARKER).is_file()
-        if occupied and not resume and not (overwrite and ours):
-            remedy = "Pass --overwrite to replace it, --resume to continue it, or another --output."
-            if not ours:
-                remedy = "It is not a search of tfrec, so it is left alone: pass another --output."
-            raise ConfigError(f"The output directory `{self.path}` is not empty.", remedy=remedy)
+        """Checks that a search may be written here, as `OutputDirectory.check`."""
+        self._output.check(overwrite=overwrite, resume=resume)
 
     def prepare(self, *, overwrite: bool, resume: bool) -> None:
-        """Makes the directory ready; the arguments and errors are those of `check`."""
-        self.check(overwrite=overwrite, resume=resume)
-        if overwrite and self.path.exists():
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / _MARKER).touch()
+        """Makes the directory ready for a search, as `OutputDirectory.prepare`."""
+        self._output.prepare(overwrite=overwrite, resume=resume)
         self.trials.mkdir(exist_ok=True)
 
     def run(self, record: TrialRecord) -> RunDirectory:

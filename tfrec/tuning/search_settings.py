@@ -43,6 +43,7 @@ class SearchSettings:
         factor: Hyperband: of so many trials one goes on, for so many times the epochs.
         max_failures: The search stops after so many failed trials in a row.
         confirm_seeds: Number of fresh seeds for the winner and the default configuration; 0: no confirmation.
+            A model without seeds is trained once.
     """
 
     space: SearchSpace
@@ -88,6 +89,11 @@ class SearchSettings:
     def model(self) -> str:
         """Registered model."""
         return self.space.model
+
+    @property
+    def seeded(self) -> bool:
+        """Whether seeds make a difference: models that only count give the same with every one."""
+        return isinstance(self._given([]), GradientRunConfig)
 
     @property
     def longest(self) -> int:

@@ -24,7 +24,7 @@ from tfrec.evaluation.report.blocks import (
 from tfrec.evaluation.report.numbers import count_text, metric_text, seconds_text
 from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.tuning.best_config import data_hash
-from tfrec.tuning.confirmation import DEFAULT, WINNER, verdict_text
+from tfrec.tuning.confirmation import DEFAULT, WINNER, seeds_text, verdict_text
 from tfrec.tuning.search_directory import SearchDirectory
 from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.trial_charts import objective_chart, parallel_charts
@@ -100,7 +100,7 @@ def _outcome(document: Mapping[str, Any], records: Sequence[TrialRecord], settin
             for key, label in ((WINNER, "winner"), (DEFAULT, "default configuration"))
         )
         columns = ("mean", "deviation", *(f"seed {seed}" for seed in confirmation["seeds"]))
-        caption = f"{name} over fresh seeds, validation split"
+        caption = f"{name} on the validation split, {seeds_text(confirmation)}"
         if settings.space.fixed:
             said = ", ".join(f"`{key}={value}`" for key, value in settings.space.fixed.items())
             caption += f"; what the space fixes ({said}) is part of the winner only"
