@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
+
+_READ_BYTES = 1 << 22
 
 
 @contextlib.contextmanager
@@ -59,3 +62,16 @@ def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> Non
     with atomic_write(path) as file:
         json.dump(document, file, indent=2, default=str)
         file.write("\n")
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def size_and_sha256(file: _Readable) -> tuple[int, str]:
+    """Returns the number of bytes that are left in an open file and their sha256, read a piece at a time."""
+    digest, size = hashlib.sha256(), 0
+    while piece := file.read(_READ_BYTES):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager
 
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data import remote_paths
+from tfrec.data.dataset_files import COPY_AGAIN, check_digests, check_sizes, explained_data_loss, file_size, read_file
 from tfrec.data.item_features import ItemFeatures, assemble_item_features
 from tfrec.data.manifest import (
     MANIFEST_NAME,
@@ -25,7 +21,7 @@ from tfrec.data.manifest import (
     VocabularyRecord,
 )
 from tfrec.data.pipeline_options import with_pipeline_options
-from tfrec.data.remote_paths import dataset_root, scheme_of, unreachable
+from tfrec.data.remote_paths import dataset_root, scheme_of
 from tfrec.data.schema import DatasetSchema
 from tfrec.data.sequence_arrays import SequenceArrays
 from tfrec.data.vocabulary import Vocabulary
@@ -33,21 +29,7 @@ from tfrec.errors import ConfigError, DataError, did_you_mean
 from tfrec.public_url import public_url
 
 _READ_BATCH = 4096
-_CHUNK_BYTES = 1 << 22
 _REMOTE_BUFFER = 1 << 23
-_STATS_AT_ONCE = 16
-_CONNECTION_ERRORS = (
-    tf.errors.AbortedError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnauthenticatedError,
-    tf.errors.UnavailableError,
-    tf.errors.UnknownError,
-)
-_Result = TypeVar("_Result")
 
 
 class InteractionDataset:
@@ -84,7 +66,7 @@ class InteractionDataset:
         """
         root = dataset_root(path)
         manifest_path = f"{root}/{MANIFEST_NAME}"
-        if _size(manifest_path) is None:
+        if file_size(manifest_path) is None:
             remedy = "Write one with `python -m tfrec.convert --input FILE --output DIR`."
             what = f"no `{MANIFEST_NAME}` in it"
             if scheme_of(root) == "s3":
@@ -94,17 +76,16 @@ class InteractionDataset:
                     remedy = "A conversion to it did not finish: run it again with --resume."
                 what = what if tf.io.gfile.isdir(root) else "no such directory"
             raise DataError(f"Not a dataset directory: {what}.", file=root, remedy=remedy)
-        manifest = Manifest.from_json(_read(manifest_path), file=manifest_path)
+        manifest = Manifest.from_json(read_file(manifest_path), file=manifest_path)
         schema_path = f"{root}/{SCHEMA_NAME}"
-        schema = DatasetSchema.from_text(_read(schema_path).decode(), file=schema_path)
+        schema = DatasetSchema.from_text(read_file(schema_path).decode(), file=schema_path)
         if schema.hash != manifest.schema_hash:
-            raise DataError("The schema is not the one the manifest names.", file=schema_path, remedy=_AGAIN)
+            raise DataError("The schema is not the one the manifest names.", file=schema_path, remedy=COPY_AGAIN)
         dataset = cls(root, manifest, schema)
         files: list[ShardRecord | VocabularyRecord | ItemsRecord] = list(manifest.vocabularies.values())
         files += [manifest.items] if manifest.items else []
         files += [shard for split in manifest.splits.values() for shard in split.shards]
-        with ThreadPoolExecutor(_STATS_AT_ONCE if scheme_of(root) else 1) as pool:
-            list(pool.map(lambda file: _check_size(f"{root}/{file.path}", file.bytes), files))
+        check_sizes(root, [(file.path, file.bytes) for file in files])
         return dataset
 
     def verify(self, split: str | None = None) -> None:
@@ -117,27 +98,11 @@ class InteractionDataset:
         records = [(shard.path, shard.sha256) for name in names for shard in self._split(name).shards]
         records += [(vocabulary.path, vocabulary.sha256) for vocabulary in self.manifest.vocabularies.values()]
         records += [(self.manifest.items.path, self.manifest.items.sha256)] if self.manifest.items else []
-        for relative, expected in records:
-            path = f"{self.path}/{relative}"
-            if _sha256(path) != expected:
-                raise DataError(
-                    "The file is damaged: its sha256 is not the one in the manifest.", file=path, remedy=_AGAIN
-                )
+        check_digests(self.path, records)
 
-    @contextmanager
-    def explain_data_loss(self, split: str | None = None) -> Iterator[None]:
+    def explain_data_loss(self, split: str | None = None) -> AbstractContextManager[None]:
         """Context in which a damaged shard met while reading becomes a DataError that names it."""
-        try:
-            yield
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-            self.verify(split)
-            if isinstance(error, tf.errors.DataLossError):
-                raise DataError(f"A shard cannot be read: {error.message}", file=self.path, remedy=_AGAIN) from error
-            raise
-        except _CONNECTION_ERRORS as error:
-            if scheme_of(self.path):
-                raise unreachable(self.path, error) from error
-            raise
+        return explained_data_loss(self.path, lambda: self.verify(split))
 
     def check_schema(self, expected: DatasetSchema) -> None:
         """Raises SchemaMismatchError with a readable diff unless this dataset has the schema `expected`."""
@@ -183,9 +148,9 @@ class InteractionDataset:
         if name not in records:
             raise ConfigError(f"The dataset has no vocabulary `{name}`.", remedy=did_you_mean(name, records))
         path = f"{self.path}/{records[name].path}"
-        vocabulary = Vocabulary.from_parquet(_read(path), file=path)
+        vocabulary = Vocabulary.from_parquet(read_file(path), file=path)
         if vocabulary.content_hash != records[name].content_sha256:
-            raise DataError("The vocabulary is not the one the manifest names.", file=path, remedy=_AGAIN)
+            raise DataError("The vocabulary is not the one the manifest names.", file=path, remedy=COPY_AGAIN)
         return vocabulary
 
     @property
@@ -304,53 +269,3 @@ class InteractionDataset:
                 remedy=did_you_mean(name, self.manifest.splits),
             )
         return self.manifest.splits[name]
-
-
-_AGAIN = "Copy the dataset again from its origin, or convert the data again."
-
-
-def _read(path: str) -> bytes:
-    def read() -> bytes:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content: bytes = file.read()
-            return content
-
-    try:
-        return _access(path, read)
-    except tf.errors.NotFoundError as error:
-        raise DataError("The file is missing from the dataset.", file=path, remedy=_AGAIN) from error
-
-
-def _size(path: str) -> int | None:
-    """Size of a file in bytes; None when it does not exist."""
-    try:
-        size: int = _access(path, lambda: tf.io.gfile.stat(path).length, seconds=remote_paths.ANSWER_SECONDS)
-    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):  # the latter: below a file
-        return None
-    return size
-
-
-def _check_size(path: str, expected: int) -> None:
-    size = _size(path)
-    if size is None:
-        raise DataError("The file is named in the manifest but missing.", file=path, remedy=_AGAIN)
-    if size != expected:
-        raise DataError(f"The file has {size:,} bytes, the manifest says {expected:,}.", file=path, remedy=_AGAIN)
-
-
-def _sha256(path: str) -> str:
-    def digest() -> str:
-        total = hashlib.sha256()
-        with tf.io.gfile.GFile(path, "rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                total.update(chunk)
-        return total.hexdigest()
-
-    return _access(path, digest)
-
-
-def _access(path: str, action: Callable[[], _Result], *, seconds: float | None = None) -> _Result:
-    """Runs a file operation; on a remote path its errors name the path, but for NotFoundError."""
-    if not scheme_of(path):
-        return action()
-    return remote_paths.answer(path, action, absent=(tf.errors.NotFoundError,), seconds=seconds)

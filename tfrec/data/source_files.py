@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ import pyarrow.parquet as pq
 from tfrec.data.input_files import InputFile
 from tfrec.data.sql import identifier, literal
 from tfrec.errors import DataError
+from tfrec.files import size_and_sha256
 
 TEXT_FORMATS = ("csv", "tsv", "inter", "jsonl")
 TABLE_NAME = "<table>"
 _JSON_SAMPLE_LINES = 1000
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,8 @@ class SourceFile:
 
     def checksum(self) -> tuple[int, str]:
         """Returns the size in bytes and the sha256 of the file."""
-        digest, size = hashlib.sha256(), 0
         with Path(self.location).open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-        return size, digest.hexdigest()
+            return size_and_sha256(file)
 
 
 def open_source(database: duckdb.DuckDBPyConnection, file: InputFile, location: str) -> SourceFile:

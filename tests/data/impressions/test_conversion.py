@@ -212,7 +212,7 @@ def test_damaged_and_foreign_datasets(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="damaged"):
         dataset.verify("train")
     shard.write_bytes(b"")
-    with pytest.raises(DataError, match="another size"):
+    with pytest.raises(DataError, match="0 bytes, the manifest says"):
         ImpressionDataset.open(dataset.path)
 
 

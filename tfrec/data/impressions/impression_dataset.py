@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import tensorflow as tf
 
+from tfrec.data.dataset_files import COPY_AGAIN, check_digests, check_sizes, explained_data_loss
 from tfrec.data.impressions.fields import FieldEncoder
 from tfrec.data.impressions.impression_manifest import ImpressionManifest, ImpressionSplit
 from tfrec.data.manifest import MANIFEST_NAME
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import ConfigError, DataError, SchemaMismatchError, did_you_mean
-
-_CHUNK_BYTES = 1 << 22
-_AGAIN = "Copy the dataset again from its origin, or convert the data again."
 
 
 class ImpressionDataset:
@@ -56,14 +52,9 @@ class ImpressionDataset:
         manifest = ImpressionManifest.from_json(file.read_bytes(), file=str(file))
         encoder = FieldEncoder.load(root)
         if encoder.hash != manifest.fields_hash:
-            raise DataError("Fields or vocabularies are not those the manifest names.", file=root, remedy=_AGAIN)
-        for split in manifest.splits.values():
-            for shard in split.shards:
-                part = root / shard.path
-                if not part.is_file():
-                    raise DataError("The shard is named in the manifest but missing.", file=part, remedy=_AGAIN)
-                if part.stat().st_size != shard.bytes:
-                    raise DataError("The shard has another size than the manifest says.", file=part, remedy=_AGAIN)
+            raise DataError("Fields or vocabularies are not those the manifest names.", file=root, remedy=COPY_AGAIN)
+        shards = [shard for split in manifest.splits.values() for shard in split.shards]
+        check_sizes(str(path), [(shard.path, shard.bytes) for shard in shards])
         return cls(str(path), manifest, encoder)
 
     @property
@@ -104,31 +95,18 @@ class ImpressionDataset:
             for feature in self.schema.features
         }
 
-    def verify(self, split: str) -> None:
-        """Reads the shards of a split and compares checksums.
+    def verify(self, split: str | None = None) -> None:
+        """Reads every shard (of one split or of all) and compares checksums.
 
         Raises:
             DataError: A shard differs from what was written.
         """
-        for shard in self._split(split).shards:
-            digest = hashlib.sha256()
-            path = Path(self.path) / shard.path
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-            if digest.hexdigest() != shard.sha256:
-                raise DataError("The shard is damaged: its sha256 is another one.", file=path, remedy=_AGAIN)
+        names = self.splits if split is None else [split]
+        check_digests(self.path, [(shard.path, shard.sha256) for name in names for shard in self._split(name).shards])
 
-    @contextmanager
-    def explain_data_loss(self, split: str) -> Iterator[None]:
+    def explain_data_loss(self, split: str | None = None) -> AbstractContextManager[None]:
         """Context in which a damaged shard met while reading becomes a DataError that names it."""
-        try:
-            yield
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-            self.verify(split)
-            if isinstance(error, tf.errors.DataLossError):
-                raise DataError(f"A shard cannot be read: {error.message}", file=self.path, remedy=_AGAIN) from error
-            raise
+        return explained_data_loss(self.path, lambda: self.verify(split))
 
     def check_fields(self, expected: FieldEncoder) -> None:
         """Raises SchemaMismatchError unless this dataset was made with the same fields, scalings and vocabularies."""
