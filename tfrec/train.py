@@ -57,10 +57,10 @@ def main(
     from tfrec.data.impressions.impression_dataset import ImpressionDataset
     from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
     from tfrec.training.experiment import check_dataset, run_experiment
-    from tfrec.training.impression_experiment import check_splits
     from tfrec.training.model_store import run_config
     from tfrec.training.run_directory import RunDirectory
     from tfrec.training.run_manifest import read_manifest
+    from tfrec.training.run_start import check_splits
 
     if resume and config is None and output is not None and (output / "config.yaml").is_file():
         config = output / "config.yaml"

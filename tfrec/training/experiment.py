@@ -6,14 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from tfrec.config.clickstream_config import ClickstreamConfig
-from tfrec.config.load import dump_yaml
 from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, PairRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
-from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.scorer import Scorer
 from tfrec.training.determinism import set_determinism
 from tfrec.training.device_strategy import device_strategy
@@ -23,12 +20,12 @@ from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
 from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.measure import check_baselines, fit_baselines, measure
-from tfrec.training.model_store import SCHEMA_FILE, build_model
+from tfrec.training.model_store import build_model
 from tfrec.training.print_evaluation import print_evaluation
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
-from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.run_report import leave_report
+from tfrec.training.run_start import check_splits, record_data, write_settings
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 from tfrec.training.user_evaluation import add_user_section
 from tfrec.training.user_splits import check_users_apart
@@ -81,28 +78,10 @@ def run_experiment(
     if config.data.path is not None and not resume:
         check_dataset(InteractionDataset.open(config.data.path), config)
     run.prepare(overwrite=overwrite, resume=resume)
-    if resume and _decides_weights(run.config.read_text(encoding="utf-8")) != _decides_weights(dump_yaml(config)):
-        raise ConfigError(
-            f"The configuration differs from `{run.config}`.",
-            remedy="Resume with the same settings, or start a new run. Those of `evaluation` may change, "
-            "but with `patience` not `tie_rule` and `exclude_history`, by which the weights are chosen.",
-        )
-    run.write_config(dump_yaml(config))
+    write_settings(run, config, resume=resume)
     dataset = _open_dataset(config, run, console)
     check_dataset(dataset, config)
-    for split in dataset.splits:
-        dataset.verify(split)
-    if resume and run.manifest.is_file():
-        check_same_data(run.read_json(run.manifest), dataset)
-    if replayed is not None:
-        check_same_data(replayed, dataset)
-    manifest = run_manifest(config, dataset)
-    if resume and run.manifest.is_file():
-        first = run.read_json(run.manifest)
-        manifest = {**first, "resumed": [*first.get("resumed", []), manifest]}
-    run.write_json(run.manifest, manifest)
-    (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
-
+    record_data(run, config, dataset, resume=resume, replayed=replayed)
     set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
     strategy = device_strategy(config)
     with strategy.scope():
@@ -135,13 +114,7 @@ def run_experiment(
 
 def check_dataset(dataset: InteractionDataset, config: RunConfig) -> None:
     """Raises DataError unless the data set has the splits that the run needs, fit to be measured."""
-    for split in ("train", config.evaluation.split):
-        if split not in dataset.splits:
-            raise DataError(
-                f"The data set has no split `{split}`; it has {', '.join(f'`{name}`' for name in dataset.splits)}.",
-                file=dataset.path,
-                remedy="Convert the data with another `--split`, or set `evaluation.split`.",
-            )
+    check_splits(dataset, config)
     if isinstance(config, PairRunConfig):
         validated = [name for name in ("valid",) if config.training.patience and name in dataset.splits]
         check_users_apart(dataset, [config.evaluation.split, *validated])
@@ -151,12 +124,3 @@ def _open_dataset(config: RunConfig, run: RunDirectory, console: Console) -> Int
     if config.data.path is not None:
         return InteractionDataset.open(config.data.path)
     return synthetic_dataset(config.data.synthetic, run.dataset, console)
-
-
-def _decides_weights(text: str) -> dict[str, Any]:
-    """Returns the settings that decide the weights; with patience, so does how the validation split is ranked."""
-    settings = yaml.safe_load(text)
-    evaluation = settings.pop("evaluation", {})
-    if settings.get("training", {}).get("patience"):
-        settings["evaluation"] = {key: evaluation.get(key) for key in ("tie_rule", "exclude_history")}
-    return settings

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
-from tfrec.config.load import dump_yaml
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.fields import FieldEncoder
 from tfrec.data.impressions.impression_conversion import convert_impressions
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.impressions.impression_options import impression_options
 from tfrec.data.impressions.impression_world import HISTORY_COLUMNS, NUMERIC_COLUMNS, ImpressionWorld
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import ConfigError
 from tfrec.files import write_json
 from tfrec.training.click_evaluation import click_evaluation, print_click_evaluation
 from tfrec.training.determinism import set_determinism
 from tfrec.training.fit_impressions import fit_impressions
-from tfrec.training.model_store import SCHEMA_FILE, build_model, load_run, run_config
+from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
-from tfrec.training.run_manifest import check_same_data, run_manifest
 from tfrec.training.run_report import leave_report
+from tfrec.training.run_start import check_splits, record_data, write_settings
 
 ENCODER_FOLDER = "encoder"
 _WORLD_FILE = "world.json"
@@ -45,26 +43,10 @@ def run_impression_experiment(
     if config.data.path is not None and not resume:
         check_splits(ImpressionDataset.open(config.data.path), config)
     run.prepare(overwrite=overwrite, resume=resume)
-    if resume and _decides_weights(run.config.read_text(encoding="utf-8")) != _decides_weights(dump_yaml(config)):
-        raise ConfigError(
-            f"The configuration differs from `{run.config}`.",
-            remedy="Resume with the same settings, or start a new run. Those of `evaluation` may change.",
-        )
-    run.write_config(dump_yaml(config))
+    write_settings(run, config, resume=resume)
     dataset, best_auc = _open(config, run, console)
     check_splits(dataset, config)
-    for split in dataset.splits:
-        dataset.verify(split)
-    for earlier in [run.read_json(run.manifest)] if resume and run.manifest.is_file() else []:
-        check_same_data(earlier, dataset)
-    if replayed is not None:
-        check_same_data(replayed, dataset)
-    manifest = run_manifest(config, dataset)
-    if resume and run.manifest.is_file():
-        first = run.read_json(run.manifest)
-        manifest = {**first, "resumed": [*first.get("resumed", []), manifest]}
-    run.write_json(run.manifest, manifest)
-    (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
+    record_data(run, config, dataset, resume=resume, replayed=replayed)
     dataset.encoder.save(run.path / ENCODER_FOLDER)
     set_determinism(config.seed, deterministic=config.training.deterministic)
     model: Any = build_model(config, dataset)
@@ -120,17 +102,6 @@ def evaluate_impression_run(
     return result
 
 
-def check_splits(dataset: ImpressionDataset, config: ImpressionRunConfig) -> None:
-    """Raises DataError unless the data set has the splits that the run needs."""
-    for split in ("train", config.evaluation.split):
-        if split not in dataset.splits:
-            raise DataError(
-                f"The data set has no split `{split}`; it has {', '.join(f'`{name}`' for name in dataset.splits)}.",
-                file=dataset.path,
-                remedy="Convert the data with another `--split`, or set `evaluation.split`.",
-            )
-
-
 def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> tuple[ImpressionDataset, float | None]:
     if config.data.path is not None:
         return ImpressionDataset.open(config.data.path), None
@@ -156,9 +127,3 @@ def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> t
 
 def _reads_lists(config: ImpressionRunConfig) -> bool:
     return hasattr(config.model, "max_length")
-
-
-def _decides_weights(text: str) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load(text)
-    settings.pop("evaluation", None)
-    return settings
