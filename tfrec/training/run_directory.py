@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import DataError
 from tfrec.files import atomic_write, write_json
+from tfrec.training.output_directory import OutputDirectory
 
 _MARKER = ".tfrec-run"
 """Marks a directory that `--overwrite` may remove."""
@@ -28,6 +28,7 @@ class RunDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._output = OutputDirectory(self.path, "run", marker=_MARKER, begun=self.config.name)
 
     @property
     def config(self) -> Path:
@@ -70,35 +71,12 @@ class RunDirectory:
         return self.path / "dataset"
 
     def prepare(self, *, overwrite: bool, resume: bool) -> None:
-        """Makes the directory ready for a run; the arguments and errors are those of `check`."""
-        self.check(overwrite=overwrite, resume=resume)
-        if overwrite and self.path.exists():
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / _MARKER).touch()
+        """Makes the directory ready for a run, as `OutputDirectory.prepare`."""
+        self._output.prepare(overwrite=overwrite, resume=resume)
 
     def check(self, *, overwrite: bool, resume: bool) -> None:
-        """Checks that a run may be written here, and writes nothing.
-
-        Args:
-            overwrite: Remove an earlier run.
-            resume: Keep an earlier run that is to be continued.
-
-        Raises:
-            ConfigError: There is a run and neither flag is given, there is something else than a run, both flags are
-                given, or there is nothing to resume.
-        """
-        if overwrite and resume:
-            raise ConfigError("`--overwrite` and `--resume` exclude each other.")
-        if resume and not self.config.is_file():
-            raise ConfigError(f"There is no run to resume in `{self.path}`.", remedy="Start it without `--resume`.")
-        occupied = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
-        is_run = (self.path / _MARKER).is_file()
-        if occupied and not resume and not (overwrite and is_run):
-            remedy = "Pass --overwrite to replace it, --resume to continue it, or another --output."
-            if not is_run:
-                remedy = "It is not a run of tfrec, so it is left alone: pass another --output."
-            raise ConfigError(f"The output directory `{self.path}` is not empty.", remedy=remedy)
+        """Checks that a run may be written here, as `OutputDirectory.check`."""
+        self._output.check(overwrite=overwrite, resume=resume)
 
     def write_config(self, text: str) -> None:
         """Writes `config.yaml` atomically."""
