@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,6 +106,7 @@ def main(
 
     Example: `python -m tfx_pipeline.run --data clicks.parquet --model sasrec --root shop --redis redis://localhost:6379/0`
     """
+    _check_installed()
     if not data and not train:
         raise ConfigError("There are no data.", remedy="Pass --data FILE.parquet, or --train and --test.")
     conversion = {
@@ -169,6 +171,16 @@ def main(
         print_json(document)
     if document.get("blocked"):
         raise typer.Exit(EXIT_BLOCKED)
+
+
+def _check_installed() -> None:
+    """Raises ConfigError without TFX."""
+    for package in ("tfx", "tensorflow_model_analysis"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"The pipeline needs TFX, but this environment has no package `{package}`.",
+                remedy="Use the environment of `make setup` (Python 3.10), or install tfrec with its extra `tfx`.",
+            )
 
 
 if __name__ == "__main__":

@@ -143,3 +143,9 @@ def test_addresses_are_refused(tmp_path: Path) -> None:
 )
 def test_which_rules_make_a_validation_split(conversion: dict[str, Any], expected: bool) -> None:
     assert makes_valid(conversion) == expected
+
+
+def test_without_tfx_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs TFX.*make setup.*extra `tfx`"):
+        main(root=tmp_path, data=["x.parquet"])
