@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfrec.config.hstu_config import HSTUConfig
-from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
-from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_tower import FeatureShape
 from tfrec.layers.relative_bias import kept_buckets
 from tfrec.layers.rotary import Rotation, rotation
 from tfrec.layers.seeded_dropout import seeded_dropout
-from tfrec.models.item_inputs import build_items, item_shapes
-from tfrec.models.sequence_encoder import SequenceEncoder, unit
+from tfrec.models.attention_encoder import AttentionEncoder
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
 
@@ -37,7 +34,7 @@ class KeptWindow(NamedTuple):
 
 
 @register_model("hstu")
-class HSTU(SequenceEncoder):
+class HSTU(AttentionEncoder):
     """Causal HSTU layers over item vectors; the score of an item is its vector times the state.
 
     With `relative_times`, the attention of a state knows the time of the event that is to be predicted (of the request,
@@ -67,18 +64,7 @@ class HSTU(SequenceEncoder):
         features: Mapping[str, FeatureShape] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, vocab_size, seed=seed, **kwargs)
-        self.features = dict(features or {})
-        self.items = build_items(config, vocab_size, self.features, use_bias=False, seed=seed, dtype=self.dtype_policy)
-        self.positions: Any = None
-        if config.positions != "none":
-            self.positions = self.add_weight(
-                shape=(config.max_length, config.dim),
-                initializer=GateInitializer(
-                    config.dim, bound=config.init_stddev, normal=True, seed=derive_seed(seed, "positions")
-                ),
-                name="positions",
-            )  # [max_length, dim]
+        super().__init__(config, vocab_size, seed=seed, features=features, **kwargs)
         self.hstu_blocks = [
             HSTUBlock(
                 config.dim,
@@ -101,15 +87,6 @@ class HSTU(SequenceEncoder):
         for block in self.hstu_blocks:
             block.build()
         self.built = True
-
-    @classmethod
-    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> HSTU:
-        model = cls(config, dataset.item_vocabulary.size, features=item_shapes(config, dataset), **kwargs)
-        model.refresh_items(dataset)
-        return model
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "features": self.features}
 
     @property
     def request_features(self) -> tuple[str, ...]:
@@ -205,34 +182,9 @@ class HSTU(SequenceEncoder):
         for block, kept in zip(self.hstu_blocks, window.layers, strict=True):
             states, kept = block.extend(states, frame, kept, position, time)
             layers.append(kept)
-        states = unit(states) if self.config.similarity == "cosine" else states
-        return states, KeptWindow(length, time, tuple(layers))
+        return self.comparable(states), KeptWindow(length, time, tuple(layers))
 
     # ---- inside ---------------------------------------------------------------------------------------------------
-
-    def _states(
-        self,
-        items: tf.Tensor,
-        length: tf.Tensor,
-        dropout_seed: tf.Tensor | None = None,
-        users: tf.Tensor | None = None,
-        times: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        states = self.encode_window(items, length, times=times, dropout_seed=dropout_seed)
-        return unit(states) if self.config.similarity == "cosine" else states
-
-    def _inputs(
-        self, items: tf.Tensor, position: tf.Tensor, length: tf.Tensor, dropout_seed: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Vectors of events at positions int32 `[window]` or `[batch, window]`: float `[batch, window, dim]`."""
-        states = self.input_vectors(items, dropout_seed)
-        if self.config.scale_inputs:
-            states *= self.config.dim**0.5
-        if self.positions is None:
-            return states
-        if self.config.positions == "from_end":
-            position = tf.maximum(length[:, tf.newaxis] - 1 - position, 0)  # [batch, window]
-        return states + tf.cast(tf.gather(self.positions.value, position), states.dtype)
 
     def _rotation(self, time: tf.Tensor, first: tf.Tensor) -> Rotation | None:
         """Angles of times int64 `[batch, window]` since the first `[batch, 1]`, `[batch, 1, window, width / 2]`."""

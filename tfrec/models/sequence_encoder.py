@@ -57,7 +57,7 @@ class SequenceEncoder(FactorisedRecommender):
     config: Any
     items: Any
     reads_times = False
-    """Whether `_states` is given the times of events: it then knows that of the event to be predicted, too."""
+    """Whether `encode_window` is given the `times` of events: it then knows that of the event to be predicted, too."""
 
     def __init__(self, config: Any, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
@@ -106,6 +106,10 @@ class SequenceEncoder(FactorisedRecommender):
         if isinstance(items, ItemTower) and dropout_seed is not None:
             items = TowerInTraining(items, dropout_seed)
         return UnitTable(items) if self.config.similarity == "cosine" else items
+
+    def comparable(self, states: tf.Tensor) -> tf.Tensor:
+        """Returns states as `candidate_table` has items: of length 1 where scores are cosines."""
+        return unit(states) if self.config.similarity == "cosine" else states
 
     def input_vectors(self, items: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the vectors of items as inputs: int `[...]` -> float `[..., dim]`."""
@@ -184,8 +188,8 @@ class SequenceEncoder(FactorisedRecommender):
         For subclasses that know their users there is `users` int32 `[batch]`; for those that read times, `times` int64
         `[batch, window + 1]` of the events and of the one after them (after padding, any).
         """
-        states = self.encode_window(items, length, dropout_seed=dropout_seed)
-        return unit(states) if self.config.similarity == "cosine" else states
+        also = {"times": times} if self.reads_times else {}
+        return self.comparable(self.encode_window(items, length, dropout_seed=dropout_seed, **also))
 
     def _times(self, batch: Batch) -> tf.Tensor | None:
         """Returns the times of a batch int64 `[batch, length]` for those who read them; 0 where it has none."""

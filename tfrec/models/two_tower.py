@@ -14,8 +14,8 @@ from tfrec.layers.history_pooling import HistoryPooling
 from tfrec.layers.item_table import ItemTable
 from tfrec.layers.item_tower import FeatureShape, ItemTower
 from tfrec.layers.seeded_dropout import seeded_dropout
-from tfrec.models.item_inputs import item_shapes, item_tensors
-from tfrec.models.sequence_encoder import SequenceEncoder, unit
+from tfrec.models.item_inputs import item_shapes
+from tfrec.models.sequence_encoder import SequenceEncoder
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
 
@@ -101,13 +101,11 @@ class TwoTower(SequenceEncoder):
 
     @classmethod
     def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> TwoTower:
-        vocabulary = dataset.item_vocabulary
-        features = item_shapes(config, dataset)
         users = dataset.vocabulary("user").size if "user" in dataset.manifest.vocabularies else 0
         model = cls(
             config,
-            vocabulary.size,
-            features=features,
+            dataset.item_vocabulary.size,
+            features=item_shapes(config, dataset),
             num_users=users if config.user_vectors else 0,
             **kwargs,
         )
@@ -117,15 +115,6 @@ class TwoTower(SequenceEncoder):
     @property
     def request_features(self) -> tuple[str, ...]:
         return () if self.users is None else ("user",)
-
-    def refresh_items(self, dataset: InteractionDataset) -> None:
-        """Takes over training counts and side features of the items.
-
-        Raises:
-            ConfigError: The data set has no item features, and the model was made for some.
-            DataError: A feature is missing or has another shape than the model was made for.
-        """
-        self.items.set_items(dataset.item_vocabulary.counts, item_tensors(list(self.items.features), dataset))
 
     def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         rate = self.config.dropout
@@ -153,4 +142,4 @@ class TwoTower(SequenceEncoder):
         if self.users is not None and users is not None:
             own = seeded_dropout(self.users(users), self.config.dropout, dropout_seed, "users")  # [batch, dim]
             states += own[:, tf.newaxis]
-        return unit(states) if self.config.similarity == "cosine" else states
+        return self.comparable(states)
