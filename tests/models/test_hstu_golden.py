@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,21 +23,32 @@ MAX_LENGTH = 7
 Stored = Mapping[str, Any]
 
 
-def to_right(values: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Moves what is real in each row to its start."""
-    moved = np.zeros_like(values)
-    for row, mask in enumerate(real):
-        moved[row, : mask.sum()] = values[row][mask]
-    return moved
+class Windows(NamedTuple):
+    """What is real in each row of a file, moved to its start.
+
+    Attributes:
+        real: Where the file has it, bool `[batch, window]`.
+        length: int32 `[batch]`.
+        items: `[batch, window]`.
+        times: Milliseconds of the events and of the one after them, int64 `[batch, window + 1]`.
+    """
+
+    real: np.ndarray
+    length: np.ndarray
+    items: np.ndarray
+    times: tf.Tensor
 
 
-def window_times(times: np.ndarray, real: np.ndarray, after: np.ndarray) -> tf.Tensor:
-    """Milliseconds of the events of each window, and of the one after it, `[batch, window + 1]`."""
+def to_right(stored: Stored, times: np.ndarray, after: np.ndarray) -> Windows:
+    """Reads `item_ids` with their times, seconds `[batch, window]`, and those of the events after them `[batch]`."""
+    real = stored["item_ids"] > 0
+    items = np.zeros_like(stored["item_ids"])
     moved = np.zeros((len(real), real.shape[1] + 1), np.int64)
     for row, mask in enumerate(real):
+        items[row, : mask.sum()] = stored["item_ids"][row][mask] + SHIFT
         moved[row, : mask.sum()] = times[row][mask]
         moved[row, mask.sum()] = after[row]
-    return tf.constant(moved * 1000)
+    return Windows(real, real.sum(axis=1).astype(np.int32), items, tf.constant(moved * 1000))
 
 
 def set_block(block: HSTUBlock, stored: Stored, prefix: str) -> None:
@@ -93,10 +104,7 @@ def test_same_states_scores_and_gradients_as_rectools(golden: Path, biases: str)
         if block.by_time is not None:
             block.by_time.assign(stored[f"{prefix}/rel_attn/time_weights"])
             block.by_distance.assign(by_distance(stored[f"{prefix}/rel_attn/pos_weights"]))
-    real = stored["item_ids"] > 0
-    length = real.sum(axis=1).astype(np.int32)
-    items = to_right(stored["item_ids"] + SHIFT, real)
-    times = window_times(stored["timestamps"][:, :-1], real, stored["timestamps"][:, -1])
+    real, length, items, times = to_right(stored, stored["timestamps"][:, :-1], stored["timestamps"][:, -1])
     with tf.GradientTape() as tape:
         states = model.encode_window(tf.constant(items), tf.constant(length), times=times)
         units = [tf.math.l2_normalize(part, axis=-1) for part in (states, model.items.vectors.value)]
@@ -196,10 +204,7 @@ def test_rotary_time_and_root_mean_squares(golden: Path, variant: str) -> None:
         set_block(block, stored, f"w/layer{number}")
         block.input_norm.set_weights([stored[f"w/layer{number}/rms_in"]])
         block.attention_norm.set_weights([stored[f"w/layer{number}/rms_attn"]])
-    real = stored["item_ids"] > 0
-    length = real.sum(axis=1).astype(np.int32)
-    items = to_right(stored["item_ids"] + SHIFT, real)
-    times = window_times(stored["timestamps"], real, stored["timestamps"][:, -1])
+    real, length, items, times = to_right(stored, stored["timestamps"], stored["timestamps"][:, -1])
     states = model.encode_window(tf.constant(items), tf.constant(length), times=times)
     np.testing.assert_allclose(of_real(states, length), stored[f"{variant}/layer2_out"][real], atol=1e-5)
     batch = {"item": tf.constant(items), "length": tf.constant(length), "timestamp": times[:, :-1]}
