@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import tensorflow as tf
 
 from tfrec.data.example_encoder import ExampleEncoder, FeatureColumn, string_column
 from tfrec.data.manifest import ShardRecord
+from tfrec.data.shard_files import ShardFiles
 from tfrec.errors import DataError
 
 _CHUNK_EVENTS = 1 << 19
-_READ_BYTES = 1 << 20
 _RESTART = "Run the conversion again without --resume."
 
 
@@ -38,29 +34,25 @@ class ShardWriter:
     def __init__(
         self, root: Path, split: str, bounds: list[int], compression: str, encoder: ExampleEncoder, journal: Path
     ) -> None:
-        self._root = root
+        self._files = ShardFiles(root, split, bounds, compression, journal, ShardRecord)
         self._split = split
-        self._bounds = bounds
-        self._suffix = ".tfrecord.gz" if compression == "gzip" else ".tfrecord"
-        self._options = tf.io.TFRecordOptions(compression_type="GZIP" if compression == "gzip" else "")
+        self._sequences = bounds[-1]
         self._encoder = encoder
-        self._journal = journal
-        self.records: list[ShardRecord] = []
-        if journal.exists():
-            lines = [line for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.records = [ShardRecord.model_validate_json(line) for line in lines]
-            journal.write_text("".join(lines))
-        (root / split).mkdir(exist_ok=True)
+
+    @property
+    def records(self) -> list[ShardRecord]:
+        """Finished shards."""
+        return self._files.records
 
     @property
     def first_rank(self) -> int:
         """Rank of the first sequence that is not in a finished shard."""
-        return self._bounds[len(self.records)]
+        return self._files.first
 
     @property
     def done(self) -> bool:
         """Whether all shards are finished."""
-        return len(self.records) == len(self._bounds) - 1
+        return self._files.done
 
     def write(
         self,
@@ -88,27 +80,23 @@ class ShardWriter:
             start = 0
             while start < len(encoded):
                 if writer is None:
-                    writer, shard_events = tf.io.TFRecordWriter(str(self._path(".tmp")), self._options), 0
-                stop = min(len(encoded), start + self._bounds[len(self.records) + 1] - rank)
+                    writer, shard_events = self._files.open(), 0
+                stop = min(len(encoded), start + self._files.end - rank)
                 write = writer.write
                 for record in encoded[start:stop]:
                     write(record)
                 shard_events += int(lengths[start:stop].sum())
                 rank += stop - start
                 start = stop
-                if rank == self._bounds[len(self.records) + 1]:
+                if rank == self._files.end:
                     writer.close()
                     writer = None
                     self._finish(shard_events)
             progress(len(encoded))
         if not self.done:
-            problem = f"The split `{self._split}` ended after {rank} of {self._bounds[-1]} sequences."
+            problem = f"The split `{self._split}` ended after {rank} of {self._sequences} sequences."
             raise DataError(problem, remedy=_RESTART)
         return self.records
-
-    def _path(self, ending: str = "") -> Path:
-        count = len(self._bounds) - 1
-        return self._root / self._split / f"part-{len(self.records):05d}-of-{count:05d}{self._suffix}{ending}"
 
     def _columns(self, chunk: pa.Table, lengths: npt.NDArray[np.int64], stream: _EventStream) -> list[FeatureColumn]:
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
@@ -127,27 +115,7 @@ class ShardWriter:
         return columns
 
     def _finish(self, events: int) -> None:
-        """Renames the shard just written to its final name and notes it in the journal."""
-        temporary, path = self._path(".tmp"), self._path()
-        number = len(self.records)
-        temporary.rename(path)
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
-                size += len(block)
-        record = ShardRecord(
-            path=str(path.relative_to(self._root)),
-            sequences=self._bounds[number + 1] - self._bounds[number],
-            events=events,
-            bytes=size,
-            sha256=digest.hexdigest(),
-        )
-        with self._journal.open("a") as journal:
-            journal.write(json.dumps(record.model_dump()) + "\n")
-            journal.flush()
-            os.fsync(journal.fileno())
-        self.records.append(record)
+        self._files.finish(sequences=self._files.end - self._files.first, events=events)
 
 
 class _EventStream:
