@@ -20,9 +20,10 @@ from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.serving.golden_requests import GoldenRequests, sample_histories
 from tfrec.serving.offline_answers import OfflineAnswers
 from tfrec.serving.replay import foreign_ops, graph_ops, replay
-from tfrec.serving.served_model import LOWEST, ServedModel
+from tfrec.serving.served_model import ServedModel
 
 K = 7
+LOWEST = float(np.finfo(np.float32).min)
 Found = dict[str, Any]
 
 

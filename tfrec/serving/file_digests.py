@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 _READ = 1 << 20
 
 
-def file_digests(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
-    """Returns the sha256 of every file below a directory by its path in it.
-
-    Args:
-        folder: The directory.
-        without: Paths of files that are passed over.
-    """
+def file_digests(folder: Path) -> dict[str, str]:
+    """Returns the sha256 of every file below a directory by its path in it."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: _digest(path) for name, path in names.items() if name not in without}
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
 
 
 def damaged_files(folder: Path, digests: Mapping[str, str]) -> list[str]:

@@ -13,8 +13,8 @@ from tfrec.data.event_history import EventHistory
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import SequenceRecommender
+from tfrec.serving.client.results import LOWEST_SCORE
 from tfrec.serving.replay import binary
-from tfrec.serving.served_model import LOWEST
 from tfrec.training.top_items import best_indices, event_tensors, next_item_scores, top_items
 
 Values = dict[str, Any]
@@ -107,7 +107,7 @@ class OfflineAnswers:
         for row, history in enumerate(self.histories("score", inputs)):
             indices = self.items.lookup(inputs["ids"][row])
             scores = next_item_scores(self.model, self.items, history, with_users=history.user is not None)
-            rows.append(np.where(indices >= FIRST_INDEX, scores[indices], np.float32(LOWEST)))
+            rows.append(np.where(indices >= FIRST_INDEX, scores[indices], np.float32(LOWEST_SCORE)))
         return {"scores": np.stack(rows).astype(np.float32)}
 
     def _examples(self, inputs: Mapping[str, Any]) -> Values:
@@ -171,7 +171,7 @@ class OfflineAnswers:
 
     def _ranked(self, rows: Sequence[Sequence[tuple[int, float]]], k: int) -> Values:
         width = min(k, self.num_candidates)
-        padded = [[*row, *[(PADDING_INDEX, LOWEST)] * (width - len(row))] for row in rows]
+        padded = [[*row, *[(PADDING_INDEX, LOWEST_SCORE)] * (width - len(row))] for row in rows]
         raw = [self.items.raw([index for index, _ in row]) for row in padded]
         return {
             "items": [[self._missing if identity is None else identity for identity in row] for row in raw],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,10 @@ from tfrec.serving.example_histories import parse_histories
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
 from tfrec.serving.shared_query import shared_query
+from tfrec.serving.signature import Signature, Tensors, history_specs, traced
 from tfrec.serving.target_ranking import TargetRanking
 from tfrec.serving.untracked import Untracked
 from tfrec.training.top_items import popularity_scores
-
-LOWEST = LOWEST_SCORE
-"""Score where a list has no further item: minus infinity is no JSON."""
-
-Tensors = dict[str, tf.Tensor]
 
 
 class ServedModel(tf.Module):
@@ -178,7 +174,7 @@ class ServedModel(tf.Module):
         else:
             scores = tf.gather(self._query(batch), indices, batch_dims=1)
         scores = tf.where(cold[:, tf.newaxis], tf.gather(self._popularity, indices), scores)
-        return {"scores": tf.where(indices >= FIRST_INDEX, scores, LOWEST)}
+        return {"scores": tf.where(indices >= FIRST_INDEX, scores, LOWEST_SCORE)}
 
     def examples(self, examples: tf.Tensor) -> Tensors:
         """As `serving_default`, from examples of the data set's format, which hold indices instead of raw ids.
@@ -220,25 +216,18 @@ class ServedModel(tf.Module):
     def signatures(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Returns the traced signatures by name, as `tf.saved_model.save` takes them. Default: all."""
         found = self._specs()
-        return {name: _traced(*found[name]) for name in (found if names is None else names)}
+        return {name: traced(*found[name]) for name in (found if names is None else names)}
 
-    def _specs(self) -> dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]]:
+    def _specs(self) -> dict[str, Signature]:
         ids = self.items.dtype
-        history = {"history": tf.TensorSpec([None, None], ids), "history_length": tf.TensorSpec([None], tf.int32)}
-        if "timestamp" in self.request_features:
-            history["timestamp"] = tf.TensorSpec([None, None], tf.int64)
-        if "request_time" in self.request_features:
-            history["request_time"] = tf.TensorSpec([None], tf.int64)
-        history |= {name: tf.TensorSpec([None, None], table.dtype) for name, table in self.event_values.items()}
-        if self.users is not None:
-            history["user"] = tf.TensorSpec([None], self.users.dtype)
+        history = history_specs(ids, self.request_features, self.event_values, self.users)
         wishes = {
             "k": tf.TensorSpec([], tf.int32),
             "exclude_ids": tf.TensorSpec([None, None], ids),
             "allow_ids": tf.TensorSpec([None, None], ids),
             "exclude_history": tf.TensorSpec([], tf.bool),
         }
-        found: dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]] = {
+        found: dict[str, Signature] = {
             "serving_default": (self.serving_default, history),
             "recommend": (self.recommend, {**history, **wishes}),
             "score": (self.score, {**history, "ids": tf.TensorSpec([None, None], ids)}),
@@ -296,15 +285,6 @@ class ServedModel(tf.Module):
         real = indices >= FIRST_INDEX
         return {
             "items": self.items.raw(indices),
-            "scores": tf.where(real, scores, LOWEST),
+            "scores": tf.where(real, scores, LOWEST_SCORE),
             "count": tf.reduce_sum(tf.cast(real, tf.int32), axis=1),
         }
-
-
-def _traced(function: Callable[..., Tensors], specs: Mapping[str, tf.TensorSpec]) -> Any:
-    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
-
-    def by_name(**inputs: tf.Tensor) -> Tensors:
-        return function(**inputs)
-
-    return tf.function(by_name, autograph=False).get_concrete_function(**named)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.data.targets import target_positions
+from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.evaluation.slices import popularity_buckets
 from tfrec.evaluation.target_counts import TargetCounts, count_from_factors, count_from_scores, first_occurrences
 from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRecommender
 from tfrec.serving.id_table import IdTable
+from tfrec.serving.signature import Signature, Tensors
 from tfrec.serving.untracked import Untracked
 
 SIGNATURES = {False: "rank_targets", True: "rank_unseen_targets"}
@@ -23,8 +25,6 @@ SIGNATURES = {False: "rank_targets", True: "rank_unseen_targets"}
 METRICS = ("recall", "ndcg", "mrr")
 _CHUNK_BYTES = 1 << 24
 _MAX_CHUNK_ROWS = 256
-
-Tensors = dict[str, tf.Tensor]
 
 
 def metric_outputs(cutoffs: list[int]) -> list[str]:
@@ -72,7 +72,7 @@ class TargetRanking(tf.Module):
         self._settings = settings.model_copy()
         self._chunk = int(np.clip(_CHUNK_BYTES // (4 * len(counts)), 1, _MAX_CHUNK_ROWS))
 
-    def signatures(self) -> dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]]:
+    def signatures(self) -> dict[str, Signature]:
         """Returns functions and their inputs by the names of `SIGNATURES`."""
         inputs = {"examples": tf.TensorSpec([None], tf.string)}
         return {name: (functools.partial(self, exclude_history=rule), inputs) for rule, name in SIGNATURES.items()}
@@ -168,7 +168,7 @@ class TargetRanking(tf.Module):
             "conservative": greater_equal,
             "median": (greater + greater_equal + 1.0) / 2.0,
         }[self._settings.tie_rule]
-        known = target >= 2
+        known = target >= FIRST_INDEX
         return tf.where(known, ranks, float("inf")), known
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 LOWEST_SCORE = float(np.finfo(np.float32).min)
-"""Score of what is no item: unknown ids, and places of lists without an item."""
+"""Score of what is no item: unknown ids, and places of lists without an item. Minus infinity is no JSON."""
 
 Id = int | str
 """A raw id: int64 or a string, as in the log the model was trained on."""
