@@ -25,7 +25,7 @@ from tfrec.data.conversion_inputs import find_log
 from tfrec.data.conversion_options import ConversionOptions, parse_options
 from tfrec.data.impressions.impression_options import impression_options
 from tfrec.data.manifest import Manifest, ShardRecord, VocabularyRecord
-from tfrec.data.manifest_builder import ManifestParts, build_manifest
+from tfrec.data.manifest_builder import build_manifest
 from tfrec.data.schema import DatasetSchema
 from tfrec.data.split_sequences import read_vocabulary
 from tfrec.data.work_database import WorkDatabase
@@ -124,17 +124,5 @@ def _flags(exec_properties: dict[str, Any]) -> dict[str, Any]:
 def _record(options: ConversionOptions, conversion: BeamConversion, items: int) -> Manifest:
     """The manifest of the conversion, without vocabularies and shards, which only Transform will make."""
     unknown = VocabularyRecord(path="none", id_type="int64", size=items, content_sha256="", bytes=0, sha256="")
-    parts = ManifestParts(
-        list(conversion.plan.sources),
-        conversion.sizes,
-        conversion.plan.loaded,
-        conversion.split_plan,
-        conversion.dropped,
-        conversion.facts,
-        conversion.totals,
-        {"item": unknown},
-        {},
-        DatasetSchema(features=[]),
-        None,
-    )
+    parts = conversion.manifest_parts({"item": unknown}, {}, DatasetSchema(features=[]))
     return build_manifest(options, parts).model_copy(update={"vocabularies": {}, "schema_hash": ""})

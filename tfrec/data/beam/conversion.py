@@ -19,8 +19,9 @@ from tfrec.data.column_types import find_roles, id_type, time_kind
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.input_files import InputFile
-from tfrec.data.manifest import ShardRecord
-from tfrec.data.manifest_builder import DatasetTotals
+from tfrec.data.manifest import ItemsRecord, ShardRecord, VocabularyRecord
+from tfrec.data.manifest_builder import DatasetTotals, ManifestParts
+from tfrec.data.schema import DatasetSchema
 from tfrec.data.source_files import SourceFile
 from tfrec.data.splits import SplitPlan
 from tfrec.data.vocabulary import Vocabulary
@@ -73,6 +74,29 @@ class BeamConversion:
         """
         layout = ShardLayout(root, file, gzip, self.splitters)
         return write_shards(self.jobs, self.plan, self.split_plan, self.buckets, form, layout)
+
+    def manifest_parts(
+        self,
+        vocabularies: dict[str, VocabularyRecord],
+        shards: dict[str, list[ShardRecord]],
+        schema: DatasetSchema,
+        items: ItemsRecord | None = None,
+    ) -> ManifestParts:
+        """Returns what the manifest is made of, with what was written."""
+        return ManifestParts(
+            list(self.plan.sources),
+            self.sizes,
+            self.plan.loaded,
+            self.split_plan,
+            self.dropped,
+            self.facts,
+            self.totals,
+            vocabularies,
+            shards,
+            schema,
+            None,
+            items,
+        )
 
 
 def prepare_conversion(

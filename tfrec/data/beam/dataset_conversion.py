@@ -24,7 +24,7 @@ from tfrec.data.item_columns import find_item_columns
 from tfrec.data.item_loader import load_items
 from tfrec.data.item_writer import write_items
 from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest
-from tfrec.data.manifest_builder import ManifestParts, build_manifest, dataset_schema, source_records
+from tfrec.data.manifest_builder import build_manifest, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
 from tfrec.data.remote_paths import scheme_of
 from tfrec.data.split_sequences import read_vocabulary
@@ -112,20 +112,8 @@ def convert_on_beam(
             ending = ".tfrecord.gz" if options.compression == "gzip" else ".tfrecord"
             name = "{split}/part-{number:05d}-of-{count:05d}" + ending
             shards = conversion.write(IndexedExamples(encoder), root, name, gzip=options.compression == "gzip")
-        parts = ManifestParts(
-            list(conversion.plan.sources),
-            conversion.sizes,
-            conversion.plan.loaded,
-            conversion.split_plan,
-            conversion.dropped,
-            conversion.facts,
-            conversion.totals,
-            write_vocabularies(vocabularies, final),
-            shards,
-            schema,
-            None,
-            items.record if items else None,
-        )
+        written = write_vocabularies(vocabularies, final)
+        parts = conversion.manifest_parts(written, shards, schema, items.record if items else None)
         manifest = build_manifest(options, parts)
         if not options.dry_run:
             (final / SCHEMA_NAME).write_text(schema.to_text())

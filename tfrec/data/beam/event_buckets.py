@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from tfrec.data.beam import job_files
@@ -81,7 +79,7 @@ class EventReader:
             owner = next(iter(self.id_types))  # the user where there is one, else the session
             bucket = f"CAST(hash({owner}) % {self.buckets} AS INTEGER)"
             events = database.execute(f"SELECT {bucket} AS bucket, * FROM loaded ORDER BY bucket, pos")
-            return list(_slices(events.to_arrow_table()))
+            return list(job_files.streams_by(events.to_arrow_table(), "bucket"))
 
     def _check_conditions(self, database: duckdb.DuckDBPyConnection, source: SourceFile, piece: LogPiece) -> None:
         for condition in self.conditions:
@@ -205,16 +203,6 @@ class _BucketWriter:
         bucket, streams = group
         table = pa.concat_tables([job_files.from_bytes(stream) for stream in streams]).sort_by("pos")
         job_files.write_table(job_files.join(self._directory, BUCKETS, f"{bucket:06d}.parquet"), table)
-
-
-def _slices(events: pa.Table) -> Iterator[tuple[int, bytes]]:
-    bucket = events["bucket"].to_numpy()
-    if not len(bucket):
-        return
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(bucket)) + 1, [len(bucket)]])
-    table = events.drop(["bucket"])
-    for start, stop in itertools.pairwise(starts):
-        yield int(bucket[start]), job_files.to_bytes(table.slice(start, stop - start).combine_chunks())
 
 
 def _loaded(

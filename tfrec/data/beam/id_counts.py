@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from tfrec.data.beam import job_files
@@ -69,7 +67,7 @@ class _Counter:
             named = with_ids(self._plan.loaded, "i", query)
             part = f"CAST(hash(id) % {self._parts} AS INTEGER)"
             table = bucket.work.connection.execute(f"SELECT {part} AS part, * FROM ({named}) ORDER BY part")
-            return _by_part(table.to_arrow_table())
+            return list(job_files.streams_by(table.to_arrow_table(), "part"))
 
 
 class _Merger:
@@ -83,15 +81,3 @@ class _Merger:
         merged = table.group_by("id").aggregate([(name, "sum") for name in sums])
         columns = {"id": merged["id"]} | {name: merged[f"{name}_sum"].cast(pa.int64()) for name in sums}
         job_files.write_table(job_files.join(self._directory, f"{part:06d}.parquet"), pa.table(columns))
-
-
-def _by_part(table: pa.Table) -> list[tuple[int, bytes]]:
-    part = table["part"].to_numpy()
-    if not len(part):
-        return []
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(part)) + 1, [len(part)]])
-    rest = table.drop(["part"])
-    return [
-        (int(part[start]), job_files.to_bytes(rest.slice(start, stop - start).combine_chunks()))
-        for start, stop in itertools.pairwise(starts)
-    ]

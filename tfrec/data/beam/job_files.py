@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -140,6 +143,17 @@ def to_bytes(table: pa.Table) -> bytes:
 def from_bytes(content: bytes) -> pa.Table:
     """Returns the table of an Arrow stream."""
     return pa.ipc.open_stream(content).read_all()
+
+
+def streams_by(table: pa.Table, column: str) -> Iterator[tuple[int, bytes]]:
+    """Yields the parts of a table that is sorted by an integer column, as Arrow streams without it."""
+    key = table[column].to_numpy()
+    if not len(key):
+        return
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(key)) + 1, [len(key)]])
+    rest = table.drop([column])
+    for start, stop in itertools.pairwise(starts):
+        yield int(key[start]), to_bytes(rest.slice(start, stop - start).combine_chunks())
 
 
 def _beam() -> Any:
