@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tfrec.config.strict_model import StrictModel
+from tfrec.config.item_inputs_config import ItemInputsConfig
 
 
-class TwoTowerConfig(StrictModel):
+class TwoTowerConfig(ItemInputsConfig):
     """Architecture of the history tower and the item tower.
 
     Reference: Covington et al., RecSys 2016; Yi et al., RecSys 2019.
@@ -30,16 +30,6 @@ class TwoTowerConfig(StrictModel):
     )
     use_ids: bool = Field(True, description="Each item has a vector of its own; false: its features are all it has.")
     item_features: bool = Field(True, description="Use the side features of items where the data set has them.")
-    item_vectors: list[str] = Field([], description="Names of ready-made vectors of items that are used as well.")
-    feature_dim: int = Field(16, ge=1, description="Width of the vector of a feature value.")
-    feature_hidden: list[int] = Field([64], description="Hidden layers between feature values and the item vector.")
-    id_dropout: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Share of items whose own vector is left out of a step: features learn to stand in for it, as they "
-        "must for cold items. Without effect unless there are features.",
-    )
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score; cosine makes all vectors of length 1.")
     init_stddev: float = Field(0.05, gt=0, description="Standard deviation of initial item and feature vectors.")
 
