@@ -115,3 +115,6 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert document["score"] == pytest.approx(0.31 * hits + 0.69 * float(np.mean(gains)))
     assert document["cold_users"] == sum(cold) > 0
     assert document["cold_ndcg@10"] == pytest.approx(np.array(gains)[np.array(cold)].mean())
+    pq.write_table(pq.read_table(data / "predict.parquet").slice(0, 0), data / "predict.parquet")
+    assert run_command(tencentgr, infer) == DataError.exit_code
+    assert "no test users" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.errors import DataError, did_you_mean
+from tfrec.files import write_json
 
 _FOLDER = "item_vectors"
 _ROWS_AT_ONCE = 1 << 14
@@ -53,7 +54,7 @@ def write_item_vectors(
     found.flush()
     del found
     about = {"dim": int(vectors.shape[1]), "items": int(known.sum()), "vocabulary": vocabulary.content_hash}
-    (folder / f"{name}.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    write_json(folder / f"{name}.json", about)
     temporary.replace(folder / f"{name}.npy")
     return int(known.sum())
 

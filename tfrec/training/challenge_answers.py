@@ -17,6 +17,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import FIRST_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.challenge_score import CUTOFF, challenge_score
+from tfrec.files import atomic_write
 from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.training.model_store import load_run
@@ -92,6 +93,8 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
     if bias.any():
         raise ConfigError("Items have biases, which files of vectors have no place for.", remedy="Train without.")
     histories = read_histories(source / PREDICT, vocabulary)
+    if not histories.users:
+        raise DataError("There are no test users.", file=str(source / PREDICT))
     window = model.history_window
     encode = tf.function(model.encode_targets, autograph=False, reduce_retracing=True)
     queries, lists = [], []
@@ -107,10 +110,9 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
     write_fbin(target / "embedding.fbin", vectors)
     write_u64bin(target / "id.u64bin", retrieval)
     top = [creatives[row].tolist() for part in lists for row in part]
-    with (target / f".{RESULT}").open("w", encoding="utf-8") as file:
+    with atomic_write(target / RESULT) as file:
         for user, row in zip(histories.users, top, strict=True):
             file.write(json.dumps({"user_id": user, "top10": row}) + "\n")
-    (target / f".{RESULT}").replace(target / RESULT)
     return top, histories.users
 
 

@@ -122,8 +122,34 @@ def test_shards_and_pickle_hold_the_same_vectors(made: tuple[Path, World], tmp_p
     np.testing.assert_allclose(matrix[order[0]], again[order[1]], atol=1e-5)
 
 
+def test_vectors_of_other_widths_are_refused_and_empty_shards_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / "creative_emb" / "emb_81_2"
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match="no vectors `81`"):
+        read_creative_vectors(tmp_path, "81")
+    (folder / "part-0.json").write_text("")
+    with pytest.raises(DataError, match="no vectors `81`"):
+        read_creative_vectors(tmp_path, "81")
+    row = '{"anonymous_cid": "7", "emb": [0.5, 2.0]}\n'
+    (folder / "part-1.json").write_text(row)
+    ids, matrix = read_creative_vectors(tmp_path, "81")
+    assert (ids.to_pylist(), matrix.tolist()) == ([7], [[0.5, 2.0]])
+    # 1 and 3 numbers are as many as 2 and 2.
+    (folder / "part-0.json").write_text(row.replace("0.5, 2.0", "1.0") + row.replace("0.5", "0.5, 1.0"))
+    with pytest.raises(DataError, match=r"part-0.*differ in width"):
+        read_creative_vectors(tmp_path, "81")
+    (folder / "part-0.json").write_text(row.replace("0.5, 2.0", "1.0"))
+    with pytest.raises(DataError, match="`81` differ in width"):
+        read_creative_vectors(tmp_path, "81")
+    for path in folder.iterdir():
+        path.unlink()
+    (folder.parent / "emb_81_2.pkl").write_bytes(pickle.dumps({"7": np.zeros(2), "8": np.zeros(3)}))
+    with pytest.raises(DataError, match="`81` differ in width"):
+        read_creative_vectors(tmp_path, "81")
+
+
 def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
-    folder = tmp_path / "raw"
+    folder = tmp_path / "anna's files"
     folder.mkdir()
     rows = [[7, None, {"103": 1}, None, None, 5], [7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 9]]
     rows += [[7, 1, None, {"100": 3}, 0, 20], [7, 2, None, {"100": 4}, 2, 25]]
@@ -134,17 +160,17 @@ def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
     (folder / "item_feat_dict.json").write_text(json.dumps({"1": {"100": 3, "101": 0.5}, "2": {"100": 4}}))
     candidates = [{"creative_id": 900, "retrieval_id": 2**40, "features": {"100": "never seen", "101": 0.25}}]
     (folder / "predict_set.jsonl").write_text("".join(json.dumps(one) + "\n" for one in candidates))
-    found = prepare_competition(folder, tmp_path / "out", vectors=())
-    events = pq.read_table(tmp_path / "out" / "events.parquet").to_pylist()
+    found = prepare_competition(folder, tmp_path / "anna's data", vectors=())
+    events = pq.read_table(tmp_path / "anna's data" / "events.parquet").to_pylist()
     assert [tuple(event.values()) for event in events] == [
         ("anna", 600, 9, 0),  # in order of time
         ("anna", 500, 10, 1),
         ("anna", 500, 20, 0),
         ("anna", 600, 25, 2),
     ]
-    predict = pq.read_table(tmp_path / "out" / "predict.parquet").to_pylist()
+    predict = pq.read_table(tmp_path / "anna's data" / "predict.parquet").to_pylist()
     assert [event["item_id"] for event in predict] == [600, None]
-    items = pq.read_table(tmp_path / "out" / "items.parquet").to_pylist()
+    items = pq.read_table(tmp_path / "anna's data" / "items.parquet").to_pylist()
     assert items == [
         {"item_id": 500, "f100": 3, "f101": 0.5},
         {"item_id": 600, "f100": 4, "f101": None},

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrec.data.competition.restricted_pickle import load_pickle
@@ -21,6 +22,7 @@ from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
+from tfrec.data.sql import literal
 from tfrec.errors import DataError
 
 EVENTS, PREDICT, USERS = "events.parquet", "predict.parquet", "users.parquet"
@@ -99,7 +101,8 @@ def prepare_competition(
             test_users = partial / "predict_users.parquet"
             _write_events(work, folder / "predict_seq.jsonl", partial / PREDICT, test_users, indexed=False)
             found.test_users = pq.read_metadata(test_users).num_rows
-        counts = work.execute(f"SELECT {ACTION}, count(*) FROM '{partial / EVENTS}' GROUP BY 1 ORDER BY 1").fetchall()
+        by_action = f"SELECT {ACTION}, count(*) FROM {_file(partial / EVENTS)} GROUP BY 1 ORDER BY 1"
+        counts = work.execute(by_action).fetchall()
     (partial / "work.db").unlink()
     found.users = pq.read_metadata(partial / USERS).num_rows
     found.actions = {str(action): count for action, count in counts}
@@ -142,8 +145,6 @@ def read_creative_vectors(source: str | Path, name: str) -> tuple[pa.Array, npt.
     root = Path(source) / "creative_emb"
     shards = sorted(path for path in root.glob(f"emb_{name}_*/*") if path.suffix == ".json")
     pickles = sorted(root.glob(f"emb_{name}_*.pkl"))
-    if not shards and not pickles:
-        raise DataError(f"There are no vectors `{name}`.", file=str(root), remedy=_AGAIN)
     ids: list[int] = []
     parts: list[npt.NDArray[np.float32]] = []
     if shards:
@@ -153,21 +154,25 @@ def read_creative_vectors(source: str | Path, name: str) -> tuple[pa.Array, npt.
             table = duckdb.connect().execute(query, [str(shard), columns]).to_arrow_table()
             ids += table.column(0).to_pylist()
             parts.append(_matrix(table.column(1).combine_chunks(), shard))
-    else:
+    elif pickles:
         held = load_pickle(pickles[0])
         ids = [int(identity) for identity in held]
-        parts = [np.asarray(list(held.values()), np.float32)]
-    if len({part.shape[1] for part in parts if len(part)}) > 1:
+        parts = [np.asarray(vector, np.float32)[np.newaxis] for vector in held.values()]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise DataError(f"There are no vectors `{name}`.", file=str(root), remedy=_AGAIN)
+    if len({part.shape[1] for part in parts}) > 1:
         raise DataError(f"The vectors `{name}` differ in width.", file=str(root), remedy=_AGAIN)
     return pa.array(ids, pa.int64()), np.concatenate(parts)
 
 
 def _matrix(lists: Any, file: Path) -> npt.NDArray[np.float32]:
     lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+    widths = pc.unique(pc.list_value_length(lists)).to_pylist()
+    if len(widths) > 1 or None in widths:
+        raise DataError("Vectors of one file differ in width, or are missing.", file=str(file), remedy=_AGAIN)
     flat = lists.flatten().to_numpy(zero_copy_only=False)
-    if len(lists) and len(flat) % len(lists):
-        raise DataError("Vectors of one file differ in width.", file=str(file))
-    return np.asarray(flat, np.float32).reshape(len(lists), -1)
+    return np.asarray(flat, np.float32).reshape(len(lists), max(widths, default=0))
 
 
 def _register(work: duckdb.DuckDBPyConnection, name: str, numbers: dict[Any, int], kind: pa.DataType) -> None:
@@ -176,7 +181,12 @@ def _register(work: duckdb.DuckDBPyConnection, name: str, numbers: dict[Any, int
     table = pa.table({"raw": pa.array(raw, kind), "number": pa.array(list(numbers.values()), pa.int64())})
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(table, f"{folder}/{name}.parquet")
-        work.execute(f"CREATE TABLE {name} AS SELECT * FROM '{folder}/{name}.parquet'")
+        work.execute(f"CREATE TABLE {name} AS SELECT * FROM {_file(Path(folder) / f'{name}.parquet')}")
+
+
+def _file(path: Path) -> str:
+    """Returns the name of a file quoted for SQL."""
+    return literal(str(path))
 
 
 def _write_events(work: duckdb.DuckDBPyConnection, lines: Path, events: Path, users: Path, *, indexed: bool) -> None:
@@ -184,7 +194,7 @@ def _write_events(work: duckdb.DuckDBPyConnection, lines: Path, events: Path, us
     raw_user = "coalesce(users.raw, record->>0)" if indexed else "record->>0"
     join = "LEFT JOIN users ON users.number = TRY_CAST(record->>0 AS BIGINT)" if indexed else ""
     records = f"""
-        WITH lines AS (SELECT row_number() OVER () AS line, json FROM read_ndjson_objects('{lines}')),
+        WITH lines AS (SELECT row_number() OVER () AS line, json FROM read_ndjson_objects({_file(lines)})),
         records AS (
             SELECT line, unnest(json::JSON[]) AS record, generate_subscripts(json::JSON[], 1) AS place FROM lines
         )
@@ -197,13 +207,13 @@ def _write_events(work: duckdb.DuckDBPyConnection, lines: Path, events: Path, us
         work.execute(
             f"COPY (SELECT user_id, creatives.raw AS item_id, time AS timestamp, coalesce(action, 0) AS {ACTION} "
             "FROM records LEFT JOIN creatives USING (number) WHERE number IS NOT NULL ORDER BY line, time, place) "
-            f"TO '{events}' (FORMAT parquet)"
+            f"TO {_file(events)} (FORMAT parquet)"
         )
         work.execute(
             "COPY (SELECT user_id, CAST(profile AS VARCHAR) AS profile FROM records WHERE number IS NULL "
-            f"ORDER BY line) TO '{users}' (FORMAT parquet)"
+            f"ORDER BY line) TO {_file(users)} (FORMAT parquet)"
         )
-        [[unknown]] = work.execute(f"SELECT count(*) FROM '{events}' WHERE item_id IS NULL").fetchall()
+        [[unknown]] = work.execute(f"SELECT count(*) FROM {_file(events)} WHERE item_id IS NULL").fetchall()
     except duckdb.Error as error:
         raise DataError(f"No lines of records of six values: {error}", file=str(lines), remedy=_AGAIN) from error
     if indexed and unknown:
@@ -254,8 +264,8 @@ def _with_semantic_ids(
     """Returns a file of item features with the columns of semantic ids; items without a vector have none."""
     made = semantic_ids(ids, matrix, partial / "semantic_ids")
     path = partial / "items_with_ids.parquet"
-    joined = f"'{partial / ITEMS}' AS items LEFT JOIN '{made}' AS made USING (item_id)"
+    joined = f"{_file(partial / ITEMS)} AS items LEFT JOIN {_file(made)} AS made USING (item_id)"
     duckdb.connect().execute(
-        f"COPY (SELECT items.*, made.* EXCLUDE (item_id) FROM {joined}) TO '{path}' (FORMAT parquet)"
+        f"COPY (SELECT items.*, made.* EXCLUDE (item_id) FROM {joined}) TO {_file(path)} (FORMAT parquet)"
     )
     return path

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfrec.errors import DataError
+from tfrec.files import atomic_write
 
 _HEADER = np.dtype("<u4")
 
@@ -44,11 +45,9 @@ def read_u64bin(path: str | Path) -> npt.NDArray[np.uint64]:
 
 
 def _write(path: Path, rows: npt.NDArray[Any]) -> None:
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
+    with atomic_write(path, "wb") as file:
         np.array(rows.shape, _HEADER).tofile(file)
         np.ascontiguousarray(rows).tofile(file)
-    temporary.replace(path)
 
 
 def _read(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
