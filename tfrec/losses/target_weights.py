@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.vocabulary import Vocabulary
+from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
 from tfrec.errors import ConfigError, did_you_mean
 
 
@@ -25,7 +25,7 @@ class TargetWeights:
 
     def __init__(self, feature: str, vocabulary: Vocabulary, weights: Mapping[str, float]) -> None:
         self.feature = feature
-        known = {str(raw): index for index, raw in enumerate(vocabulary.ids.tolist(), start=2)}
+        known = {str(raw): index for index, raw in enumerate(vocabulary.ids.tolist(), start=FIRST_INDEX)}
         table = np.ones(vocabulary.size, np.float32)
         for value, weight in weights.items():
             if value not in known:
