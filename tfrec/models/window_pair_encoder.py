@@ -203,12 +203,13 @@ class WindowPairEncoder(FactorisedRecommender):
         with tf.GradientTape() as tape:
             losses, balance = self.pair_losses(objective, pair, step)
             users = tf.cast(tf.size(losses), tf.float32)
-            cost = tf.reduce_sum(losses) / tf.maximum(users, 1.0) + objective.balance_weight * balance
+            mean = tf.reduce_sum(losses) / tf.maximum(users, 1.0)
+            cost = mean + objective.balance_weight * balance
         gradients = tape.gradient(cost, [variable.value for variable in self.trainable_variables])
         # Counters must wait for the batch: else they would also run when the data end, which raises in this graph.
         with tf.control_dependencies([cost]):
             self.optimizer.apply(gradients, self.trainable_variables)
-            self.loss_tracker.update_state(tf.reduce_sum(losses) / tf.maximum(users, 1.0), sample_weight=users)
+            self.loss_tracker.update_state(mean, sample_weight=users)
             self.event_counter.update_state(users)
             self.step_counter.update_state(1.0)
         return self.get_metrics_result()
