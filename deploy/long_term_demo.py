@@ -8,8 +8,6 @@ Without `--redis` it starts a Redis of its own, which ends with it.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -20,6 +18,7 @@ import numpy as np
 import redis as redis_client
 import typer
 
+from tfrec.benchmarks.demo_command import run_module
 from tfrec.benchmarks.private_redis import PrivateRedis, redis_server_missing
 from tfrec.command import console, make_table, run_command
 from tfrec.data.dataset import InteractionDataset
@@ -49,20 +48,12 @@ def main(
             url = stack.enter_context(PrivateRedis(stack.enter_context(tempfile.TemporaryDirectory()))).url
         dataset, run = folder / "DS", folder / "run"
         replace = ["--overwrite"] if overwrite else []
-        _command("tfrec.datasets", "get", "tianchi", "--from", source, "--dataset", dataset, *replace)
+        run_module("tfrec.datasets", "get", "tianchi", "--from", source, "--dataset", dataset, *replace)
         train = ["--config", config, "--data", dataset, "--output", run, *replace]
-        _command("tfrec.train", *train, "--set", "evaluation.details=false")
+        run_module("tfrec.train", *train, "--set", "evaluation.details=false")
         publish = ["--run", run, "--what", "users", "--format", "json", "--key-template", "user:{id}"]
-        _command("tfrec.publish", *publish, TFREC_REDIS_URL=url)
+        run_module("tfrec.publish", *publish, TFREC_REDIS_URL=url)
         _read_back(url, InteractionDataset.open(dataset).vocabulary("user").ids[:_SHOWN].tolist())
-
-
-def _command(module: str, *arguments: object, **environment: str) -> None:
-    _HUMAN.print(f"\n$ python -m {module} {' '.join(map(str, arguments))}", markup=False, soft_wrap=True)
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    result = subprocess.run(command, env={**os.environ, **environment})
-    if result.returncode:
-        raise TfrecError(f"`python -m {module}` ended with exit code {result.returncode}; its message stands above.")
 
 
 def _read_back(url: str, users: list[int]) -> None:

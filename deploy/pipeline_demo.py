@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tfrec.benchmarks.demo_command import run_module
 from tfrec.benchmarks.private_redis import PrivateRedis, redis_server_missing
 from tfrec.command import console, make_table, run_command
 from tfrec.errors import TfrecError
@@ -38,9 +38,9 @@ def main(
     flags = ["--model", model, "--root", str(root), "--redis", "env", *_data(root), *_FEW_EPOCHS.get(model, [])]
     flags += ["--set", "evaluation.baselines=[popularity]"]
     with PrivateRedis(root / "redis") as redis:
-        _command("tfx_pipeline.run", *flags, TFREC_REDIS_URL=redis.url)
+        run_module("tfx_pipeline.run", *flags, TFREC_REDIS_URL=redis.url)
         version = max((root / "serving").glob("[0-9]*"), key=lambda path: int(path.name))
-        _command("tfrec.export", "--check", str(version))
+        run_module("tfrec.export", "--check", str(version))
         _neighbours(redis.url, version)
 
 
@@ -50,7 +50,7 @@ def _data(root: Path) -> list[str]:
     folder = Path(os.environ.get("TFREC_DATA", _PROJECT.parent / "shared" / "data")) / "yoochoose-100k"
     if folder.is_dir():
         if not log.is_file():
-            _command("tfrec.datasets", "get", "yoochoose-100k", "--from", str(folder), "--output", str(log))
+            run_module("tfrec.datasets", "get", "yoochoose-100k", "--from", str(folder), "--output", str(log))
         split = ["--split", "session_time_last", "--test-days", "1", "--filter-mode", "single_pass"]
         return ["--data", str(log), "--session-col", "session_id", "--time-unit", "ms", *split]
     from tfrec.config.clickstream_config import ClickstreamConfig
@@ -59,13 +59,6 @@ def _data(root: Path) -> list[str]:
     _HUMAN.print(f"There is no {folder}: synthetic clicks", markup=False)
     write_clickstream(log, ClickstreamConfig())
     return ["--data", str(log)]
-
-
-def _command(module: str, *arguments: str, **environment: str) -> None:
-    _HUMAN.print(f"\n$ python -m {module} {' '.join(arguments)}", markup=False, soft_wrap=True)
-    result = subprocess.run([sys.executable, "-m", module, *arguments], env={**os.environ, **environment})
-    if result.returncode:
-        raise TfrecError(f"`python -m {module}` ended with exit code {result.returncode}; its message stands above.")
 
 
 def _neighbours(url: str, version: Path) -> None:

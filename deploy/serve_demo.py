@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from tfrec.benchmarks.demo_command import run_module
 from tfrec.benchmarks.private_redis import PrivateRedis, redis_server_missing
 from tfrec.command import console, make_table, run_command
 from tfrec.data.dataset import InteractionDataset
@@ -28,20 +27,12 @@ def main() -> None:
         raise TfrecError(f"The demo needs redis-server: {reason}", remedy="`make redis` installs it.")
     with tempfile.TemporaryDirectory() as folder, PrivateRedis(Path(folder) / "redis") as redis:
         run, models = Path(folder) / "run", Path(folder) / "models" / "demo"
-        _command("tfrec.train", *_TRAIN, "--output", run)
-        _command("tfrec.export", "--run", run, "--output", models)
-        _command("tfrec.publish", "--run", run, TFREC_REDIS_URL=redis.url)
+        run_module("tfrec.train", *_TRAIN, "--output", run)
+        run_module("tfrec.export", "--run", run, "--output", models)
+        run_module("tfrec.publish", "--run", run, TFREC_REDIS_URL=redis.url)
         items = InteractionDataset.open(run / "dataset").item_vocabulary.ids[:3].tolist()  # the most popular
         _recommend(models / "1", items)
         _neighbours(redis.url, items[0])
-
-
-def _command(module: str, *arguments: object, **environment: str) -> None:
-    _HUMAN.print(f"\n$ python -m {module} {' '.join(map(str, arguments))}", markup=False, soft_wrap=True)
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    result = subprocess.run(command, env={**os.environ, **environment})
-    if result.returncode:
-        raise TfrecError(f"`python -m {module}` ended with exit code {result.returncode}; its message stands above.")
 
 
 def _recommend(version: Path, history: list[int]) -> None:

@@ -31,7 +31,7 @@ def test_it_replaces_only_what_it_may(
     demo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
 ) -> None:
     calls: dict[str, tuple[Any, ...]] = {}
-    monkeypatch.setattr(demo, "_command", lambda module, *arguments, **environment: calls.update({module: arguments}))
+    monkeypatch.setattr(demo, "run_module", lambda module, *arguments, **environment: calls.update({module: arguments}))
     monkeypatch.setattr(demo, "_read_back", lambda url, users: None)
     monkeypatch.setattr(demo, "redis_server_missing", lambda: None)
     monkeypatch.setattr(demo, "PrivateRedis", lambda folder: nullcontext(SimpleNamespace(url=f"redis://{folder}")))
