@@ -12,13 +12,23 @@ from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_start import write_settings
 
 
+def test_a_monitor_that_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"evaluation\.group"):
+        run_config("dnn", assignments=["training.patience=2", "training.monitor=auc+gauc"])
+
+
 @pytest.mark.parametrize(
     ("model", "settings", "change", "allowed"),
     [
         ("dnn", ["training.patience=2"], "evaluation.group=hour", True),
-        ("dnn", ["training.patience=2", "training.monitor=auc+gauc"], "evaluation.group=hour", False),
+        (
+            "dnn",
+            ["training.patience=2", "training.monitor=auc+gauc", "evaluation.group=day"],
+            "evaluation.group=hour",
+            False,
+        ),
         ("dnn", ["training.patience=0", "training.monitor=auc+gauc"], "evaluation.group=hour", True),
-        ("dnn", ["training.patience=2", "training.monitor=gauc"], "evaluation.bins=20", True),
+        ("dnn", ["training.patience=2", "training.monitor=gauc", "evaluation.group=day"], "evaluation.bins=20", True),
         ("sasrec", ["training.patience=2"], "evaluation.exclude_history=false", False),
         ("sasrec", ["training.patience=0"], "evaluation.exclude_history=false", True),
         ("sasrec", ["training.patience=0"], "optimizer.learning_rate=0.5", False),

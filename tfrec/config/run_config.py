@@ -15,6 +15,7 @@ from tfrec.config.impression_run_configs import (
     ImpressionDataConfig,
     ImpressionEvaluationConfig,
     ImpressionTrainingConfig,
+    monitor_terms,
 )
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
@@ -120,6 +121,13 @@ class ImpressionRunConfig(GradientRunConfig):
     evaluation: ImpressionEvaluationConfig = Field(  # type: ignore[assignment]
         default_factory=ImpressionEvaluationConfig
     )
+
+    @model_validator(mode="after")
+    def _monitor_can_be_measured(self) -> ImpressionRunConfig:
+        monitored = any(name == "gauc" for _, name in monitor_terms(self.training.monitor))
+        if self.training.patience and monitored and self.evaluation.group is None:
+            raise ValueError("`training.monitor` with gauc needs groups; set `evaluation.group`")
+        return self
 
 
 RUN_CONFIGS: dict[str, type[RunConfig]] = {
