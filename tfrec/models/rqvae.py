@@ -60,7 +60,7 @@ class RQVAE(keras.Model):
 
     def encode(self, vectors: tf.Tensor) -> tf.Tensor:
         """Encodes float `[batch, input_dim]` as float `[batch, latent_dim]`."""
-        return _through(self.encoder, (vectors - self.center.value) / self.scale.value)
+        return _through(self.encoder, self._scaled(vectors))
 
     def call(self, vectors: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, Quantized]:
         """Returns what is decoded, float `[batch, input_dim]` in the units of the inputs, and what was quantised."""
@@ -75,7 +75,7 @@ class RQVAE(keras.Model):
             quantize: Whether the quantiser takes part.
             training: Whether it learns.
         """
-        scaled = (vectors - self.center.value) / self.scale.value
+        scaled = self._scaled(vectors)
         latent = _through(self.encoder, scaled)
         nothing = tf.constant(0.0)
         found = self.quantizer(latent, training=training) if quantize else Quantized(latent, None, nothing, nothing)
@@ -104,6 +104,9 @@ class RQVAE(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: object = None) -> RQVAE:
         settings = dict(config)
         return cls(RQVAEConfig.model_validate(settings.pop("config")), **settings)
+
+    def _scaled(self, vectors: tf.Tensor) -> tf.Tensor:
+        return (vectors - self.center.value) / self.scale.value
 
     def _dense(self, name: str, width: int, sizes: list[int]) -> list[keras.layers.Dense]:
         layers = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 from tfrec.config.rqvae_config import RQVAEConfig
 from tfrec.errors import DataError, TrainingError
 from tfrec.evaluation.codebook_health import codebook_health, unique_codes
+from tfrec.files import atomic_write, write_json
 from tfrec.layers.codebook_start import Floats
 from tfrec.models.rqvae import RQVAE
 from tfrec.seeds import derive_seed
@@ -99,12 +99,11 @@ def write_semantic_ids(
     for level in range(whole.shape[1]):
         columns[f"sid_{level}"] = pa.array([f"{code}" for code in whole[:, level].tolist()])
     output.mkdir(parents=True, exist_ok=True)
-    temporary = output / f".{IDS_FILE}"
-    pq.write_table(pa.table(columns), temporary)
-    temporary.replace(output / IDS_FILE)
+    with atomic_write(output / IDS_FILE, "wb") as file:
+        pq.write_table(pa.table(columns), file)
     health = codebook_health(codes, model.config.codebook_sizes)
     model.save(output / WEIGHTS_FILE)
-    (output / HEALTH_FILE).write_text(json.dumps(health, indent=1) + "\n", encoding="utf-8")
+    write_json(output / HEALTH_FILE, health)
     return health
 
 
@@ -122,7 +121,7 @@ def _step(model: RQVAE, optimizer: keras.optimizers.Optimizer, *, quantize: bool
         with tf.GradientTape() as tape:
             losses = model.losses_of(batch, quantize=quantize, training=True)
         gradients = tape.gradient(losses["total"], [variable.value for variable in variables])
-        pairs = [(gradient, variable) for gradient, variable in zip(gradients, variables, strict=True)]
+        pairs = zip(gradients, variables, strict=True)
         optimizer.apply_gradients([(tf.zeros_like(v.value) if g is None else g, v) for g, v in pairs])
         return losses
 
