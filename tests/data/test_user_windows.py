@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,31 @@ def test_cut_as_the_publication_does(length: int) -> None:
     assert pair["owner"][0] != pair["owner"][1]
 
 
+def test_windows_are_cut_before_anything_is_padded() -> None:
+    """Ragged events give the same windows; beside one user with very many events, no tensor is users x longest."""
+    lengths = [1, 2, 9, 3000, 20, 111] + [5] * 194
+    padded = batch_of(lengths)
+    ragged = {
+        name: tf.RaggedTensor.from_tensor(value, lengths=lengths) if len(value.shape) == 2 else value
+        for name, value in padded.items()
+    }
+    options = WindowOptions(20, 7, features=("kind",))
+
+    def cut(batch: dict[str, tf.Tensor]) -> tuple[Any, int]:
+        graph = tf.compat.v1.wrap_function(lambda: cut_windows(batch, options), [])
+        made = [output for operation in graph.graph.get_operations() for output in operation.outputs]
+        with graph.graph.as_default():
+            sizes = [tf.size(tensor) for tensor in made]  # of everything that is computed on the way
+        return graph(), max(int(size) for size in graph.prune([], sizes)())
+
+    expected, wide = cut(padded)
+    found, narrow = cut(ragged)
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+    assert wide == 200 * 3000
+    assert narrow == max(sum(lengths), 200 * 20)  # the events themselves, or the long windows
+    assert [found[side]["item"].shape for side in ("long", "short")] == [(200, 20), (200, 7)]
+
+
 def test_time_features_against_the_calendar() -> None:
     first = datetime.datetime(2014, 11, 18, tzinfo=datetime.timezone.utc)
     moments = [first + datetime.timedelta(hours=int(hour)) for hour in range(0, 24 * 31, 5)]
@@ -67,6 +93,10 @@ def test_time_features_against_the_calendar() -> None:
 def test_pairs_of_a_data_set(tmp_path: Path) -> None:
     dataset = behavior_shop(tmp_path)
     options = WindowOptions(12, 4, features=("behavior_type",))
+    unpadded = sequence_dataset(dataset, "train", 16, pad=False, bucket_by_length=True)
+    assert all(isinstance(unpadded.element_spec[name], tf.RaggedTensorSpec) for name in ("item", "behavior_type"))
+    spec = user_pairs(dataset, "train", 16, options).element_spec
+    assert [spec[side]["timestamp"].shape.as_list() for side in ("long", "short")] == [[None, 12], [None, 4]]
     stored = {
         int(owner): row
         for batch in user_pairs(dataset, "train", 16, options)

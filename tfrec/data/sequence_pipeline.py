@@ -24,6 +24,7 @@ def sequence_dataset(
     bucket_by_length: bool = False,
     repeat: bool = False,
     drop_remainder: bool = False,
+    pad: bool = True,
 ) -> tf.data.Dataset:
     """Returns batches of sequences, right-padded with 0 to the longest of each batch.
 
@@ -42,6 +43,7 @@ def sequence_dataset(
             similar length and little padding; with `shuffle`, the batches of a window are shuffled.
         repeat: Repeat without end (reshuffled each time).
         drop_remainder: Drop the last, smaller batch.
+        pad: False: features of events stay ragged, for readers that keep few events of each sequence.
 
     Returns:
         A `tf.data.Dataset` of dicts: `item` int32 `[batch, seq]`, `timestamp` int64 `[batch, seq]` (milliseconds),
@@ -78,10 +80,13 @@ def sequence_dataset(
         batches = windows.enumerate().flat_map(
             lambda number, window: _bucketed(number, window, batch_size, shuffle, seed, drop_remainder)
         )
-        batches = batches.map(_pad, num_parallel_calls=parallel_calls())
+        batches = batches.map(_pad, num_parallel_calls=parallel_calls()) if pad else batches
     else:
         batches = records.batch(batch_size, drop_remainder=drop_remainder)
-        batches = batches.map(lambda serialized: _pad(parse(serialized)), num_parallel_calls=parallel_calls())
+        batches = batches.map(
+            lambda serialized: _pad(parse(serialized)) if pad else parse(serialized),
+            num_parallel_calls=parallel_calls(),
+        )
     return with_pipeline_options(batches.prefetch(PREFETCHED_BATCHES))
 
 

@@ -39,7 +39,7 @@ class WindowOptions:
 
 def user_pairs(dataset: InteractionDataset, split: str, batch_size: int, options: WindowOptions) -> tf.data.Dataset:
     """Returns the pairs of windows of all sequences of a split, in stored order; see `PairBatch`."""
-    batches = sequence_dataset(dataset, split, batch_size)
+    batches = sequence_dataset(dataset, split, batch_size, pad=False)
     return with_pipeline_options(batches.map(lambda batch: cut_windows(batch, options)).prefetch(PREFETCHED_BATCHES))
 
 
@@ -68,7 +68,7 @@ def training_pairs(
 
     def epoch_dataset(epoch: int) -> tf.data.Dataset:
         shuffled = derive_seed(seed, "user pairs", epoch)
-        batches = sequence_dataset(dataset, split, batch_size, shuffle=True, seed=shuffled)
+        batches = sequence_dataset(dataset, split, batch_size, shuffle=True, seed=shuffled, pad=False)
         return batches.map(lambda batch: cut_windows(batch, options))
 
     def generate() -> Iterator[dict[str, Any]]:
@@ -80,10 +80,10 @@ def training_pairs(
     return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
 
 
-def cut_windows(batch: Mapping[str, tf.Tensor], options: WindowOptions) -> PairBatch:
+def cut_windows(batch: Mapping[str, tf.Tensor | tf.RaggedTensor], options: WindowOptions) -> PairBatch:
     """Cuts the sequences of a batch of `sequence_dataset` in two.
 
-    A sequence of one event has an empty short window.
+    A sequence of one event has an empty short window. Ragged events are never padded to the longest sequence.
 
     Example:
         >>> batch = {"item": tf.constant([[5, 6, 7]]), "timestamp": tf.zeros([1, 3], tf.int64),
@@ -108,11 +108,13 @@ def cut_windows(batch: Mapping[str, tf.Tensor], options: WindowOptions) -> PairB
     }
 
 
-def window(columns: Mapping[str, tf.Tensor], first: tf.Tensor, end: tf.Tensor, width: int | tf.Tensor) -> Window:
+def window(
+    columns: Mapping[str, tf.Tensor | tf.RaggedTensor], first: tf.Tensor, end: tf.Tensor, width: int | tf.Tensor
+) -> Window:
     """Cuts the events `first` to `end` (exclusive) out of every row.
 
     Args:
-        columns: Features of events, `[batch, n]`.
+        columns: Features of events, `[batch, n]`, padded or ragged.
         first: int32 `[batch]`.
         end: int32 `[batch]`; at most `first + width`.
         width: Width of the result.
@@ -124,8 +126,12 @@ def window(columns: Mapping[str, tf.Tensor], first: tf.Tensor, end: tf.Tensor, w
     inside = place < end[:, tf.newaxis]
     found: Window = {"length": end - first}
     for name, values in columns.items():
-        source = tf.minimum(place, tf.maximum(tf.shape(values)[1] - 1, 0))
-        kept = tf.gather(values, source, batch_dims=1)
+        if isinstance(values, tf.RaggedTensor):
+            start = tf.cast(values.row_starts(), tf.int32)[:, tf.newaxis]
+            kept = tf.gather(values.flat_values, tf.where(inside, start + place, 0))
+        else:
+            source = tf.minimum(place, tf.maximum(tf.shape(values)[1] - 1, 0))
+            kept = tf.gather(values, source, batch_dims=1)
         kept = tf.where(inside, kept, tf.zeros_like(kept))
         found[name] = kept if name == "timestamp" else tf.cast(kept, tf.int32)
     return found
