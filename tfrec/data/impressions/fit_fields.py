@@ -61,6 +61,16 @@ class IdCounts:
         counts[: len(self._dense)] += self._dense
         self._dense = counts
 
+    def merge(self, other: IdCounts) -> None:
+        """Adds what was counted elsewhere."""
+        longer, shorter = sorted((self._dense, other._dense), key=len, reverse=True)
+        self._dense = longer.copy()
+        self._dense[: len(shorter)] += shorter
+        self._tables += other._tables
+        self._rows += other._rows
+        if self._rows > _MERGE_ROWS:
+            self._merge()
+
     def vocabulary(self, min_count: int) -> Vocabulary:
         """Returns the ids with at least `min_count` rows, by descending count, ties by text."""
         used = np.flatnonzero(self._dense)
@@ -107,9 +117,16 @@ class _Number:
             return
         self.low, self.high = min(self.low, float(known.min())), max(self.high, float(known.max()))
         if self.scaling == "quantile":  # the values with the smallest random keys are a sample without replacement
-            self.sample = np.concatenate([self.sample, np.stack([rng.random(len(known)), known])], axis=1)
-            if self.sample.shape[1] > 2 * _SAMPLE:
-                self.sample = self.sample[:, np.argpartition(self.sample[0], _SAMPLE)[:_SAMPLE]]
+            self._draw(np.stack([rng.random(len(known)), known]))
+
+    def merge(self, other: _Number) -> None:
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self._draw(other.sample)
+
+    def _draw(self, values: npt.NDArray[np.float64]) -> None:
+        self.sample = np.concatenate([self.sample, values], axis=1)
+        if self.sample.shape[1] > 2 * _SAMPLE:
+            self.sample = self.sample[:, np.argpartition(self.sample[0], _SAMPLE)[:_SAMPLE]]
 
     def settings(self) -> dict[str, Any]:
         """The scaling, as fields of `Field`."""
@@ -169,6 +186,17 @@ class FieldFit:
                     file,
                 )
                 self._counts[vocabulary_name(sequence)].add_lists(lists)
+
+    def merge(self, other: FieldFit) -> None:
+        """Adds what another fit of the same schema learned of other rows.
+
+        Vocabularies and ranges are those of one fit of all rows; quantiles too, up to 20,000 training rows, beyond which
+        they are of a sample.
+        """
+        for name, counts in other._counts.items():
+            self._counts[name].merge(counts)
+        for name, number in other._numbers.items():
+            self._numbers[name].merge(number)
 
     def finish(self) -> FieldEncoder:
         """Returns the fitted features."""
