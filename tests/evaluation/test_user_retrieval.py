@@ -68,6 +68,26 @@ def test_chance_and_intervals() -> None:
     assert found.intervals(BootstrapConfig(samples=0)) == {}
 
 
+def test_sparse_vectors_are_compared_as_dense_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In chunks of a few users too, with as many columns as a large catalogue has items, most of them empty."""
+    random = np.random.default_rng(5)
+    long, short = (random.poisson(0.4, (60, 30)).astype(np.float32) for _ in range(2))
+    short[3] = 0.0
+    owner = np.arange(60) // 2
+    expected = retrieve_users(long, short, owner)
+    place = np.sort(random.choice(10**7, 30, replace=False))
+    columns = scipy.sparse.csr_matrix((np.ones(30), (np.arange(30), place)), shape=(30, 10**7))
+    wide = [scipy.sparse.csr_matrix(side) @ columns for side in (long, short)]
+    monkeypatch.setattr("tfrec.evaluation.user_retrieval._CHUNK_BYTES", 4 * 2**16 * 7)
+    found = retrieve_users(*wide, owner)
+    np.testing.assert_allclose(found.own, expected.own, atol=1e-6)
+    np.testing.assert_allclose(found.bpr, expected.bpr, atol=1e-6)
+    assert found.metrics(range(1, 60)) == pytest.approx(expected.metrics(range(1, 60)), abs=1e-6)
+    wide[0].data[0] = np.nan
+    with pytest.raises(TfrecError, match="not finite"):
+        retrieve_users(*wide, owner)
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(TfrecError, match="fewer than two users"):
         retrieve_users(np.ones((2, 2)), np.ones((2, 2)), np.array([3, 3]))
@@ -87,6 +107,28 @@ def test_the_probe_reads_what_is_in_a_vector() -> None:
     poor = probe_interests(blind[fit], counts[fit], blind[rest], counts[rest]).mean()
     assert good > 0.8
     assert poor < 0.4
+
+
+def test_the_probe_by_dense_linear_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sparse counts and users a few at a time, against the closed form of ridge regression on dense shares."""
+    random = np.random.default_rng(2)
+    inputs, others = random.normal(3.0, 2.0, (90, 5)), random.normal(3.0, 2.0, (40, 5))
+    counts = random.poisson(0.2 + np.exp(0.5 * inputs @ random.normal(size=(5, 14)) - 4.0)).clip(max=9)
+    other_counts = random.poisson(0.3, (40, 14))
+    other_counts[7] = 0
+    monkeypatch.setattr("tfrec.evaluation.interest_probe._CHUNK_BYTES", 8 * 14 * 6)
+    monkeypatch.setattr("tfrec.evaluation.interest_probe._PENALTIES", (0.05,))
+    matrices = [scipy.sparse.csr_matrix(part) for part in (counts, other_counts)]
+    found = probe_interests(inputs, matrices[0], others, matrices[1])
+    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6  # as the probe has it
+    known, unknown = ((part - mean) / scale for part in (inputs, others))
+    shares, other_shares = (part / np.maximum(part.sum(axis=1, keepdims=True), 1) for part in (counts, other_counts))
+    penalised = np.vstack([known, np.sqrt(0.05 * 90) * np.eye(5)])
+    weights = np.linalg.lstsq(penalised, np.vstack([shares - shares.mean(axis=0), np.zeros((5, 14))]), rcond=None)[0]
+    first = np.argsort(-(unknown @ weights + shares.mean(axis=0)), axis=1)[:, :10]
+    np.testing.assert_allclose(found, np.take_along_axis(other_shares, first, axis=1).sum(axis=1), atol=1e-9)
+    assert found[7] == 0.0
+    assert 0.5 < found.mean() < 1.0
 
 
 def test_the_most_frequent_categories_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tfrec.config.behavior_log_config import BehaviorLogConfig
 from tfrec.config.training_config import PairTrainingConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.user_windows import user_pairs
+from tfrec.evaluation.user_retrieval import retrieve_users
+from tfrec.evaluation.user_vectors import model_vectors
 from tfrec.models.long_term_interest import LongTermInterest
 from tfrec.training import fit_epochs
 from tfrec.training.evaluate_run import evaluate_run
@@ -162,6 +165,42 @@ def test_the_step_size_follows_a_plateau(shop: InteractionDataset, tmp_path: Pat
         rates.append(round(float(model.optimizer.learning_rate), 6))
     assert rates == [0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
     assert watch.state()["best"] == 4.0
+
+
+def test_validation_draws_users_where_there_are_many(shop: InteractionDataset, tmp_path: Path) -> None:
+    """25 of about 60, the same in every epoch, with the vectors they have among all; the evaluation takes all."""
+    model = build_model(configured(shop), shop)
+    assert isinstance(model, LongTermInterest)
+    everyone, vectors = model_vectors(model, shop, "valid")
+    total = shop.num_sequences("valid")
+    assert len(everyone) == total > 40
+    drawn, of_drawn = model_vectors(model, shop, "valid", 25)
+    again, _ = model_vectors(model, shop, "valid", 25)
+    assert drawn.tolist() == again.tolist()
+    place = [everyone.tolist().index(owner) for owner in drawn]
+    assert len(set(place)) == 25
+    assert max(np.diff(place)) > 1  # not the first ones
+    for side in ("long", "short"):
+        np.testing.assert_allclose(of_drawn[side], vectors[side][place], atol=1e-5)
+    said = io.StringIO()
+    for most in (25, total):
+        training = PairTrainingConfig(validation_users=most)
+        watch = UserValidation(
+            shop,
+            configured(shop).evaluation,
+            tmp_path,
+            Console(file=said, width=200),
+            monitor="user_mrr",
+            patience=9,
+            training=training,
+        )
+        watch.set_model(model)
+        values = [watch.measured(None), watch.measured(None)]
+        own = {25: (of_drawn, drawn), total: (vectors, everyone)}[most]
+        assert (
+            values == [pytest.approx(retrieve_users(own[0]["long"], own[0]["short"], own[1]).metrics()["user_mrr"])] * 2
+        )
+    assert said.getvalue() == f"  Validated with 25 of {total} users of `valid`, drawn the same in every epoch.\n"
 
 
 @pytest.mark.parametrize(

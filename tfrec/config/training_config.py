@@ -51,6 +51,12 @@ class PairTrainingConfig(TrainingConfig):
         description="Validation metric: finding a user's short window by his long one. negative_bpr: minus the loss of "
         "the publication.",
     )
+    validation_users: int = Field(
+        10_000,
+        ge=2,
+        description="Users among whom each finds his short window after every epoch, in time quadratic in them; where "
+        "there are more, so many are drawn, the same in every epoch and run. The evaluation at the end takes all.",
+    )
     plateau_factor: float = Field(
         0.5,
         gt=0,
@@ -95,3 +101,14 @@ class SequenceTrainingConfig(TrainingConfig):
     strategy: Literal["single", "mirrored"] = Field(
         "single", description="One device, or every batch divided among all GPUs (MirroredStrategy)."
     )
+
+
+class StagedTrainingConfig(StrictModel):
+    """Settings of all stages of a training; epochs and patience are those of each stage."""
+
+    batch_size: int = Field(64, ge=1, description="Sequences per step.")
+    monitor: str = Field("ndcg@10", pattern=r"^(recall|mrr|ndcg|hit)@[1-9][0-9]*$", description="Validation metric.")
+    bucket_by_length: bool = Field(True, description="Batches hold sequences of similar length.")
+    checkpoint_minutes: float = Field(10.0, ge=0, description="Time between checkpoints within an epoch.")
+    checkpoints_to_keep: int = Field(2, ge=1, description="Number of latest checkpoints of a stage that are kept.")
+    deterministic: bool = Field(False, description="Deterministic kernels; CPU runs are repeatable without it.")

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.epoch_start import EpochStart
@@ -37,10 +39,27 @@ class WindowOptions:
     features: Sequence[str] = ()
 
 
-def user_pairs(dataset: InteractionDataset, split: str, batch_size: int, options: WindowOptions) -> tf.data.Dataset:
-    """Returns the pairs of windows of all sequences of a split, in stored order; see `PairBatch`."""
-    batches = sequence_dataset(dataset, split, batch_size, pad=False)
-    return with_pipeline_options(batches.map(lambda batch: cut_windows(batch, options)).prefetch(PREFETCHED_BATCHES))
+def user_pairs(
+    dataset: InteractionDataset,
+    split: str,
+    batch_size: int,
+    options: WindowOptions,
+    kept: NDArray[np.bool_] | None = None,
+) -> tf.data.Dataset:
+    """Returns the pairs of windows of the sequences of a split, in stored order; see `PairBatch`.
+
+    Args:
+        dataset: An open data set.
+        split: Name of the split.
+        batch_size: Users per batch.
+        options: How events are cut.
+        kept: Which sequences to return, `[sequences]`. Default: all.
+    """
+    batches = sequence_dataset(dataset, split, batch_size, pad=False).map(lambda batch: cut_windows(batch, options))
+    if kept is not None:
+        masks = tf.data.Dataset.from_tensor_slices(kept).batch(batch_size)
+        batches = tf.data.Dataset.zip((batches, masks)).map(keep_rows).rebatch(batch_size)
+    return with_pipeline_options(batches.prefetch(PREFETCHED_BATCHES))
 
 
 def training_pairs(
@@ -106,6 +125,12 @@ def cut_windows(batch: Mapping[str, tf.Tensor | tf.RaggedTensor], options: Windo
         "short": window(columns, tf.maximum(length - options.short_length, cut), length, options.short_length),
         "owner": tf.cast(owner, tf.int64),
     }
+
+
+def keep_rows(pair: PairBatch, kept: tf.Tensor) -> PairBatch:
+    """Returns the rows of a `PairBatch` where bool `kept` is true, `[batch]`."""
+    found: PairBatch = tf.nest.map_structure(lambda values: tf.boolean_mask(values, kept), dict(pair))
+    return found
 
 
 def window(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _HELD_OUT = 0.25
 _TOP = 10
-_USERS_AT_ONCE = 4096
+_CHUNK_BYTES = 64 * 2**20
 
 Floats = NDArray[np.floating[Any]]
 
@@ -22,7 +23,7 @@ def probe_interests(train: Floats, train_counts: Any, test: Floats, test_counts:
 
     Args:
         train: Vectors of the long windows of training users, `[users, dim]`.
-        train_counts: Events of their short windows by category, sparse or dense `[users, categories]`.
+        train_counts: Events of their short windows by category, sparse `[users, categories]`; never made dense.
         test: Vectors of other users, `[others, dim]`.
         test_counts: Events of their short windows, `[others, categories]`.
 
@@ -36,13 +37,11 @@ def probe_interests(train: Floats, train_counts: Any, test: Floats, test_counts:
     scores = {}
     for penalty in _PENALTIES:
         weights, centre = _fit(inputs[:cut], targets[:cut], penalty)
-        predicted = inputs[cut:] @ weights + centre
-        scores[penalty] = float(_hit_share(predicted, targets[cut:]).mean()) if cut < len(inputs) else 0.0
+        hits = _hit_share(inputs[cut:], weights, centre, targets[cut:])
+        scores[penalty] = float(hits.mean()) if cut < len(inputs) else 0.0
     best = max(scores, key=lambda penalty: scores[penalty])
     weights, centre = _fit(inputs, targets, best)
-    pieces = [slice(first, first + _USERS_AT_ONCE) for first in range(0, len(others), _USERS_AT_ONCE)]
-    found = [_hit_share(others[rows] @ weights + centre, _shares(test_counts[rows])) for rows in pieces]
-    return np.concatenate(found)
+    return _hit_share(others, weights, centre, _shares(test_counts))
 
 
 def probe_popular(popular: NDArray[Any], counts: Any) -> NDArray[np.float64]:
@@ -58,21 +57,31 @@ def probe_popular(popular: NDArray[Any], counts: Any) -> NDArray[np.float64]:
     return share
 
 
-def _fit(inputs: Floats, targets: Floats, penalty: float) -> tuple[Floats, Floats]:
+def _fit(inputs: Floats, targets: Any, penalty: float) -> tuple[Floats, Floats]:
     """Returns weights `[dim, categories]` and what is added, `[categories]`."""
-    centre = targets.mean(axis=0)
+    centre = _wide(targets.mean(axis=0)).ravel()
     gram = inputs.T @ inputs + penalty * len(inputs) * np.eye(inputs.shape[1])
-    return np.linalg.solve(gram, inputs.T @ (targets - centre)), centre
+    moments = _wide((targets.T @ inputs).T) - np.outer(inputs.sum(axis=0), centre)
+    return np.linalg.solve(gram, moments), centre
 
 
-def _hit_share(predicted: Floats, targets: Floats) -> NDArray[np.float64]:
-    first = np.argsort(-predicted, axis=1, kind="stable")[:, :_TOP]
-    return np.take_along_axis(targets, first, axis=1).sum(axis=1).astype(np.float64)
+def _hit_share(inputs: Floats, weights: Floats, centre: Floats, targets: Any) -> NDArray[np.float64]:
+    """Returns the shares of the targets in the categories predicted first, `[users]`; so many users at a time."""
+    found = np.zeros(len(inputs))
+    chunk = max(1, _CHUNK_BYTES // (8 * len(centre)))
+    for start in range(0, len(inputs), chunk):
+        rows = slice(start, start + chunk)
+        predicted = inputs[rows] @ weights + centre  # [chunk, categories]
+        first = np.argsort(-predicted, axis=1, kind="stable")[:, :_TOP]
+        place = np.repeat(np.arange(len(first)), first.shape[1])
+        hits = _wide(targets[rows][place, first.ravel()]).reshape(first.shape)
+        found[rows] = hits.sum(axis=1)
+    return found
 
 
-def _shares(counts: Any) -> NDArray[np.float64]:
-    dense = _wide(counts.todense() if hasattr(counts, "todense") else counts)
-    return dense / np.maximum(dense.sum(axis=1, keepdims=True), 1.0)
+def _shares(counts: Any) -> Any:
+    rows = scipy.sparse.csr_matrix(counts, dtype=np.float64)
+    return scipy.sparse.csr_matrix(rows.multiply(1.0 / np.maximum(_wide(rows.sum(axis=1)), 1.0)))
 
 
 def _wide(values: Any) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from tfrec.config.evaluation_config import BootstrapConfig
@@ -15,6 +16,8 @@ from tfrec.evaluation.bootstrap import percentile_interval, resampled_means
 
 RECALLS = (1, 10)
 _CHUNK_BYTES = 64 * 2**20
+_WIDEST = 2**16
+"""Columns that the sparse vectors of a chunk are taken to have at most."""
 _BINS = 50
 
 Floats = NDArray[np.floating[Any]]
@@ -82,11 +85,11 @@ class UserRetrieval:
         return {"edges": edges.tolist(), "own": self.histogram[0].tolist(), "other": self.histogram[1].tolist()}
 
 
-def retrieve_users(long: Floats, short: Floats, owner: NDArray[Any]) -> UserRetrieval:
-    """Compares every long vector with all short vectors, some at a time.
+def retrieve_users(long: Any, short: Any, owner: NDArray[Any]) -> UserRetrieval:
+    """Compares every long vector with all short vectors, some at a time: exact, in memory linear in users.
 
     Args:
-        long: Vectors of long windows, `[users, dim]`; scaled to length 1 here.
+        long: Vectors of long windows, `[users, dim]`, dense or sparse; scaled to length 1 here.
         short: Vectors of short windows, `[users, dim]`.
         owner: Whom a row belongs to, `[users]`; other rows of the same user are no candidates.
 
@@ -97,22 +100,22 @@ def retrieve_users(long: Floats, short: Floats, owner: NDArray[Any]) -> UserRetr
         TfrecError: There are fewer than two users, or a vector is not finite.
     """
     queries, keys = _unit(long), _unit(short)
-    count = len(queries)
+    count = queries.shape[0]
     users, owner = np.unique(owner, return_inverse=True)
     if len(users) < 2:
         raise TfrecError(
             "There are fewer than two users with a long and a short window: nothing can be compared.",
             remedy="Evaluate a split with more users, or convert with larger --valid-fraction and --test-fraction.",
         )
-    if not (np.isfinite(queries).all() and np.isfinite(keys).all()):
+    if not all(np.isfinite(part.data if scipy.sparse.issparse(part) else part).all() for part in (queries, keys)):
         raise TfrecError("A user's vector is not finite.", remedy="The model has diverged or is damaged.")
     columns: dict[str, list[Floats]] = {name: [] for name in ("beaten", "size", "own", "other", "bpr")}
     histogram = np.zeros((2, _BINS), np.int64)
     edges = np.linspace(-1.0, 1.0, _BINS + 1)
-    chunk = max(1, _CHUNK_BYTES // (4 * count))
+    chunk = max(1, _CHUNK_BYTES // (4 * max(count, min(queries.shape[1], _WIDEST))))
     for start in range(0, count, chunk):
         rows = slice(start, start + chunk)
-        cosine = queries[rows] @ keys.T  # [chunk, users]
+        cosine = _products(queries[rows], keys)  # [chunk, users]
         place = np.arange(start, start + len(cosine))
         own = np.take_along_axis(cosine, place[:, np.newaxis], axis=1)  # [chunk, 1]
         rival = owner[rows, np.newaxis] != owner  # [chunk, users]
@@ -159,6 +162,20 @@ def mean_intervals(
     return found
 
 
-def _unit(vectors: Floats) -> NDArray[np.float32]:
+def _products(queries: Any, keys: Any) -> NDArray[np.float32]:
+    """Returns all inner products, `[queries, keys]`; of sparse rows, only columns of these queries are looked at."""
+    if scipy.sparse.issparse(queries):
+        used = np.unique(queries.indices)
+        found: NDArray[np.float32] = (keys[:, used] @ queries[:, used].toarray().T).T
+        return found
+    return np.asarray(queries @ keys.T)
+
+
+def _unit(vectors: Any) -> Any:
+    """Returns float32 rows of length 1, dense or sparse as they are."""
+    if scipy.sparse.issparse(vectors):
+        rows = scipy.sparse.csr_matrix(vectors, dtype=np.float64)
+        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)))  # [users, 1]
+        return scipy.sparse.csr_matrix(rows.multiply(1.0 / np.maximum(lengths, 1e-12)), dtype=np.float32)
     wide = np.asarray(vectors, np.float64)
     return (wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)).astype(np.float32)

@@ -35,7 +35,7 @@ def user_section(
         split: Name of the split.
         bootstrap: How intervals are made.
         name: Name of the model.
-        details: Also the probe of the next categories, which encodes up to 5,000 training users.
+        details: Also the probe of the next categories, which encodes up to 5,000 training users, drawn.
 
     Returns:
         `users`, `chance`, and under `models` the model and baselines without towers with `role`, `metrics`,

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.user_windows import user_pairs
+from tfrec.data.user_windows import keep_rows, user_pairs
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.models.window_pair_encoder import SIDES, WindowPairEncoder
 
 BASELINES = ("mean_pooling", "category_counts", "item_counts")
 _BATCH = 256
+_DRAW_SEED = 0
 
-Vectors = dict[str, NDArray[np.float32]]
+Vectors = dict[str, Any]
+"""float32 `[users, dim]` by side; of baselines that count, sparse."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class UserVectors:
 
 
 def model_vectors(
-    model: WindowPairEncoder, dataset: InteractionDataset, split: str
+    model: WindowPairEncoder, dataset: InteractionDataset, split: str, most: int | None = None
 ) -> tuple[NDArray[np.int64], Vectors]:
-    """Returns whom rows belong to, `[users]`, and the vectors of the model by side, `[users, dim]`."""
+    """Returns whom rows belong to, `[users]`, and the vectors of the model by side; arguments as of `user_vectors`."""
     owners, parts = [], []
-    for pair in _pairs(model, dataset, split, None):
+    for pair in _pairs(model, dataset, split, most):
         owners.append(pair["owner"].numpy())
         parts.append(model.pair_graph(pair).numpy())
     joined = np.concatenate(parts)  # [users, 2, dim]
@@ -60,7 +61,7 @@ def user_vectors(
         model: A trained model.
         dataset: The data.
         split: Name of the split.
-        most: Take no more than about so many users, in the order of the files. Default: all.
+        most: Where there are more, so many are drawn: the same ones in every run. Default: all.
     """
     owners: list[Any] = []
     encoded: list[Any] = []
@@ -93,7 +94,7 @@ def baseline_vectors(users: UserVectors) -> Iterator[tuple[str, Vectors]]:
     * `mean_pooling`: the mean of the model's own event vectors, less the mean over all users: without that, what all
       users have in common hides what they differ in.
     * `category_counts`, `item_counts`: how often each category or item occurs, weighed down by the number of users that
-      have it (tf-idf of the long windows), by a random projection that keeps cosines.
+      have it (tf-idf of the long windows); sparse, for there may be millions of items.
     """
     yield "mean_pooling", {side: vectors - vectors.mean(axis=0) for side, vectors in users.pooled.items()}
     names = [name for name in users.counts if name != "item"]
@@ -101,34 +102,27 @@ def baseline_vectors(users: UserVectors) -> Iterator[tuple[str, Vectors]]:
     for baseline, name in {**chosen, "item_counts": "item"}.items():
         long = users.counts[name]["long"]
         idf = np.log((1.0 + long.shape[0]) / (1.0 + np.asarray((long > 0).sum(axis=0))[0])) + 1.0
-        yield baseline, {side: _projected(matrix, idf) for side, matrix in users.counts[name].items()}
+        idf = idf.astype(np.float32)[np.newaxis]
+        yield baseline, {side: matrix.multiply(idf).tocsr() for side, matrix in users.counts[name].items()}
 
 
 def _pairs(
     model: WindowPairEncoder, dataset: InteractionDataset, split: str, most: int | None
 ) -> Iterator[Mapping[str, Any]]:
-    seen = 0
     with dataset.explain_data_loss(split):
-        for pair in user_pairs(dataset, split, _BATCH, model.windows):
-            paired = pair["short"]["length"] > 0
-            yield tf.nest.map_structure(lambda values, kept=paired: tf.boolean_mask(values, kept), pair)
-            seen += int(tf.reduce_sum(tf.cast(paired, tf.int32)))
-            if most is not None and seen >= most:
-                return
+        for pair in user_pairs(dataset, split, _BATCH, model.windows, _drawn(dataset.num_sequences(split), most)):
+            yield keep_rows(pair, pair["short"]["length"] > 0)
+
+
+def _drawn(count: int, most: int | None) -> NDArray[np.bool_] | None:
+    if most is None or count <= most:
+        return None
+    kept = np.zeros(count, np.bool_)
+    kept[np.random.default_rng(_DRAW_SEED).choice(count, most, replace=False, shuffle=False)] = True
+    return kept
 
 
 def _counted(values: NDArray[Any], real: NDArray[np.bool_], size: int) -> Any:
     rows = np.nonzero(real)[0]
     ones = np.ones(len(rows), np.float32)
     return scipy.sparse.csr_matrix((ones, (rows, values[real])), shape=(len(values), size))
-
-
-def _projected(matrix: Any, idf: NDArray[np.float64], width: int = 2048) -> NDArray[np.float32]:
-    weighed = scipy.sparse.csr_matrix(matrix.multiply(idf[np.newaxis]))
-    if matrix.shape[1] <= width:
-        return np.asarray(weighed.todense(), np.float32)
-    random = np.random.default_rng(0)  # one entry of +1 or -1 per value: the count sketch
-    place = random.integers(0, width, matrix.shape[1])
-    sign = random.choice([-1.0, 1.0], matrix.shape[1])
-    sketch = scipy.sparse.csr_matrix((sign, (np.arange(matrix.shape[1]), place)), shape=(matrix.shape[1], width))
-    return np.asarray((weighed @ sketch).todense(), np.float32)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfrec.config.pair_objective_config import PairObjectiveConfig
 from tfrec.data.targets import target_positions
-from tfrec.data.user_windows import WindowOptions, window
+from tfrec.data.user_windows import PairBatch, WindowOptions, keep_rows, window
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.losses.user_pairs import bpr_in_batch, softmax_in_batch
 from tfrec.models.sequence_recommender import LONGEST_HISTORY, Batch, FactorisedRecommender
@@ -192,14 +192,13 @@ class WindowPairEncoder(FactorisedRecommender):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_tracker, self.event_counter, self.step_counter]
 
-    def train_step(self, pair: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    def train_step(self, pair: PairBatch) -> dict[str, tf.Tensor]:
         """Takes one step on a `PairBatch`; users without a short window are left out of the loss."""
         objective = self._objective
         if objective is None:
             raise RuntimeError("`prepare_training` must be called before `fit`.")
         step = tf.cast(self.optimizer.iterations.value, tf.int32)
-        paired = pair["short"]["length"] > 0
-        pair = tf.nest.map_structure(lambda values: tf.boolean_mask(values, paired), dict(pair))
+        pair = keep_rows(pair, pair["short"]["length"] > 0)
         with tf.GradientTape() as tape:
             losses, balance = self.pair_losses(objective, pair, step)
             users = tf.cast(tf.size(losses), tf.float32)

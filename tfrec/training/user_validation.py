@@ -14,10 +14,11 @@ class UserValidation(Validation):
     """Finds the users of the validation split by their long windows; reduces the step size on a plateau.
 
     After more than `plateau_patience` epochs without a better metric the step size is multiplied by `plateau_factor`,
-    and the count begins anew. The comparison is with all other users, so it is the same in every epoch.
+    and the count begins anew. Every user is compared with all others, of a draw of `validation_users` where there are
+    more; it is the same in every epoch.
 
     Args:
-        training: The settings of the plateau.
+        training: The settings of the plateau and of the draw.
         *args, **kwargs: Those of `Validation`.
 
     Reference: `ReduceLROnPlateau` of PyTorch with mode `max`.
@@ -29,6 +30,7 @@ class UserValidation(Validation):
         super().__init__(*args, **kwargs)
         self.training = training
         self.plateau = 0
+        self.announced = False
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "plateau": self.plateau}
@@ -38,7 +40,12 @@ class UserValidation(Validation):
         self.plateau = state["plateau"]
 
     def measured(self, logs: dict[str, Any] | None) -> float:
-        owner, vectors = model_vectors(self.model, self.dataset, SPLIT)
+        owner, vectors = model_vectors(self.model, self.dataset, SPLIT, self.training.validation_users)
+        total = self.dataset.num_sequences(SPLIT)
+        if not self.announced and total > self.training.validation_users:
+            text = f"  Validated with {len(owner):,} of {total:,} users of `{SPLIT}`, drawn the same in every epoch."
+            self.console.print(text, markup=False)
+        self.announced = True
         cutoff = int(self.monitor.partition("@")[2] or 10)
         metrics = retrieve_users(vectors["long"], vectors["short"], owner).metrics([1, 10, cutoff])
         metrics["negative_bpr"] = -metrics["bpr"]
