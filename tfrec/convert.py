@@ -118,6 +118,23 @@ def main(
             "(keep), so that they are candidates and their valid/test events stay."
         ),
     ] = "drop",
+    users: Annotated[
+        list[str] | None,
+        typer.Option(help="Files with one row per user: side features (a profile). A user without a row has none."),
+    ] = None,
+    users_id_col: Annotated[
+        str | None, typer.Option(help="Column of user ids there. Default: as --user-col, else user_id.")
+    ] = None,
+    user_features: Annotated[
+        str | None, typer.Option(help="Feature columns there, as --item-features. Default: all but the id.")
+    ] = None,
+    cold_users: Annotated[
+        str,
+        typer.Option(
+            help="Users of --users without training events: drop them, or give them an index (keep), so that models "
+            "are told their features."
+        ),
+    ] = "drop",
     vocabulary: Annotated[
         str | None,
         typer.Option(help="Dataset whose item vocabulary is continued: its items keep their indices, new ones follow."),
@@ -163,6 +180,7 @@ def main(
             session_gap=session_gap,
             where=where,
             items=items,
+            users=users,
             vocabulary=vocabulary,
             split_time=split_time,
             audit=audit,
@@ -241,6 +259,10 @@ def main(
         item_title_col=item_title_col,
         missing_items=missing_items,
         cold_items=cold_items,
+        users=users or (),
+        users_id_col=users_id_col,
+        user_features=None if user_features is None else tuple(user_features.split(",")),
+        cold_users=cold_users,
         vocabulary=vocabulary,
         sequence_order=sequence_order,
         shards=shards,

@@ -1,4 +1,4 @@
-"""The item vocabulary as a table of the work database: training items, then those that only get an index."""
+"""Vocabularies as tables of the work database: what was trained on, then what only gets an index."""
 
 from __future__ import annotations
 
@@ -65,3 +65,24 @@ def build_catalogue(
         f"CREATE TABLE catalogue_i AS SELECT code, id, count, CAST(row_number() OVER (ORDER BY {place}count DESC, "
         f"CAST(id AS VARCHAR) DESC) + {FIRST_INDEX - 1} AS INTEGER) AS index FROM ({every}) {joined}"
     )
+
+
+def extend_user_vocabulary(work: WorkDatabase, loaded: LoadedEvents) -> None:
+    """Gives users of the user files without training events an index after those of training, with count 0.
+
+    Args:
+        work: The work database, with `vocabulary_u` and `user_rows`.
+        loaded: What was loaded.
+    """
+    unseen = "SELECT DISTINCT id FROM user_rows ANTI JOIN vocabulary_u USING (id)"
+    coded = f"SELECT id AS code, id FROM ({unseen})"
+    if loaded.id_types["u"] == "string":
+        coded = f"SELECT ids_u.code AS code, id FROM ({unseen}) LEFT JOIN ids_u USING (id)"
+    known = work.scalar("SELECT count(*) FROM vocabulary_u")
+    place = f"row_number() OVER (ORDER BY CAST(id AS VARCHAR) DESC) + {known + FIRST_INDEX - 1}"
+    work.run(
+        "CREATE TABLE every_user AS SELECT code, id, count, index FROM vocabulary_u UNION ALL "
+        f"SELECT code, id, 0 AS count, CAST({place} AS INTEGER) AS index FROM ({coded})"
+    )
+    work.run("DROP TABLE vocabulary_u")
+    work.run("ALTER TABLE every_user RENAME TO vocabulary_u")

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
 from tfrec.data.input_files import InputFile, find_inputs
-from tfrec.data.item_columns import find_item_columns
+from tfrec.data.item_columns import find_side_tables
 from tfrec.data.item_loader import load_items
-from tfrec.data.item_writer import write_items
+from tfrec.data.item_writer import WrittenItems, write_items
 from tfrec.data.manifest import (
     MANIFEST_NAME,
     SCHEMA_NAME,
@@ -42,6 +43,7 @@ from tfrec.data.manifest_builder import ManifestParts, build_manifest, count_tot
 from tfrec.data.partial_output import PartialOutput, check_output
 from tfrec.data.shard_bounds import shard_bounds
 from tfrec.data.shard_writer import ShardWriter
+from tfrec.data.side_files import SideFiles
 from tfrec.data.source_files import SourceFile, table_source
 from tfrec.data.split_sequences import build_sequences, example_contexts, example_events, read_vocabulary
 from tfrec.data.splits import SPLITS, SplitPlan, assign_folds
@@ -94,20 +96,26 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
         scratch = Path(directory)
         files = [] if table is not None else find_log(options)
-        item_files = find_inputs(options.items, split=None, file_format=None)
+        sides = {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
         earlier = None if options.vocabulary is None else InteractionDataset.open(options.vocabulary).item_vocabulary
         tables = [] if table is None else [table_source(table, reader, scratch)]
 
         def run(root: Path) -> Manifest:
             sources = tables or open_files(files, reader, root / "work" / "inputs", report)
-            items = open_files(item_files, reader, root / "work" / "items", report)
+            opened = {
+                side: open_files(paths, reader, root / "work" / f"{side.noun}s", report)
+                for side, paths in sides.items()
+            }
             roles = find_roles(options, sources)
-            return _Conversion(options, sources, items, roles, earlier, root, encoder, report).run()
+            return _Conversion(options, sources, opened, roles, earlier, root, encoder, report).run()
 
         if options.dry_run:
             check_output(Path(options.output), options.overwrite)
             return run(scratch)
-        output = PartialOutput(options, _fingerprint(options, [*files, *item_files], tables, earlier, encoder))
+        output = PartialOutput(
+            options,
+            _fingerprint(options, [*files, *chain(*sides.values())], tables, earlier, encoder),
+        )
         with output.open() as (root, finished):
             if finished:
                 return InteractionDataset.open(output.finish()).manifest
@@ -147,7 +155,7 @@ class _Conversion:
         self,
         options: ConversionOptions,
         sources: list[SourceFile],
-        items: list[SourceFile],
+        sides: dict[SideFiles, list[SourceFile]],
         roles: Roles,
         earlier: Vocabulary | None,
         root: Path,
@@ -156,9 +164,8 @@ class _Conversion:
     ) -> None:
         self.options = options
         self.sources = sources
-        self.items = items
-        self.item_columns = find_item_columns(options, items, roles.item) if items else None
-        taken = [feature.name for feature in self.item_columns.features] if self.item_columns else []
+        self.sides = find_side_tables(sides, roles)
+        taken = [feature.name for table in self.sides for feature in table.columns.features]
         check_event_features(options.event_features, sources, taken)
         self.roles = roles
         self.earlier = earlier
@@ -189,9 +196,7 @@ class _Conversion:
             self.report("reading", 0, 0)
             loaded = load_events(work, self.sources, self.roles, options.time_unit, options.conditions)
             sizes = checksums.result()
-        item_rows: list[int] = []
-        if self.item_columns is not None:
-            item_rows = load_items(work, self.items, self.item_columns, loaded, options.item_list_separator)
+        side_rows = [load_items(work, table.side, table.sources, table.columns, loaded) for table in self.sides]
         self.report("filtering", 0, 0)
         with work.stage("filter") as stage:
             if not stage.done:
@@ -218,21 +223,23 @@ class _Conversion:
         vocabularies = {"item": read_vocabulary(work, "i")}
         if self.roles.user:
             vocabularies["user"] = read_vocabulary(work, "u")
-        items = None
-        if self.item_columns is not None:
-            rows = source_records(self.items, [item.checksum() for item in self.items], item_rows)
-            root = None if options.dry_run else self.root
-            items = write_items(work, options, self.item_columns, rows, self.encoder, root)
-            vocabularies |= items.vocabularies
+        written: dict[str, WrittenItems] = {}
+        root = None if options.dry_run else self.root
+        for table, rows in zip(self.sides, side_rows, strict=True):
+            files = source_records(table.sources, [source.checksum() for source in table.sources], rows)
+            made = write_items(work, table.side, table.columns, files, self.encoder, root)
+            written[table.side.noun] = made
+            vocabularies |= made.vocabularies
         vocabularies |= event_vocabularies(work, events)
-        records = write_vocabularies(vocabularies, None if options.dry_run else self.root)
+        files_of = write_vocabularies(vocabularies, root)
         event_specs = event_feature_specs(events, vocabularies)
-        schema = dataset_schema(loaded, vocabularies, items.features if items else [], event_specs)
+        specs = {noun: made.features for noun, made in written.items()}
+        schema = dataset_schema(loaded, vocabularies, specs.get("item", []), event_specs, specs.get("user", []))
         shards = {} if options.dry_run else self._write_shards(work, loaded, plan, facts, events)
-        record = items.record if items else None
         totals = count_totals(work, loaded)
+        records = {f"{noun}s": made.record for noun, made in written.items()}
         parts = ManifestParts(
-            self.sources, sizes, loaded, plan, dropped, facts, totals, records, shards, schema, audit, record
+            self.sources, sizes, loaded, plan, dropped, facts, totals, files_of, shards, schema, audit, **records
         )
         manifest = build_manifest(options, parts)
         if not options.dry_run:

@@ -26,6 +26,7 @@ _ITEM_OPTIONS = (
     "missing_items",
     "cold_items",
 )
+_USER_OPTIONS = ("users_id_col", "user_features", "cold_users")
 _OPTIONS_OF_RULE: dict[SplitRule, tuple[str, ...]] = {
     "given": (),
     "session_time": ("test_days", "valid_days", "split_time"),
@@ -75,6 +76,10 @@ class ConversionOptions(BaseModel):
         item_title_col: Column of titles, for people; None = `title` where there is one.
         missing_items: What happens when an item of the log has no row there: `error`, or `empty` features.
         cold_items: Items in them without training events: `drop`, or give them an index after training items (`keep`).
+        users: Files with one row per user: side features; a user without a row has none. They need `user_col`.
+        users_id_col: Column of user ids in them; None = as `user_col`, else `user_id`.
+        user_features: Their columns to keep, as `item_features`.
+        cold_users: Users in them without training events: `drop`, or give them an index after training users (`keep`).
         vocabulary: Dataset directory whose item vocabulary is continued: its items keep their indices.
         sequence_order: Order in which sequences are stored: of their first event, or of their raw ids.
         shards: Shards per split; None = one per 50,000 sequences, 1 to 64.
@@ -123,6 +128,10 @@ class ConversionOptions(BaseModel):
     item_title_col: str | None = None
     missing_items: Literal["error", "empty"] = "error"
     cold_items: Literal["drop", "keep"] = "drop"
+    users: tuple[str, ...] = ()
+    users_id_col: str | None = None
+    user_features: tuple[str, ...] | None = None
+    cold_users: Literal["drop", "keep"] = "drop"
     vocabulary: str | None = None
     sequence_order: Literal["time", "id"] = "time"
     shards: int | None = Field(default=None, ge=1, le=99_999)
@@ -159,11 +168,12 @@ class ConversionOptions(BaseModel):
             raise ConfigError(
                 "`--split given` needs `--train`.", remedy="Name the files with --train, --valid, --test."
             )
-        if not self.items:
-            for name in _ITEM_OPTIONS:
+        for files, noun, names in ((self.items, "item", _ITEM_OPTIONS), (self.users, "user", _USER_OPTIONS)):
+            for name in names if not files else ():
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ConfigError(
-                        f"`{_flag(name)}` has no effect without `--items`.", remedy="Name the item file with --items."
+                        f"`{_flag(name)}` has no effect without `--{noun}s`.",
+                        remedy=f"Name the {noun} file with --{noun}s.",
                     )
         if self.session_gap is not None and self.session_col is not None:
             raise ConfigError(

@@ -22,7 +22,7 @@ from tfrec.data.manifest import (
 )
 from tfrec.data.pipeline_options import with_pipeline_options
 from tfrec.data.remote_paths import dataset_root, scheme_of
-from tfrec.data.schema import DatasetSchema
+from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.sequence_arrays import SequenceArrays
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError, DataError, did_you_mean
@@ -83,13 +83,13 @@ class InteractionDataset:
             raise DataError("The schema is not the one the manifest names.", file=schema_path, remedy=COPY_AGAIN)
         dataset = cls(root, manifest, schema)
         files: list[ShardRecord | VocabularyRecord | ItemsRecord] = list(manifest.vocabularies.values())
-        files += [manifest.items] if manifest.items else []
+        files += [record for record in (manifest.items, manifest.users) if record]
         files += [shard for split in manifest.splits.values() for shard in split.shards]
         check_sizes(root, [(file.path, file.bytes) for file in files])
         return dataset
 
     def verify(self, split: str | None = None) -> None:
-        """Reads every shard (of one split or of all), every vocabulary and the item features and compares checksums.
+        """Reads every shard (of one split or of all), every vocabulary and all side features and compares checksums.
 
         Raises:
             DataError: A file differs from what was written; the message names it.
@@ -97,7 +97,8 @@ class InteractionDataset:
         names = self.splits if split is None else [split]
         records = [(shard.path, shard.sha256) for name in names for shard in self._split(name).shards]
         records += [(vocabulary.path, vocabulary.sha256) for vocabulary in self.manifest.vocabularies.values()]
-        records += [(self.manifest.items.path, self.manifest.items.sha256)] if self.manifest.items else []
+        sides = (self.manifest.items, self.manifest.users)
+        records += [(record.path, record.sha256) for record in sides if record]
         check_digests(self.path, records)
 
     def explain_data_loss(self, split: str | None = None) -> AbstractContextManager[None]:
@@ -138,7 +139,7 @@ class InteractionDataset:
         """Reads a vocabulary.
 
         Args:
-            name: `item`, `user` when the log had a user column, or an item feature (category or list).
+            name: `item`, `user` when the log had a user column, or a side feature (category or list).
 
         Raises:
             ConfigError: There is no such vocabulary.
@@ -174,18 +175,34 @@ class InteractionDataset:
             ConfigError: The dataset has none.
             DataError: The file is damaged.
         """
-        record = self.manifest.items
+        return self._side_features("item", self.manifest.items, self.schema.item_features)
+
+    @property
+    def has_user_features(self) -> bool:
+        """Whether the dataset was converted with user files."""
+        return self.manifest.users is not None
+
+    def user_features(self) -> ItemFeatures:
+        """Reads the side features of all users into memory, by user index.
+
+        Raises:
+            ConfigError: The dataset has none.
+            DataError: The file is damaged.
+        """
+        return self._side_features("user", self.manifest.users, self.schema.user_features)
+
+    def _side_features(self, noun: str, record: ItemsRecord | None, specs: list[FeatureSpec]) -> ItemFeatures:
         if record is None:
             raise ConfigError(
-                f"The dataset `{public_url(self.path)}` has no item features.",
-                remedy="Convert the data again with --items FILE.",
+                f"The dataset `{public_url(self.path)}` has no {noun} features.",
+                remedy=f"Convert the data again with --{noun}s FILE.",
             )
         types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
         spec = {
             feature.name: tf.io.RaggedFeature(types[feature.dtype], row_splits_dtype=tf.int64)
             if feature.shape == "list"
             else tf.io.FixedLenFeature([], types[feature.dtype])
-            for feature in self.schema.item_features
+            for feature in specs
         }
         path = f"{self.path}/{record.path}"
         parsed = self.records([path]).batch(_READ_BATCH).map(lambda serialized: tf.io.parse_example(serialized, spec))
@@ -201,7 +218,7 @@ class InteractionDataset:
                     }
                 )
         sizes = {name: vocabulary.size for name, vocabulary in self.manifest.vocabularies.items()}
-        return assemble_item_features(batches, record, sizes)
+        return assemble_item_features(batches, record, sizes, known="known" if noun == "item" else "user_known")
 
     @property
     def compression_type(self) -> str:

@@ -1,4 +1,4 @@
-"""Side features and titles of items, as arrays by item index."""
+"""Side features (and titles) of items or users, as arrays by index."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RaggedRows:
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """Side features of all items; every array has one row per item index.
+    """Side features of all items, or of all users; every array has one row per index.
 
     Rows 0 (padding) and 1 (out of vocabulary), and items without a row in the item file, have no features: 0, empty
     lists and NaN. Cold items, which have no training event, are rows like others.
@@ -104,7 +104,11 @@ class ItemFeatures:
 
 
 def assemble_item_features(
-    batches: Iterable[Mapping[str, Any]], record: ItemsRecord, vocabulary_sizes: Mapping[str, int]
+    batches: Iterable[Mapping[str, Any]],
+    record: ItemsRecord,
+    vocabulary_sizes: Mapping[str, int],
+    *,
+    known: str = "known",
 ) -> ItemFeatures:
     """Returns the arrays made of parsed examples.
 
@@ -112,6 +116,7 @@ def assemble_item_features(
         batches: Parsed examples in the order of their indices: numpy arrays, for lists a pair of values and lengths.
         record: The record of the manifest.
         vocabulary_sizes: Number of indices by feature.
+        known: Name of the feature that says whether the files have a row.
     """
     parts: dict[str, list[Any]] = {}
     for batch in batches:
@@ -125,7 +130,7 @@ def assemble_item_features(
         lists[name] = RaggedRows(values, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
     return ItemFeatures(
         size=record.items + FIRST_INDEX,
-        known=_whole(parts["known"], 0, np.dtype(bool)),
+        known=_whole(parts[known], 0, np.dtype(bool)),
         categories={n: _whole(parts[n], 0, np.dtype(np.int32)) for n, kind in kinds.items() if kind == "category"},
         lists=lists,
         numbers={n: _whole(parts[n], np.nan, np.dtype(np.float32)) for n, kind in kinds.items() if kind == "number"},

@@ -1,4 +1,4 @@
-"""Item files into one checked table of the work database."""
+"""Files of items or users into one checked table of the work database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from tfrec.data.column_types import read_value
 from tfrec.data.event_checks import event_place
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.item_columns import DEFAULT_SEPARATOR, ItemColumns, ItemFeatureColumn
+from tfrec.data.side_files import SideFiles
 from tfrec.data.source_files import SourceFile
 from tfrec.data.sql import identifier, literal
 from tfrec.data.work_database import WorkDatabase
@@ -15,9 +16,9 @@ _LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
 def load_items(
-    work: WorkDatabase, sources: list[SourceFile], columns: ItemColumns, loaded: LoadedEvents, separator: str | None
+    work: WorkDatabase, side: SideFiles, sources: list[SourceFile], columns: ItemColumns, loaded: LoadedEvents
 ) -> list[int]:
-    """Reads the item files into the table `item_rows` and checks every value.
+    """Reads the files into the table `item_rows` (or `user_rows`) and checks every value.
 
     The table has the columns `pos` (position in the files), `id` (as in the log), `title` and, for feature number n,
     `f<n>`: text or BIGINT for a category, a list of them for a list, DOUBLE for a number. Missing values (empty text,
@@ -25,10 +26,10 @@ def load_items(
 
     Args:
         work: The work database.
-        sources: The item files.
+        side: What is said of the files.
+        sources: The files.
         columns: Columns by role.
         loaded: What the log has for ids.
-        separator: Between values of a list in a text column; None = a space in RecBole files, else `|`.
 
     Returns:
         Rows of each file.
@@ -37,24 +38,24 @@ def load_items(
         DataError: An id that is missing, of another type than in the log or there twice, a number that is none, a
             damaged file or one without rows; with file, column, row and value.
     """
-    with work.stage("items") as stage:
+    with work.stage(f"{side.noun}s") as stage:
         if not stage.done:
-            integer = loaded.id_types["i"] == "int64"
+            integer = loaded.id_types[side.letter] == "int64"
             declared = ["pos BIGINT", f"id {'BIGINT' if integer else 'VARCHAR'}", "title VARCHAR"]
             declared += [f"f{n} {_type(feature)}" for n, feature in enumerate(columns.features)]
-            work.run(f"CREATE OR REPLACE TABLE item_rows ({', '.join(declared)})")
+            work.run(f"CREATE OR REPLACE TABLE {side.rows} ({', '.join(declared)})")
             rows: list[int] = []
             for source in sources:
                 values = [
                     f'"tfrec row" + {sum(rows)}',
                     _integer_id(columns.id) if integer else f"nullif(CAST({identifier(columns.id)} AS VARCHAR), '')",
                     f"nullif(CAST({identifier(columns.title)} AS VARCHAR), '')" if columns.title else "NULL",
-                    *(_value(source, feature, separator) for feature in columns.features),
+                    *(_value(source, feature, side.list_separator) for feature in columns.features),
                 ]
                 numbered = f'(SELECT *, row_number() OVER () - 1 AS "tfrec row" FROM {source.relation()})'
-                inserted = f"INSERT INTO item_rows SELECT {', '.join(values)} FROM {numbered}"
+                inserted = f"INSERT INTO {side.rows} SELECT {', '.join(values)} FROM {numbered}"
                 rows.append(int(read_value(work, source, inserted)))
-            _check(work, sources, rows, columns, integer=integer)
+            _check(work, side, sources, rows, columns, integer=integer)
             stage.facts["rows"] = rows
         found: list[int] = stage.facts["rows"]
     return found
@@ -97,22 +98,30 @@ def _cut(source: SourceFile, name: str, separator: str | None) -> str:
 
 
 def _check(
-    work: WorkDatabase, sources: list[SourceFile], rows: list[int], columns: ItemColumns, *, integer: bool
+    work: WorkDatabase,
+    side: SideFiles,
+    sources: list[SourceFile],
+    rows: list[int],
+    columns: ItemColumns,
+    *,
+    integer: bool,
 ) -> None:
     if not sum(rows):
-        raise DataError("The item file has no data rows.", file=sources[0].path, remedy="Check the file.")
-    position = work.scalar("SELECT min(pos) FROM item_rows WHERE id IS NULL")
+        raise DataError(f"The {side.noun} file has no data rows.", file=sources[0].path, remedy="Check the file.")
+    position = work.scalar(f"SELECT min(pos) FROM {side.rows} WHERE id IS NULL")
     if position is not None:
         source, row = event_place(sources, rows, position)
         value = source.value(work.connection, columns.id, row)
-        problem = "The item id is missing." if value in (None, "") else f"The item id `{value}` is not an int64."
+        problem = f"The {side.noun} id `{value}` is not an int64."
+        if value in (None, ""):
+            problem = f"The {side.noun} id is missing."
         remedy = "Fill it in, or remove the row."
         if value not in (None, "") and integer:
             remedy = "Ids must be written as in the log, where they are integers."
         raise DataError(problem, file=source.path, column=columns.id, row=row, remedy=remedy)
     repeated = work.rows(
         "SELECT arg_min(id, pos), min(pos), arg_min(second, pos), sum(again)::BIGINT FROM (SELECT id, min(pos) AS pos, "
-        "list_sort(list(pos))[2] AS second, count(*) - 1 AS again FROM item_rows GROUP BY id HAVING count(*) > 1)"
+        f"list_sort(list(pos))[2] AS second, count(*) - 1 AS again FROM {side.rows} GROUP BY id HAVING count(*) > 1)"
     )[0]
     if repeated[1] is not None:
         identity, first, second, count = repeated
@@ -120,20 +129,22 @@ def _check(
         earlier, earlier_row = event_place(sources, rows, first)
         where = f"row {earlier_row}" if earlier is source else f"`{earlier.path}`, row {earlier_row}"
         raise DataError(
-            f"The item `{identity}` has another row already: {where} ({count:,} such rows in all).",
+            f"The {side.noun} `{identity}` has another row already: {where} ({count:,} such rows in all).",
             file=source.path,
             column=columns.id,
             row=row,
-            remedy="Leave one row per item.",
+            remedy=f"Leave one row per {side.noun}.",
         )
     for number, feature in enumerate(columns.features):
         if feature.kind == "number":
-            _check_number(work, sources, rows, feature.name, f"f{number}")
+            _check_number(work, side, sources, rows, feature.name, f"f{number}")
 
 
-def _check_number(work: WorkDatabase, sources: list[SourceFile], rows: list[int], name: str, column: str) -> None:
+def _check_number(
+    work: WorkDatabase, side: SideFiles, sources: list[SourceFile], rows: list[int], name: str, column: str
+) -> None:
     """Raises DataError for the first text that is no number, and for numbers that float32 cannot hold."""
-    position = work.scalar(f"SELECT min(pos) FROM item_rows WHERE abs({column}) > {_LARGEST_FLOAT32!r}")
+    position = work.scalar(f"SELECT min(pos) FROM {side.rows} WHERE abs({column}) > {_LARGEST_FLOAT32!r}")
     if position is not None:
         source, row = event_place(sources, rows, position)
         value = source.value(work.connection, name, row)
@@ -158,5 +169,5 @@ def _check_number(work: WorkDatabase, sources: list[SourceFile], rows: list[int]
                 file=source.path,
                 column=name,
                 row=row,
-                remedy=f"Correct it, or read the column as text (--item-features {name}:category).",
+                remedy=f"Correct it, or read the column as text (--{side.noun}-features {name}:category).",
             )

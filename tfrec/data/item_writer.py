@@ -1,4 +1,4 @@
-"""Item features from the work database into `items.tfrecord` and one vocabulary per feature."""
+"""Features of items or users from the work database into `items.tfrecord` or `users.tfrecord`, and vocabularies."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
-from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.example_encoder import ExampleEncoder, FeatureColumn, string_column
 from tfrec.data.item_columns import ItemColumns, ItemFeatureColumn
 from tfrec.data.manifest import ItemFeatureRecord, ItemsRecord, SourceRecord
 from tfrec.data.schema import FeatureSpec
+from tfrec.data.side_files import SideFiles
 from tfrec.data.sql import identifier
 from tfrec.data.vocabulary import OOV_INDEX, Vocabulary
 from tfrec.data.work_database import WorkDatabase
 from tfrec.errors import DataError
 
-ITEMS_NAME = "items.tfrecord"
 _TRAINED = "is trained"  # no feature can have this name
 _STREAM_ITEMS = 1 << 14
 _SHOWN = 5
@@ -46,25 +45,25 @@ class WrittenItems:
 
 def write_items(
     work: WorkDatabase,
-    options: ConversionOptions,
+    side: SideFiles,
     columns: ItemColumns,
     sources: list[SourceRecord],
     encoder: ExampleEncoder,
     root: Path | None,
 ) -> WrittenItems:
-    """Writes one example per item index, from 2 on and in this order.
+    """Writes one example per index of an item (or user), from 2 on and in this order.
 
-    An example has `index`, `known` (1 when the item has a row in the files), every feature and, with a title column,
+    An example has `index`, `known` (1 when there is a row in the files), every feature and, with a title column,
     `title`. Values of categories and lists are indices of the feature's own vocabulary: 0 = missing (categories), 1 = a
     value that no training item has, 2.. = values by the number of training items that have them, descending, ties by
     the value as text, bytes descending. Values of a list are distinct and in the order of the file. A missing number is
     NaN.
 
     Args:
-        work: The work database, with `catalogue_i` and `item_rows`.
-        options: `missing_items`, `cold_items` and `compression` are used.
-        columns: Columns of the item files.
-        sources: The item files, for the manifest.
+        work: The work database, with `side.catalogue` and `side.rows`.
+        side: What is said of the files.
+        columns: Columns of the files.
+        sources: The files, for the manifest.
         encoder: Encoder of examples.
         root: Directory that becomes the dataset; None = write nothing.
 
@@ -72,27 +71,27 @@ def write_items(
         What was written.
 
     Raises:
-        DataError: An item of the vocabulary has no row, and that is not allowed.
+        DataError: Something in the vocabulary has no row, and that is not allowed.
     """
-    if options.missing_items == "error":
-        _check_missing(work, sources)
+    if side.missing == "error":
+        _check_missing(work, side, sources)
     vocabularies = {}
-    with work.stage("item_features") as stage:
+    with work.stage(f"{side.noun}_features") as stage:
         if not stage.done:
             for number, feature in enumerate(columns.features):
                 if feature.kind != "number":
-                    _index_values(work, number, feature)
+                    _index_values(work, side, number, feature)
     for number, feature in enumerate(columns.features):
         if feature.kind != "number":
-            vocabularies[feature.name] = _read_vocabulary(work, number, feature)
-    totals = _Totals(columns)
-    name = ITEMS_NAME + (".gz" if options.compression == "gzip" else "")
+            vocabularies[feature.name] = _read_vocabulary(work, side, number, feature)
+    totals = _Totals(columns, f"{side.prefix}known")
+    name = f"{side.noun}s.tfrecord" + (".gz" if side.compression == "gzip" else "")
     size, digest = 0, ""
     if root is None:
-        for batch in work.stream(_examples(columns), _STREAM_ITEMS):
+        for batch in work.stream(_examples(side, columns), _STREAM_ITEMS):
             totals.add(batch)
     else:
-        size, digest = _write(work, columns, totals, encoder, root / name, options.compression)
+        size, digest = _write(work, side, columns, totals, encoder, root / name)
     record = ItemsRecord(
         path=name,
         items=totals.items,
@@ -100,78 +99,83 @@ def write_items(
         id_column=columns.id,
         title_column=columns.title,
         features=totals.features(),
-        missing_items=options.missing_items,
-        cold_items=options.cold_items,
+        missing_items=side.missing,
+        cold_items=side.cold,
         sources=sources,
         bytes=size,
         sha256=digest,
     )
-    return WrittenItems(record, vocabularies, _specs(columns, vocabularies))
+    return WrittenItems(record, vocabularies, _specs(side, columns, vocabularies))
 
 
-def _check_missing(work: WorkDatabase, sources: list[SourceRecord]) -> None:
-    missing = "catalogue_i ANTI JOIN item_rows USING (id)"
+def _check_missing(work: WorkDatabase, side: SideFiles, sources: list[SourceRecord]) -> None:
+    missing = f"{side.catalogue} ANTI JOIN {side.rows} USING (id)"
     count = work.scalar(f"SELECT count(*) FROM {missing}")
     if count:
         shown = [f"`{row[0]}`" for row in work.rows(f"SELECT id FROM {missing} ORDER BY index LIMIT {_SHOWN}")]
         more = ", ..." if count > _SHOWN else ""
         raise DataError(
-            f"{count:,} items of the log have no row here: {', '.join(shown)}{more}.",
+            f"{count:,} {side.noun}s of the log have no row here: {', '.join(shown)}{more}.",
             file=", ".join(source.path for source in sources),
-            remedy="Add them, name the right id column with --items-id-col, or pass --missing-items empty.",
+            remedy=f"Add them, name the right id column with --{side.noun}s-id-col, or pass --missing-items empty.",
         )
 
 
-def _index_values(work: WorkDatabase, number: int, feature: ItemFeatureColumn) -> None:
-    """Makes `vocabulary_f<n>` (id, count, index) and `indexed_f<n>` (index of the item, list `v` of value indices)."""
-    column = f"f{number}"
-    joined = "catalogue_i AS c JOIN item_rows AS r USING (id)"
+def _index_values(work: WorkDatabase, side: SideFiles, number: int, feature: ItemFeatureColumn) -> None:
+    """Makes `vocabulary_item_f<n>` (id, count, index) and `indexed_item_f<n>` (index, list `v` of value indices)."""
+    column, table = f"f{number}", _table(side, number)
+    joined = f"{side.catalogue} AS c JOIN {side.rows} AS r USING (id)"
     if feature.kind == "list":
         value = f"unnest({column}) AS value, generate_subscripts({column}, 1) AS place"
     else:
         value = f"{column} AS value, 1 AS place"
     values = f"SELECT * FROM (SELECT c.index, c.count > 0 AS warm, {value} FROM {joined}) WHERE value IS NOT NULL"
     work.run(
-        f"CREATE TABLE vocabulary_{column} AS SELECT value AS id, count, CAST(row_number() OVER (ORDER BY count DESC, "
+        f"CREATE TABLE vocabulary_{table} AS SELECT value AS id, count, CAST(row_number() OVER (ORDER BY count DESC, "
         f"CAST(value AS VARCHAR) DESC) + {OOV_INDEX} AS BIGINT) AS index FROM "
         f"(SELECT value, count(DISTINCT index) AS count FROM ({values}) WHERE warm GROUP BY value)"
     )
     distinct = (
         f"SELECT x.index AS index, coalesce(v.index, {OOV_INDEX}) AS v, min(place) AS place FROM ({values}) AS x "
-        f"LEFT JOIN vocabulary_{column} AS v ON v.id = x.value GROUP BY 1, 2"
+        f"LEFT JOIN vocabulary_{table} AS v ON v.id = x.value GROUP BY 1, 2"
     )
     listed = f"SELECT index, list(v ORDER BY place) AS v FROM ({distinct}) GROUP BY index"
-    work.run(f"CREATE TABLE indexed_{column} AS {listed}")
+    work.run(f"CREATE TABLE indexed_{table} AS {listed}")
 
 
-def _read_vocabulary(work: WorkDatabase, number: int, feature: ItemFeatureColumn) -> Vocabulary:
-    query = f"SELECT id, count FROM vocabulary_f{number} ORDER BY index"
+def _table(side: SideFiles, number: int) -> str:
+    """Ending of the names of the tables of a feature."""
+    return f"{side.noun}_f{number}"
+
+
+def _read_vocabulary(work: WorkDatabase, side: SideFiles, number: int, feature: ItemFeatureColumn) -> Vocabulary:
+    query = f"SELECT id, count FROM vocabulary_{_table(side, number)} ORDER BY index"
     table = work.connection.execute(query).to_arrow_table().combine_chunks()
     kind = pa.int64() if feature.id_type == "int64" else pa.string()
     ids = table["id"].chunk(0) if table.num_rows else pa.array([], kind)
     return Vocabulary(ids, table["count"].to_numpy())
 
 
-def _examples(columns: ItemColumns) -> str:
+def _examples(side: SideFiles, columns: ItemColumns) -> str:
     """SQL for `_TRAINED` and then the features of every example, in order."""
     chosen = [
         f"c.count > 0 AS {identifier(_TRAINED)}",
-        "CAST(c.index AS BIGINT) AS index",
-        "CAST(r.id IS NOT NULL AS BIGINT) AS known",
+        f"CAST(c.index AS BIGINT) AS {side.prefix}index",
+        f"CAST(r.id IS NOT NULL AS BIGINT) AS {side.prefix}known",
     ]
-    joins = ["LEFT JOIN item_rows AS r ON r.id = c.id"]
+    joins = [f"LEFT JOIN {side.rows} AS r ON r.id = c.id"]
     for number, feature in enumerate(columns.features):
         name = identifier(feature.name)
         if feature.kind == "number":
             chosen.append(f"CAST(coalesce(r.f{number}, 'NaN'::DOUBLE) AS FLOAT) AS {name}")
             continue
-        joins.append(f"LEFT JOIN indexed_f{number} AS x{number} ON x{number}.index = c.index")
+        joins.append(f"LEFT JOIN indexed_{_table(side, number)} AS x{number} ON x{number}.index = c.index")
         listed = f"CAST(x{number}.v AS BIGINT[])"
         value = f"coalesce({listed}, [])" if feature.kind == "list" else f"coalesce({listed}[1], 0)"
         chosen.append(f"{value} AS {name}")
     if columns.title:
         chosen.append("coalesce(r.title, '') AS title")
-    return f"SELECT {', '.join(chosen)} FROM catalogue_i AS c {' '.join(joins)} ORDER BY c.index"
+    return f"SELECT {', '.join(chosen)} FROM {side.catalogue} AS c {' '.join(joins)} ORDER BY c.index"
 
 
 @dataclass
@@ -179,6 +183,7 @@ class _Totals:
     """Counts and statistics over all examples, added up in their order, so that they are the same every time."""
 
     columns: ItemColumns
+    known_column: str
     items: int = 0
     known: int = 0
     missing: dict[str, int] = field(default_factory=dict)
@@ -187,7 +192,7 @@ class _Totals:
     def add(self, batch: pa.RecordBatch) -> None:
         table = pa.Table.from_batches([batch])
         self.items += table.num_rows
-        self.known += int(table["known"].to_numpy().sum())
+        self.known += int(table[self.known_column].to_numpy().sum())
         warm = table[_TRAINED].to_numpy().astype(bool)  # [items]
         for feature in self.columns.features:
             column = table[feature.name]
@@ -219,12 +224,17 @@ class _Totals:
 
 
 def _write(
-    work: WorkDatabase, columns: ItemColumns, totals: _Totals, encoder: ExampleEncoder, path: Path, compression: str
+    work: WorkDatabase,
+    side: SideFiles,
+    columns: ItemColumns,
+    totals: _Totals,
+    encoder: ExampleEncoder,
+    path: Path,
 ) -> tuple[int, str]:
     temporary = path.with_name(path.name + ".tmp")
-    options = tf.io.TFRecordOptions(compression_type="GZIP" if compression == "gzip" else "")
+    options = tf.io.TFRecordOptions(compression_type="GZIP" if side.compression == "gzip" else "")
     with tf.io.TFRecordWriter(str(temporary), options) as writer:
-        for batch in work.stream(_examples(columns), _STREAM_ITEMS):
+        for batch in work.stream(_examples(side, columns), _STREAM_ITEMS):
             totals.add(batch)
             for example in encoder.encode(list(_feature_columns(batch))):
                 writer.write(example)
@@ -253,8 +263,8 @@ def _offsets(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return offsets - offsets[0]
 
 
-def _specs(columns: ItemColumns, vocabularies: dict[str, Vocabulary]) -> list[FeatureSpec]:
-    specs = [FeatureSpec(name=name, dtype="int64", shape="scalar") for name in ("index", "known")]
+def _specs(side: SideFiles, columns: ItemColumns, vocabularies: dict[str, Vocabulary]) -> list[FeatureSpec]:
+    specs = [FeatureSpec(name=f"{side.prefix}{name}", dtype="int64", shape="scalar") for name in ("index", "known")]
     for feature in columns.features:
         if feature.kind == "number":
             specs.append(FeatureSpec(name=feature.name, dtype="float32", shape="scalar"))

@@ -138,9 +138,9 @@ class VocabularyRecord(_Record):
 
 
 class ItemFeatureRecord(_Record):
-    """One item feature: its column and kind, and for numbers the statistics over the training items that have one.
+    """One feature of items or users: column and kind; of numbers the statistics over those of training that have one.
 
-    `missing` counts the items of the vocabulary without a value; `std` is that of the population.
+    `missing` counts those of the vocabulary without a value; `std` is that of the population.
     """
 
     name: str
@@ -153,7 +153,7 @@ class ItemFeatureRecord(_Record):
 
 
 class ItemsRecord(_Record):
-    """The file of item features: one example per item index from 2 on; `known` of them have a row in `sources`."""
+    """The file of features of items, or of users: one example per index from 2 on; `known` have a row in `sources`."""
 
     path: InnerPath
     items: int
@@ -203,6 +203,7 @@ class Manifest(_Record):
     sequence_order: Literal["time", "id"] = "time"
     vocabularies: dict[str, VocabularyRecord]
     items: ItemsRecord | None = None
+    users: ItemsRecord | None = None
     splits: dict[str, SplitRecord]
     schema_hash: str
     audit: AuditRecord | None = None

@@ -55,6 +55,7 @@ class ManifestParts:
         schema: The schema.
         audit: The audit, when asked for.
         items: Record of the item features, with item files.
+        users: Record of the user features, with user files.
     """
 
     sources: list[SourceFile]
@@ -69,6 +70,7 @@ class ManifestParts:
     schema: DatasetSchema
     audit: AuditRecord | None
     items: ItemsRecord | None = None
+    users: ItemsRecord | None = None
 
 
 def count_totals(work: WorkDatabase, loaded: LoadedEvents) -> DatasetTotals:
@@ -146,6 +148,7 @@ def build_manifest(options: ConversionOptions, parts: ManifestParts) -> Manifest
         sequence_order=options.sequence_order,
         vocabularies=parts.vocabularies,
         items=parts.items,
+        users=parts.users,
         splits=splits,
         schema_hash=parts.schema.hash,
         audit=parts.audit,
@@ -167,8 +170,9 @@ def dataset_schema(
     vocabularies: dict[str, Vocabulary],
     item_features: list[FeatureSpec],
     event_features: Sequence[FeatureSpec] = (),
+    user_features: Sequence[FeatureSpec] = (),
 ) -> DatasetSchema:
-    """Returns the schema of the examples that a conversion writes, those of items included."""
+    """Returns the schema of the examples that a conversion writes, those of items and users included."""
 
     def indices(name: str, shape: Any, vocabulary: Vocabulary) -> FeatureSpec:
         return FeatureSpec(
@@ -191,4 +195,4 @@ def dataset_schema(
         features.append(indices("user", "scalar", vocabularies["user"]))
     features.append(FeatureSpec(name="num_targets", dtype="int64", shape="scalar"))
     features.extend(event_features)
-    return DatasetSchema(features=features, item_features=item_features)
+    return DatasetSchema(features=features, item_features=item_features, user_features=list(user_features))

@@ -53,9 +53,10 @@ def print_conversion(manifest: Manifest, output: str, console: Console, *, dry_r
         console.print(
             make_table(f"{counts.events_read - counts.events:,} events dropped", ["reason", "events"], dropped)
         )
-    if manifest.items is not None:
-        features = ", ".join(f"{feature.name} ({feature.kind})" for feature in manifest.items.features)
-        console.print(f"Item features: {features or 'none'}.", markup=False)
+    for noun, record in (("Item", manifest.items), ("User", manifest.users)):
+        if record is not None:
+            features = ", ".join(f"{feature.name} ({feature.kind})" for feature in record.features)
+            console.print(f"{noun} features: {features or 'none'}.", markup=False)
     console.print(f"Split: {manifest.split.rule} ({manifest.split.note}).", markup=False)
     for name, boundary in manifest.split.boundaries.items():
         console.print(f"{name} begins at {_utc(boundary)} UTC ({boundary} ms since 1970).")

@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfrec.errors import DataError, SchemaMismatchError
 
-_SEQUENCES, _ITEMS = "SEQUENCES", "ITEMS"  # TFMD environments: which examples have a feature
+_SEQUENCES, _ITEMS, _USERS = "SEQUENCES", "ITEMS", "USERS"  # TFMD environments: which examples have a feature
 
 
 class FeatureSpec(BaseModel):
@@ -53,6 +53,7 @@ class DatasetSchema(BaseModel):
         features: Features of the examples of sequences.
         item_features: Features of the examples of items (`items.tfrecord`); empty without item files. `title` is for
             people: it counts neither for the hash nor for differences.
+        user_features: Features of the examples of users (`users.tfrecord`); empty without user files.
 
     Example:
         >>> schema = DatasetSchema(features=[FeatureSpec(name="item", dtype="int64", shape="sequence")])
@@ -64,6 +65,7 @@ class DatasetSchema(BaseModel):
 
     features: list[FeatureSpec]
     item_features: list[FeatureSpec] = Field(default_factory=list)
+    user_features: list[FeatureSpec] = Field(default_factory=list)
 
     @property
     def hash(self) -> str:
@@ -72,6 +74,7 @@ class DatasetSchema(BaseModel):
         lines += sorted(
             f"item {feature.model_dump_json()}" for feature in self.item_features if feature.name != "title"
         )
+        lines += sorted(f"user {feature.model_dump_json()}" for feature in self.user_features)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def diff(self, other: DatasetSchema) -> list[str]:
@@ -93,7 +96,8 @@ class DatasetSchema(BaseModel):
 
     def _named(self) -> dict[str, FeatureSpec]:
         named = {feature.name: feature for feature in self.features}
-        return named | {f"item.{feature.name}": feature for feature in self.item_features if feature.name != "title"}
+        named |= {f"item.{feature.name}": feature for feature in self.item_features if feature.name != "title"}
+        return named | {f"user.{feature.name}": feature for feature in self.user_features}
 
     def check(self, received: DatasetSchema, *, file: object = None) -> None:
         """Raises SchemaMismatchError, listing every difference, unless `received` has the same hash as this schema."""
@@ -108,7 +112,7 @@ class DatasetSchema(BaseModel):
         """Returns the schema as TensorFlow Metadata text (`schema.pbtxt`), readable by TFDV and TFT."""
         message = schema_pb2.Schema()
         types = {"int64": schema_pb2.INT, "float32": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
-        for spec in [*self.features, *self.item_features]:
+        for spec in [*self.features, *self.item_features, *self.user_features]:
             feature = message.feature.add(name=spec.name, type=types[spec.dtype])
             if spec.shape == "scalar":
                 feature.shape.dim.add(size=1)
@@ -125,10 +129,10 @@ class DatasetSchema(BaseModel):
                 feature.int_domain.is_categorical = True
                 feature.annotation.comment.append(f"vocabulary_sha256={spec.vocabulary_sha256}")
                 feature.annotation.comment.append(f"id_type={spec.id_type}")
-        if self.item_features:
+        if self.item_features or self.user_features:
             message.default_environment.append(_SEQUENCES)
-            for feature in message.feature[len(self.features) :]:
-                feature.in_environment.append(_ITEMS)
+            for number, feature in enumerate(message.feature[len(self.features) :]):
+                feature.in_environment.append(_ITEMS if number < len(self.item_features) else _USERS)
                 feature.not_in_environment.append(_SEQUENCES)
         message.represent_variable_length_as_ragged = True
         text: str = text_format.MessageToString(message)
@@ -147,7 +151,7 @@ class DatasetSchema(BaseModel):
             raise DataError(f"Not a schema ({error}).", file=file, remedy="Convert the data again.") from error
         names = {schema_pb2.INT: "int64", schema_pb2.FLOAT: "float32", schema_pb2.BYTES: "string"}
         features: list[FeatureSpec] = []
-        item_features: list[FeatureSpec] = []
+        sides: dict[str, list[FeatureSpec]] = {_ITEMS: [], _USERS: []}
         for feature in message.feature:
             fields: dict[str, object] = dict(comment.split("=", 1) for comment in feature.annotation.comment)
             if feature.HasField("int_domain"):
@@ -155,8 +159,8 @@ class DatasetSchema(BaseModel):
                 fields["vocabulary_size"] = feature.int_domain.max + 1
             shape = "scalar" if feature.HasField("shape") else "sequence"
             group = features
-            if _ITEMS in feature.in_environment:
-                group = item_features
+            for environment in set(sides).intersection(feature.in_environment):
+                group = sides[environment]
                 shape = "list" if shape == "sequence" else shape
             group.append(FeatureSpec(name=feature.name, dtype=names[feature.type], shape=shape, **fields))
-        return cls(features=features, item_features=item_features)
+        return cls(features=features, item_features=sides[_ITEMS], user_features=sides[_USERS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tfrec.data.catalogue import build_catalogue
+from tfrec.data.catalogue import build_catalogue, extend_user_vocabulary
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.event_features import EventFeature, event_feature_sql
 from tfrec.data.event_loader import LoadedEvents
@@ -53,6 +53,8 @@ def build_sequences(
                 raise no_training_sequence()
             build_vocabularies(work, loaded, training_counts(loaded))
             build_catalogue(work, loaded, options, earlier)
+            if options.users and options.cold_users == "keep":
+                extend_user_vocabulary(work, loaded)
         facts[split] = split_statistics(work, split, fold)
     return facts
 

@@ -160,11 +160,13 @@ def check_supported(options: ConversionOptions) -> None:
         "--audit": options.audit,
         "--resume": options.resume,
         "--event-features": bool(options.event_features),
+        "--users": bool(options.users),
     }
     remedies = {
         "--audit": "Its questions join all splits with one another: convert a sample of the log without --runner.",
         "--resume": "Engines repeat failed work themselves: run the whole command again.",
         "--event-features": "Convert without --runner, or without these columns.",
+        "--users": "Convert without --runner, or without the files of users.",
     }
     for flag, given in unsupported.items():
         if given:

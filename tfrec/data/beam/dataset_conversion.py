@@ -27,6 +27,7 @@ from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME, Manifest
 from tfrec.data.manifest_builder import build_manifest, dataset_schema, source_records
 from tfrec.data.partial_output import PartialOutput, check_output
 from tfrec.data.remote_paths import scheme_of
+from tfrec.data.side_files import SideFiles
 from tfrec.data.split_sequences import read_vocabulary
 from tfrec.data.vocabulary_files import write_vocabularies
 from tfrec.data.work_database import WorkDatabase
@@ -64,7 +65,8 @@ def convert_on_beam(
     check_supported(options)
     jobs = jobs or BeamJobRunner(options.runner or "DirectRunner", options.beam_args)
     files = find_log(options)
-    item_files = find_inputs(options.items, split=None, file_format=None)
+    side = SideFiles.of_items(options)
+    item_files = find_inputs(side.files, split=None, file_format=None)
     earlier = None if options.vocabulary is None else InteractionDataset.open(options.vocabulary).item_vocabulary
     encoder = encoder or NumpyEncoder()
     with _output(options) as (root, job), tempfile.TemporaryDirectory(prefix="tfrec-") as folder:
@@ -80,8 +82,8 @@ def convert_on_beam(
         def read_items(loaded: LoadedEvents) -> None:
             nonlocal columns
             if item_sources:
-                columns = find_item_columns(options, item_sources, loaded.roles.item)
-                item_rows.extend(load_items(work, item_sources, columns, loaded, options.item_list_separator))
+                columns = find_item_columns(side, item_sources, loaded.roles.item)
+                item_rows.extend(load_items(work, side, item_sources, columns, loaded))
 
         try:
             conversion = prepare_conversion(
@@ -101,7 +103,7 @@ def convert_on_beam(
             items = None
             if columns is not None:
                 rows = source_records(item_sources, [item.checksum() for item in item_sources], item_rows)
-                items = write_items(work, options, columns, rows, encoder, None if options.dry_run else final)
+                items = write_items(work, side, columns, rows, encoder, None if options.dry_run else final)
                 vocabularies |= items.vocabularies
         finally:
             work.close()
