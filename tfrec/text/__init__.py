@@ -1,0 +1,1 @@
+"""Texts of items and users: read, made from metadata, written by a language model, and turned into vectors."""
