@@ -28,7 +28,9 @@ TINY_MODEL: dict[str, Any] = {
 }
 
 
-def behavior_shop(folder: Path, config: BehaviorLogConfig = TINY_LOG, **options: Any) -> InteractionDataset:
+def behavior_shop(
+    folder: Path, config: BehaviorLogConfig = TINY_LOG, events: Any = None, **options: Any
+) -> InteractionDataset:
     """Converts a log of users with stable interests; the last event of a user is test, the one before valid."""
     import pyarrow.parquet as pq
 
@@ -45,5 +47,5 @@ def behavior_shop(folder: Path, config: BehaviorLogConfig = TINY_LOG, **options:
         "event_features": ("behavior_type",),
         **options,
     }
-    convert(ConversionOptions(**settings), table=log.events())
+    convert(ConversionOptions(**settings), table=log.events() if events is None else events)
     return InteractionDataset.open(settings["output"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tfrec.config.behavior_log_config import BehaviorLogConfig
 from tfrec.config.training_config import PairTrainingConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.user_windows import user_pairs
+from tfrec.errors import DataError
 from tfrec.evaluation.user_retrieval import retrieve_users
 from tfrec.evaluation.user_vectors import model_vectors
 from tfrec.models.long_term_interest import LongTermInterest
@@ -109,6 +111,21 @@ def test_evaluated_again_it_is_the_same(trained: tuple[Path, dict[str, Any]]) ->
     again = document["users"]["models"]["long_term_interest"]["metrics"]
     for name, value in again.items():
         np.testing.assert_allclose(value, metrics["test"][name], atol=1e-6)
+
+
+def test_users_of_the_training_are_not_evaluated_under_another_name(
+    trained: tuple[Path, dict[str, Any]], shop: InteractionDataset, tmp_path: Path
+) -> None:
+    """A copy of the data whose splits `train` and `test` have changed places."""
+    shutil.copytree(shop.path, tmp_path / "DS")
+    manifest = tmp_path / "DS" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    splits = document["splits"]
+    splits["train"], splits["test"] = splits["test"], splits["train"]
+    manifest.write_text(json.dumps(document))
+    users = shop.num_sequences("train")
+    with pytest.raises(DataError, match=f"{users} of {users} users of `test` are users that the run was trained on"):
+        evaluate_run(trained[0], QUIET, data=[str(tmp_path / "DS")], baselines=False)
 
 
 @pytest.mark.slow

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 
-from tests.harness.behavior_shop import behavior_shop
+from tests.harness.behavior_shop import TINY_LOG, behavior_shop
+from tfrec.data.behavior_log import BehaviorLog
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.models.long_term_interest import LongTermInterest
@@ -16,7 +19,8 @@ from tfrec.training.experiment import check_dataset
 from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.model_store import build_model, run_config
 from tfrec.training.run_directory import RunDirectory
-from tfrec.training.user_splits import check_users_apart
+from tfrec.training.run_manifest import dataset_fingerprint
+from tfrec.training.user_splits import check_users_apart, check_users_unseen
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,33 @@ def test_what_is_allowed(shared: InteractionDataset, tmp_path: Path) -> None:
     apart.manifest = apart.manifest.model_copy(update={"audit": None})
     with pytest.raises(DataError, match="`valid` may have users of `train`"):
         check_users_apart(apart, ["valid"])
+
+
+def test_other_data_must_have_other_users_than_those_of_the_run(shared: InteractionDataset, tmp_path: Path) -> None:
+    """By their ids: whole users at random are not enough where other users were drawn for the training."""
+    options: dict[str, Any] = {"split": "random_user", "valid_fraction": 0.2, "test_fraction": 0.2}
+    own = behavior_shop(tmp_path / "own", **options, seed=1)
+    run = {"dataset": dataset_fingerprint(own)}
+    check_users_unseen(own, "test", run)
+    drawn_anew = behavior_shop(tmp_path / "anew", **options, seed=2)
+    users = [{*one.load_ragged(split).user_ids.tolist()} for one, split in ((drawn_anew, "test"), (own, "train"))]
+    both = users[0] & users[1]
+    with pytest.raises(
+        DataError, match=f"{len(both)} of {len(users[0])} users of `test` are users that the run"
+    ) as got:
+        check_users_unseen(drawn_anew, "test", run)
+    assert "not in the training split" in str(got.value)
+    with pytest.raises(DataError, match="trained on: finding"):
+        check_users_unseen(own, "train", run)
+    with pytest.raises(DataError, match="trained on: finding"):
+        check_users_unseen(shared, "test", run)
+    events = BehaviorLog(TINY_LOG).events()
+    strangers = events.set_column(0, "user_id", pc.add(events["user_id"], 10**6))
+    later = behavior_shop(tmp_path / "later", events=strangers)
+    check_users_unseen(later, "test", run)  # whatever its split rule: the run has seen none of them
+    (tmp_path / "own" / "DS" / "manifest.json").unlink()
+    with pytest.raises(DataError, match="Whether users of `test` were trained on is unknown"):
+        check_users_unseen(later, "test", run)
 
 
 @pytest.mark.parametrize("key", ["item_features", "event_features"])

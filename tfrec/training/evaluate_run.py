@@ -9,19 +9,20 @@ from typing import Any
 
 from rich.console import Console
 
-from tfrec.config.run_config import ImpressionRunConfig
+from tfrec.config.run_config import ImpressionRunConfig, PairRunConfig
 from tfrec.data.candidate_list import read_candidates
 from tfrec.errors import ConfigError
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
 from tfrec.training.evaluation_document import evaluation_document
-from tfrec.training.experiment import check_dataset
 from tfrec.training.impression_experiment import evaluate_impression_run
 from tfrec.training.measure import fit_baselines, measure
 from tfrec.training.model_store import load_run, run_config
 from tfrec.training.print_evaluation import print_evaluation
 from tfrec.training.result_store import ResultStore
+from tfrec.training.run_start import check_splits
 from tfrec.training.user_evaluation import add_user_section
+from tfrec.training.user_splits import check_users_unseen
 
 
 def evaluate_run(
@@ -71,7 +72,9 @@ def evaluate_run(
     documents = []
     for number, path in enumerate(data or [loaded.dataset_path]):
         dataset = loaded.open_dataset(path)
-        check_dataset(dataset, config)
+        check_splits(dataset, config)
+        if isinstance(config, PairRunConfig):
+            check_users_unseen(dataset, config.evaluation.split, loaded.manifest)
         for split in {"train", config.evaluation.split} if baselines else {config.evaluation.split}:
             dataset.verify(split)
         subset = read_candidates(candidates, dataset.item_vocabulary) if candidates is not None else None
