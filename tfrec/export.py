@@ -40,6 +40,10 @@ def main(
             "item features; everything else stays as it is.",
         ),
     ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Click models: Parquet file whose column types inputs shall have. Default: text and floats."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option(help="Compare with the model, in a process that has only TensorFlow, before publishing.")
     ] = True,
@@ -58,8 +62,9 @@ def main(
 ) -> None:
     """Writes the model of a run as a SavedModel that stock TensorFlow Serving runs: raw ids in, raw ids and scores out.
 
-    A version becomes visible when it is whole and its answers to golden requests are those of the model. Beside the
-    SavedModel it holds warm-up requests, the schema, a model card and the golden requests.
+    Of a click model: raw columns in, probabilities out. A version becomes visible when it is whole and its answers to
+    golden requests are those of the model. Beside the SavedModel it holds warm-up requests, the schema, a model card
+    and the golden requests.
 
     Example: `python -m tfrec.export --run RUN --output models/shop`, `python -m tfrec.export --output models/shop
     --items-only --index ivf`, `python -m tfrec.export --output models/shop --rollback`
@@ -67,6 +72,7 @@ def main(
     del debug
     human = console(json_output=json_output)
     exporting = {"--items-only": items_only, "--candidates": candidates, "--index": index, "--k": k, "--set": set}
+    exporting["--like"] = like
     if check is not None:
         others: dict[str, object] = {"--output": output, "--rollback": rollback, "--keep": keep, "--version": version}
         _refuse({**exporting, **others, "--dry-run": dry_run}, "--check")
@@ -103,6 +109,7 @@ def main(
         data=data,
         candidates=candidates,
         items_only=items_only,
+        like=like,
         verify=verify,
         version=version,
         keep=keep,

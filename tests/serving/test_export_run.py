@@ -23,8 +23,9 @@ from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError, SchemaMismatchError
 from tfrec.serving.check_export import check_export
+from tfrec.serving.export_document import read_export
 from tfrec.serving.export_error import ExportError
-from tfrec.serving.export_run import ExportOptions, export_run, read_export
+from tfrec.serving.export_run import ExportOptions, export_run
 from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.golden_requests import GoldenRequests, Request
 from tfrec.serving.index.candidate_lists import best_allowed

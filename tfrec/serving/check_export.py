@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.fields import FieldEncoder
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import DataError, SchemaMismatchError
-from tfrec.serving.export_run import SCHEMA_ASSET, read_export
+from tfrec.serving.export_document import CLICKS, SCHEMA_ASSET, read_export
 from tfrec.serving.file_digests import damaged_files
 from tfrec.serving.fresh_process import verify_export
 from tfrec.serving.replay import GOLDEN_FILE
+from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import SCHEMA_FILE
 
 _SHOWN = 3
+Other = tuple[str, DatasetSchema, str]
+"""Data that a version is held against: where they are, their schema, and the hash that must be that of the version."""
 
 
 def check_export(
@@ -49,12 +54,13 @@ def check_export(
     schema = _read_schema(folder / SCHEMA_ASSET)
     if schema.hash != export["schema_hash"]:
         raise DataError("The schema is not the one that `export.json` names.", file=folder, remedy="Export again.")
-    others = [] if data is None else [(data, InteractionDataset.open(data).schema)]
-    others += [] if run is None else [(str(run), _read_schema(run / SCHEMA_FILE))]
-    for place, other in others:
-        if other.hash != schema.hash:
+    others = _click_fields(data, run) if export.get("kind") == CLICKS else _schemas(data, run)
+    expected = export.get("fields_hash", schema.hash)
+    for place, other, found_hash in others:
+        if found_hash != expected:
+            differences = schema.diff(other) or ["scalings or lengths of lists differ"]
             raise SchemaMismatchError(
-                f"Version {folder.name} does not fit these data: {'; '.join(schema.diff(other))}.",
+                f"Version {folder.name} does not fit these data: {'; '.join(differences)}.",
                 file=place,
                 remedy="Use the data that the model was trained on, or train and export again.",
             )
@@ -63,6 +69,18 @@ def check_export(
         report = verify_export(folder)
         found.update({key: report[key] for key in ("requests", "seconds", "ops")})
     return found
+
+
+def _schemas(data: str | None, run: Path | None) -> list[Other]:
+    found = [] if data is None else [(data, InteractionDataset.open(data).schema)]
+    found += [] if run is None else [(str(run), _read_schema(run / SCHEMA_FILE))]
+    return [(place, schema, schema.hash) for place, schema in found]
+
+
+def _click_fields(data: str | None, run: Path | None) -> list[Other]:
+    found = [] if data is None else [(data, ImpressionDataset.open(data).encoder)]
+    found += [] if run is None else [(str(run), FieldEncoder.load(run / ENCODER_FOLDER))]
+    return [(place, encoder.schema, encoder.hash) for place, encoder in found]
 
 
 def _read_schema(path: Path) -> DatasetSchema:

@@ -135,17 +135,18 @@ def _protocol(section: Mapping[str, Any], model: str) -> dict[str, Any]:
         shown = f"{interval['low']:.4f} to {interval['high']:.4f}" if interval else ""
         others = [_number(other["metrics"].get(name)) for other in baselines.values()]
         rows.append([name, _number(own["metrics"][name]), shown, *others, _number(section["chance"].get(name))])
-    return {**section, "table": _table(["", model, "interval", *baselines, "chance"], rows)}
+    return {**section, "table": markdown_table(["", model, "interval", *baselines, "chance"], rows)}
 
 
 def _data_table(dataset: InteractionDataset) -> str:
     splits = sorted(dataset.splits, key=lambda name: name != "train")
     counts = {"sequences": dataset.num_sequences, "events": dataset.num_events, "targets": dataset.num_targets}
     rows = [[what, *(f"{count(split):,}" for split in splits)] for what, count in counts.items()]
-    return _table(["", *splits], rows)
+    return markdown_table(["", *splits], rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

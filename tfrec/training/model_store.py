@@ -12,6 +12,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import ConfigError, DataError
+from tfrec.models.impression_model import ImpressionModel
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
 from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint
@@ -50,7 +51,7 @@ class LoadedRun:
         if isinstance(self.config, ImpressionRunConfig):
             raise ConfigError(
                 f"`{self.config.model.name}` is a click model: it scores rows, it has no catalogue to search.",
-                remedy="Use tfrec.predict or tfrec.evaluate.",
+                remedy="Use tfrec.predict, tfrec.evaluate or tfrec.export.",
             )
         dataset = InteractionDataset.open(path or self.dataset_path)
         schema = self.directory.path / SCHEMA_FILE
@@ -85,6 +86,17 @@ def build_model(config: RunConfig, dataset: InteractionDataset | ImpressionDatas
 def describe_model(model: SequenceRecommender, run: RunDirectory) -> None:
     """Writes what `load_run` rebuilds the model from."""
     run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})
+
+
+def is_click_run(path: str | Path) -> bool:
+    """Whether the model of a run is a click model.
+
+    Raises:
+        DataError: It is not a run directory.
+    """
+    directory = RunDirectory(path)
+    name = directory.read_json(directory.path / MODEL_FILE)["name"]
+    return issubclass(model_class(name), ImpressionModel)
 
 
 def load_run(path: str | Path) -> LoadedRun:

@@ -12,7 +12,7 @@ from tfx.utils import path_utils
 
 from tfrec.errors import DataError
 from tfrec.files import write_json
-from tfrec.serving.export_run import CARD_FILE, EXPORT_FILE, read_export
+from tfrec.serving.export_document import CARD_FILE, EXPORT_FILE, read_export
 from tfrec.serving.version_directory import VersionDirectory
 from tfx_pipeline.components.artifact_files import is_blessed, read_note, write_note
 from tfx_pipeline.components.golden_replay import REPORT

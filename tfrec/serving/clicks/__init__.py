@@ -1,0 +1,1 @@
+"""Click models as SavedModels: raw columns in, probabilities out."""
