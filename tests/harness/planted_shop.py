@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.item_vectors import write_item_vectors
 
 NUM_ITEMS = 23
 NUM_USERS = 30
+VECTORS = "text"
 ID_TYPES = ("int64", "string")
 
 
@@ -27,8 +29,11 @@ def user_id(number: int, id_type: str) -> Any:
     return f"user {number}" if id_type == "int64" else -(2**40) - number
 
 
-def planted_shop(folder: Path, id_type: str, *, cold: int = 2) -> InteractionDataset:
-    """Converts the shop: each user walks along the items with some noise; `cold` items have features and no events."""
+def planted_shop(folder: Path, id_type: str, *, cold: int = 2, profiles: bool = False) -> InteractionDataset:
+    """Converts the shop: each user walks along the items with some noise; `cold` items have features and no events.
+
+    With `profiles`, users have features, one of them no events, and items have vectors of the name `VECTORS`.
+    """
     random = np.random.default_rng(5)
     rows = []
     for user in range(NUM_USERS):
@@ -48,8 +53,27 @@ def planted_shop(folder: Path, id_type: str, *, cold: int = 2) -> InteractionDat
         "items": (str(folder / "items.parquet"),),
         "cold_items": "keep",
     }
+    if profiles:
+        write_users(folder / "users.parquet", id_type)
+        options |= {"users": (str(folder / "users.parquet"),), "cold_users": "keep"}
     convert(ConversionOptions(**options), table=pa.table({"user_id": user, "item_id": item, "timestamp": time}))
-    return InteractionDataset.open(options["output"])
+    dataset = InteractionDataset.open(options["output"])
+    if profiles:
+        ids = [item_id(number, id_type) for number in range(1, NUM_ITEMS)]  # the first item has no vector
+        write_item_vectors(dataset, VECTORS, ids, np.random.default_rng(6).normal(size=(NUM_ITEMS - 1, 5)))
+    return dataset
+
+
+def write_users(path: Path, id_type: str) -> None:
+    """Writes the user file; user 2 is not in it, the last one of it has no events."""
+    numbers = [number for number in range(NUM_USERS + 1) if number != 2]
+    users = {
+        "user_id": [user_id(number, id_type) for number in numbers],
+        "city": [["Bonn", "Ulm"][number % 2] for number in numbers],
+        "wishes": [[f"{number % 3}", f"{number % 5}"] for number in numbers],
+        "age": [float(20 + number) for number in numbers],
+    }
+    pq.write_table(pa.table(users), path)
 
 
 def write_items(path: Path, id_type: str, *, swapped: tuple[int, int] = (0, 0)) -> None:

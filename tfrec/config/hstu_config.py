@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tfrec.config.item_inputs_config import ItemInputsConfig
+from tfrec.config.user_inputs_config import UserInputsConfig
 
 
-class HSTUConfig(ItemInputsConfig):
+class HSTUConfig(UserInputsConfig):
     """Architecture of HSTU and its variants.
 
     Reference: arXiv 2402.17152; rotary time as in the Tencent advertising challenge of 2025 (arXiv 2604.04976).

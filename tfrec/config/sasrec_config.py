@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tfrec.config.item_inputs_config import ItemInputsConfig
+from tfrec.config.user_inputs_config import UserInputsConfig
 
 
-class SASRecConfig(ItemInputsConfig):
+class SASRecConfig(UserInputsConfig):
     """Architecture of SASRec and its variants.
 
     Reference: arXiv 1808.09781; gates and SwiGLU as in LiGR and eSASRec (arXiv 2502.03417, 2508.06450).

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tfrec.config.item_inputs_config import ItemInputsConfig
+from tfrec.config.user_inputs_config import UserInputsConfig
 
 
-class TwoTowerConfig(ItemInputsConfig):
+class TwoTowerConfig(UserInputsConfig):
     """Architecture of the history tower and the item tower.
 
     Reference: Covington et al., RecSys 2016; Yi et al., RecSys 2019.
@@ -25,9 +25,6 @@ class TwoTowerConfig(ItemInputsConfig):
     )
     hidden: list[int] = Field([128], description="Hidden layers of the history tower.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Drop-out of the history's item vectors and hidden layers.")
-    user_vectors: bool = Field(
-        False, description="Each known user has a vector of its own besides the history, where the data has users."
-    )
     use_ids: bool = Field(True, description="Each item has a vector of its own; false: its features are all it has.")
     item_features: bool = Field(True, description="Use the side features of items where the data set has them.")
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score; cosine makes all vectors of length 1.")

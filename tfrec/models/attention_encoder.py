@@ -1,4 +1,4 @@
-"""What encoders with attention share: item inputs and learned positions."""
+"""What encoders with attention share: tokens of items and of the user, and learned positions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.vocabulary import OOV_INDEX
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_tower import FeatureShape
 from tfrec.models.item_inputs import build_items, item_shapes
 from tfrec.models.sequence_encoder import SequenceEncoder
+from tfrec.models.user_inputs import build_users, look_up_users, refresh_users, user_shapes
 from tfrec.seeds import derive_seed
 
 
 class AttentionEncoder(SequenceEncoder):
     """Sequence encoder whose inputs are item vectors, with those of their side features, plus learned positions.
 
+    A model that is told the user has one token more, before the first event: the vector of the user, made of side
+    features and, if asked for, one of its own. Its state is dropped; all others see it.
+
     Args:
-        config: An `ItemInputsConfig` with `dim`, `max_length`, `positions`, `scale_inputs` and `init_stddev`.
+        config: A `UserInputsConfig` with `dim`, `max_length`, `positions`, `scale_inputs` and `init_stddev`.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
         features: Shape of every feature of items; none for items that are their ids.
         item_bias: Add a learned bias to the score of each item; not with features.
+        num_users: Number of user indices; 0 for a model that is not told the user.
+        user_features: Shape of every feature of users.
+
+    Reference: the profile token of the Tencent advertising challenge of 2025, arXiv 2604.04976.
+    Differences: there the first event is a target of the profile; here all but the first are targets.
     """
 
     def __init__(
@@ -34,41 +44,101 @@ class AttentionEncoder(SequenceEncoder):
         seed: int = 0,
         features: Mapping[str, FeatureShape] | None = None,
         item_bias: bool = False,
+        num_users: int = 0,
+        user_features: Mapping[str, FeatureShape] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
-        self.features = dict(features or {})
+        self.features, self.user_features = dict(features or {}), dict(user_features or {})
+        self.num_users = num_users
         self.items = build_items(
             config, vocab_size, self.features, use_bias=item_bias, seed=seed, dtype=self.dtype_policy
         )
+        self.users = build_users(config, num_users, self.user_features, seed=seed, dtype=self.dtype_policy)
+        self.max_tokens = config.max_length + int(self.users is not None)
         self.positions: Any = None
         if config.positions != "none":
             self.positions = self.add_weight(
-                shape=(config.max_length, config.dim),
+                shape=(self.max_tokens, config.dim),
                 initializer=GateInitializer(
                     config.dim, bound=config.init_stddev, normal=True, seed=derive_seed(seed, "positions")
                 ),
                 name="positions",
-            )  # [max_length, dim]
+            )  # [max_tokens, dim]
 
     @classmethod
     def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> AttentionEncoder:
-        model = cls(config, dataset.item_vocabulary.size, features=item_shapes(config, dataset), **kwargs)
+        shapes: dict[str, Any] = {"features": item_shapes(config, dataset), **user_shapes(config, dataset)}
+        model = cls(config, dataset.item_vocabulary.size, **shapes, **kwargs)
         model.refresh_items(dataset)
         return model
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "features": self.features}
+    @property
+    def request_features(self) -> tuple[str, ...]:
+        return () if self.users is None else ("user",)
 
-    def _inputs(
-        self, items: tf.Tensor, position: tf.Tensor, length: tf.Tensor, dropout_seed: tf.Tensor | None = None
+    def refresh_items(self, dataset: InteractionDataset) -> None:
+        super().refresh_items(dataset)
+        refresh_users(self.users, dataset)
+
+    def get_config(self) -> dict[str, Any]:
+        shapes = {"features": self.features, "num_users": self.num_users, "user_features": self.user_features}
+        return {**super().get_config(), **shapes}
+
+    def _states(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        dropout_seed: tf.Tensor | None = None,
+        users: tf.Tensor | None = None,
+        times: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Vectors of events at positions int32 `[window]` or `[batch, window]`: float `[batch, window, dim]`."""
-        states = self.input_vectors(items, dropout_seed)
+        also = {"times": times} if self.reads_times else {}
+        if self.users is not None:
+            also["users"] = users
+        return self.comparable(self.encode_window(items, length, dropout_seed=dropout_seed, **also))
+
+    def _tokens(
+        self, items: tf.Tensor, users: tf.Tensor | None = None, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Vectors of the user, for models that are told, and of events.
+
+        Args:
+            items: int32 `[batch, window]`.
+            users: int32 `[batch]`. Default: all are unknown.
+            dropout_seed: int32 `[2]`; None means inference.
+
+        Returns:
+            float `[batch, tokens, dim]`.
+        """
+        vectors = self.input_vectors(items, dropout_seed)
+        if self.users is None:
+            return vectors
+        if users is None:
+            users = tf.fill(tf.shape(items)[:1], OOV_INDEX)
+        own = look_up_users(self.users, users, dropout_seed)  # [batch, dim]
+        return tf.concat([own[:, tf.newaxis], vectors], axis=1)
+
+    def _inputs(self, vectors: tf.Tensor, position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Scales vectors and adds those of their places.
+
+        Args:
+            vectors: float `[batch, tokens, dim]`.
+            position: Places from the first token on, int32 `[tokens]` or `[batch, tokens]`.
+            length: Tokens of each window, int32 `[batch]`.
+
+        Returns:
+            float `[batch, tokens, dim]`.
+        """
+        states = vectors
         if self.config.scale_inputs:
             states *= self.config.dim**0.5
         if self.positions is None:
             return states
         if self.config.positions == "from_end":
-            position = tf.maximum(length[:, tf.newaxis] - 1 - position, 0)  # [batch, window]
+            position = tf.maximum(length[:, tf.newaxis] - 1 - position, 0)  # [batch, tokens]
         return states + tf.cast(tf.gather(self.positions.value, position), states.dtype)
+
+    def _of_events(self, states: tf.Tensor) -> tf.Tensor:
+        """States of events: those of all tokens float `[batch, tokens, dim]` without that of the user."""
+        return states if self.users is None else states[:, 1:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -10,7 +9,6 @@ import tensorflow as tf
 from tfrec.config.hstu_config import HSTUConfig
 from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
-from tfrec.layers.item_tower import FeatureShape
 from tfrec.layers.relative_bias import kept_buckets
 from tfrec.layers.rotary import Rotation, rotation
 from tfrec.layers.seeded_dropout import seeded_dropout
@@ -23,8 +21,8 @@ class KeptWindow(NamedTuple):
     """What `HSTU.extend` keeps of the events so far.
 
     Attributes:
-        length: Events so far, int32 `[batch]`.
-        time: Their times, int64 `[batch, max_length]`.
+        length: Tokens so far: events, and one of the user for models that are told, int32 `[batch]`.
+        time: Their times, int64 `[batch, max_tokens]`.
         layers: Keys and values of every layer.
     """
 
@@ -44,7 +42,7 @@ class HSTU(AttentionEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
-        features: Shape of every feature of items; none for items that are their ids.
+        **kwargs: Shapes of features of items and users, see `AttentionEncoder`, and what Keras models take.
 
     Reference: arXiv 2402.17152; facebookresearch/generative-recommenders 2e81fab; RecTools 0.19.0.
     Differences: weights are divided by `max_length` however far a batch is padded; the loss is chosen apart from the
@@ -61,10 +59,9 @@ class HSTU(AttentionEncoder):
         vocab_size: int,
         *,
         seed: int = 0,
-        features: Mapping[str, FeatureShape] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, vocab_size, seed=seed, features=features, **kwargs)
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
         self.hstu_blocks = [
             HSTUBlock(
                 config.dim,
@@ -75,7 +72,7 @@ class HSTU(AttentionEncoder):
                 norm_scale=config.norm_scale,
                 epsilon=config.norm_epsilon,
                 gate=config.gate,
-                distances=config.max_length if config.relative_positions else 0,
+                distances=self.max_tokens if config.relative_positions else 0,
                 times=config.relative_times,
                 dropout=config.dropout,
                 seed=derive_seed(seed, "block", number),
@@ -90,15 +87,17 @@ class HSTU(AttentionEncoder):
 
     @property
     def request_features(self) -> tuple[str, ...]:
+        known = super().request_features
         if self.config.relative_times:
-            return ("timestamp", "request_time")
-        return ("timestamp",) if self.config.rotary_time else ()
+            return (*known, "timestamp", "request_time")
+        return (*known, "timestamp") if self.config.rotary_time else known
 
     def encode_window(
         self,
         items: tf.Tensor,
         length: tf.Tensor,
         *,
+        users: tf.Tensor | None = None,
         times: tf.Tensor | None = None,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -107,22 +106,25 @@ class HSTU(AttentionEncoder):
         Args:
             items: int32 `[batch, window]`, right-padded with 0, at most `config.max_length` wide.
             length: int32 `[batch]`.
+            users: int32 `[batch]`, for models that are told the user. Default: all are unknown.
             times: Times of the events of the window and of the event after it, milliseconds, int64 `[batch, window +
                 1]`; anything beyond `length + 1`. Default: 0 everywhere.
             dropout_seed: int32 `[2]`; None means inference.
         """
-        position = tf.range(tf.shape(items)[1])  # [window]
         if times is None:
             times = tf.zeros([tf.shape(items)[0], tf.shape(items)[1] + 1], tf.int64)
-        mask = tf.cast(position < length[:, tf.newaxis], self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
-        states = self._inputs(items, position, length, dropout_seed)
+        tokens, times = self._tokens(items, users, dropout_seed), self._token_times(times)
+        length = length + (self.max_tokens - self.config.max_length)
+        position = tf.range(tf.shape(tokens)[1])  # [tokens]
+        mask = tf.cast(position < length[:, tf.newaxis], self.compute_dtype)[:, :, tf.newaxis]  # [batch, tokens, 1]
+        states = self._inputs(tokens, position, length)
         states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
         time = times[:, :-1]
         buckets = kept_buckets(times[:, 1:], time) if self.config.relative_times else None
         frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position), buckets)
         for block in self.hstu_blocks:
             states = block(states, frame, dropout_seed=dropout_seed) * mask
-        return states
+        return self._of_events(states)
 
     # ---- one event after another ----------------------------------------------------------------------------------
 
@@ -140,13 +142,15 @@ class HSTU(AttentionEncoder):
             )
 
         def room(width: int) -> tf.Tensor:
-            return tf.zeros([batch_size, config.heads, config.max_length, width], self.compute_dtype)
+            return tf.zeros([batch_size, config.heads, self.max_tokens, width], self.compute_dtype)
 
         layer = KeptKeys(room(config.head_key_dim), room(config.head_value_dim))
-        time = tf.zeros([batch_size, config.max_length], tf.int64)
+        time = tf.zeros([batch_size, self.max_tokens], tf.int64)
         return KeptWindow(tf.zeros([batch_size], tf.int32), time, (layer,) * config.blocks)
 
-    def extend(self, window: KeptWindow, items: tf.Tensor, times: tf.Tensor) -> tuple[tf.Tensor, KeptWindow]:
+    def extend(
+        self, window: KeptWindow, items: tf.Tensor, times: tf.Tensor, users: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, KeptWindow]:
         """Returns the states after further events, as `encode_window` gives them for the whole.
 
         It costs one pass over the new events, and their products with the keys that are kept. With `relative_times` an
@@ -157,34 +161,47 @@ class HSTU(AttentionEncoder):
             window: Of the events so far; together with the new ones no more than `config.max_length`.
             items: int32 `[batch, new]`, no padding.
             times: Times of the new events and of the one after them, int64 `[batch, new + 1]`.
+            users: int32 `[batch]`, together with the first events of a window, for models that are told the user.
 
         Returns:
             float `[batch, new, dim]`, and the window with the new events.
 
         Raises:
-            InvalidArgumentError: The window is full: begin a new one with the latest events.
+            InvalidArgumentError: The window is full: begin a new one with the latest events. Or the user was given to a
+                window with events, or not to one without.
         """
-        new = tf.shape(items)[1]
+        told, given = self.users is not None, self.users is not None and users is not None
+        tokens = self._tokens(items, users) if given else self.input_vectors(items)  # [batch, new, dim]
+        times = self._token_times(times) if given else times
+        new = tf.shape(tokens)[1]
         length = window.length + new  # [batch]
-        full = tf.debugging.assert_less_equal(length, self.config.max_length, "The window is full.")
-        with tf.control_dependencies([] if full is None else [full]):
+        checks = [tf.debugging.assert_less_equal(length, self.max_tokens, "The window is full.")]
+        if told:
+            rule = "The user goes with the first events of a window, and with no others."
+            checks.append(tf.debugging.assert_equal(window.length < 1, given, rule))
+        with tf.control_dependencies([check for check in checks if check is not None]):
             position = window.length[:, tf.newaxis] + tf.range(new)  # [batch, new]
-        rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, tf.newaxis], tf.shape(items))
+        rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, tf.newaxis], tf.shape(position))
         time = tf.tensor_scatter_nd_update(window.time, tf.stack([rows, position], axis=-1), times[:, :-1])
-        states = self._inputs(items, position, length)
+        states = self._inputs(tokens, position, length)
         frame = EventFrame(
             times[:, :-1],
             times[:, 1:],
             self._rotation(times[:, :-1], time[:, :1]),
-            self._divisor(tf.range(self.config.max_length)),
+            self._divisor(tf.range(self.max_tokens)),
         )
         layers = []
         for block, kept in zip(self.hstu_blocks, window.layers, strict=True):
             states, kept = block.extend(states, frame, kept, position, time)
             layers.append(kept)
+        states = self._of_events(states) if given else states
         return self.comparable(states), KeptWindow(length, time, tuple(layers))
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _token_times(self, times: tf.Tensor) -> tf.Tensor:
+        """Times of tokens: int64 `[batch, window + 1]`, and before them that of the first event for the user."""
+        return times if self.users is None else tf.concat([times[:, :1], times], axis=1)
 
     def _rotation(self, time: tf.Tensor, first: tf.Tensor) -> Rotation | None:
         """Angles of times int64 `[batch, window]` since the first `[batch, 1]`, `[batch, 1, window, width / 2]`."""
@@ -194,7 +211,7 @@ class HSTU(AttentionEncoder):
         return rotation(since[:, tf.newaxis], self.config.head_key_dim, base=self.config.rotary_base)
 
     def _divisor(self, position: tf.Tensor) -> tf.Tensor:
-        """What the weights of each query are divided by, float32 `[window]`."""
+        """What the weights of each query are divided by, float32 `[tokens]`."""
         if self.config.normalize_by == "length":
             return tf.cast(position + 1, tf.float32)
-        return tf.fill(tf.shape(position), float(self.config.max_length))
+        return tf.fill(tf.shape(position), float(self.max_tokens))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrec.config.sasrec_config import SASRecConfig
-from tfrec.layers.item_tower import FeatureShape
 from tfrec.layers.rms_norm import RMSNorm
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.layers.transformer_block import TransformerBlock
@@ -29,7 +27,7 @@ class SASRec(AttentionEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
-        features: Shape of every feature of items; none for items that are their ids.
+        **kwargs: Shapes of features of items and users, see `AttentionEncoder`, and what Keras models take.
 
     Reference: arXiv 1808.09781.
     Differences: the loss is chosen apart from the model; positions count from the latest event by default, which is
@@ -45,10 +43,9 @@ class SASRec(AttentionEncoder):
         vocab_size: int,
         *,
         seed: int = 0,
-        features: Mapping[str, FeatureShape] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, vocab_size, seed=seed, features=features, item_bias=config.item_bias, **kwargs)
+        super().__init__(config, vocab_size, seed=seed, item_bias=config.item_bias, **kwargs)
         self.transformer_blocks = [
             TransformerBlock(
                 config.dim,
@@ -74,12 +71,29 @@ class SASRec(AttentionEncoder):
         self.final_norm.build((None, None, config.dim))
         self.built = True
 
-    def encode_window(self, items: tf.Tensor, length: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        position = tf.range(tf.shape(items)[1])  # [window]
-        real = position < length[:, tf.newaxis]  # [batch, window]
-        mask = tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]  # [batch, window, 1]
-        states = self._inputs(items, position, length, dropout_seed)  # [batch, window, dim]
+    def encode_window(
+        self,
+        items: tf.Tensor,
+        length: tf.Tensor,
+        *,
+        users: tf.Tensor | None = None,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the state after every event of a window, see `SequenceEncoder.encode_window`.
+
+        Args:
+            items: int32 `[batch, window]`, right-padded with 0, at most `config.max_length` wide.
+            length: int32 `[batch]`.
+            users: int32 `[batch]`, for models that are told the user. Default: all are unknown.
+            dropout_seed: int32 `[2]`; None means inference.
+        """
+        tokens = self._tokens(items, users, dropout_seed)
+        length = length + (self.max_tokens - self.config.max_length)
+        position = tf.range(tf.shape(tokens)[1])  # [tokens]
+        real = position < length[:, tf.newaxis]  # [batch, tokens]
+        mask = tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]  # [batch, tokens, 1]
+        states = self._inputs(tokens, position, length)  # [batch, tokens, dim]
         states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
         for block in self.transformer_blocks:
             states = block(states, real, dropout_seed=dropout_seed) * mask
-        return self.final_norm(states) * mask
+        return self._of_events(self.final_norm(states) * mask)

@@ -183,7 +183,7 @@ class SequenceEncoder(FactorisedRecommender):
         users: tf.Tensor | None = None,
         times: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns the states of windows.
+        """Returns the states of windows, as they are compared with items.
 
         For subclasses that know their users there is `users` int32 `[batch]`; for those that read times, `times` int64
         `[batch, window + 1]` of the events and of the one after them (after padding, any).

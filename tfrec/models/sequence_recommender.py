@@ -24,8 +24,8 @@ Batch = Mapping[str, tf.Tensor]
 class SequenceRecommender(keras.Model):
     """Base of all models: a configuration, a vocabulary size, `score_targets`, and how they are trained.
 
-    `training_scheme` is `counts`, `session_parallel` or `sequences`: it selects the training loop and the sections of
-    the configuration.
+    `training_scheme`, a key of `tfrec.config.run_config.RUN_CONFIGS`, selects the training loop and the sections of the
+    configuration.
 
     Args:
         config: Architecture, an instance of the class attribute `config_class`.
@@ -75,8 +75,13 @@ class SequenceRecommender(keras.Model):
         """
         return {}
 
+    @property
+    def scored_parts(self) -> dict[str, str]:
+        """Methods that score as `score_targets` does without some parts of the model, by names for people."""
+        return {}
+
     def refresh_items(self, dataset: InteractionDataset) -> None:
-        """Takes over what a data set says of the items, without training; models that only know ids ignore it.
+        """Takes over what a data set says of items (and users), without training; models that only know ids ignore it.
 
         Args:
             dataset: A data set with the schema that the model was trained on.

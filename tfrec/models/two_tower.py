@@ -11,11 +11,11 @@ import tensorflow as tf
 from tfrec.config.two_tower_config import TwoTowerConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.layers.history_pooling import HistoryPooling
-from tfrec.layers.item_table import ItemTable
 from tfrec.layers.item_tower import FeatureShape, ItemTower
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.models.item_inputs import item_shapes
 from tfrec.models.sequence_encoder import SequenceEncoder
+from tfrec.models.user_inputs import build_users, look_up_users, refresh_users, user_shapes
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
 
@@ -25,7 +25,8 @@ class TwoTower(SequenceEncoder):
     """Retrieval by the product (or cosine) of a history vector and an item vector.
 
     The history tower takes the item vectors of past events, forms weighted means of them (`HistoryPooling`) and passes
-    these through dense layers; optionally each known user has a vector of his own that is added. The item tower
+    these through dense layers; optionally each known user has a vector of his own, and one made of his side features,
+    that is added. The item tower
     (`ItemTower`) adds a vector of the item's own and one made of its side features. Items without training events get
     their vectors from features alone. Its preset trains by `tfrs.tasks.Retrieval`; any other objective will do.
 
@@ -34,7 +35,8 @@ class TwoTower(SequenceEncoder):
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
         features: Shape of every item feature.
-        num_users: Number of user indices, including 0 and 1; needed with `config.user_vectors`.
+        num_users: Number of user indices, including 0 and 1; 0 for a model that is not told the user.
+        user_features: Shape of every user feature.
 
     Reference: Covington et al., "Deep neural networks for YouTube recommendations", RecSys 2016; Yi et al.,
         "Sampling-bias-corrected neural modeling", RecSys 2019; Volkovs et al., "DropoutNet", NeurIPS 2017.
@@ -53,6 +55,7 @@ class TwoTower(SequenceEncoder):
         seed: int = 0,
         features: Mapping[str, FeatureShape] | None = None,
         num_users: int = 0,
+        user_features: Mapping[str, FeatureShape] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
@@ -70,19 +73,8 @@ class TwoTower(SequenceEncoder):
             name="items",
             dtype=self.dtype_policy,
         )
-        self.users: ItemTable | None = None
-        if config.user_vectors and num_users:
-            self.users = ItemTable(
-                num_users,
-                config.dim,
-                use_bias=False,
-                bound=config.init_stddev,
-                normal=True,
-                seed=derive_seed(seed, "users"),
-                name="users",
-                dtype=self.dtype_policy,
-            )
-            self.users.build()
+        self.user_features = dict(user_features or {})
+        self.users = build_users(config, num_users, self.user_features, seed=seed, dtype=self.dtype_policy)
         self.pooling = HistoryPooling(config.decays, name="pooling", dtype=self.dtype_policy)
         self.dense: list[keras.layers.Dense] = []
         width = len(config.decays) * config.dim
@@ -101,16 +93,14 @@ class TwoTower(SequenceEncoder):
 
     @classmethod
     def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> TwoTower:
-        users = dataset.vocabulary("user").size if "user" in dataset.manifest.vocabularies else 0
-        model = cls(
-            config,
-            dataset.item_vocabulary.size,
-            features=item_shapes(config, dataset),
-            num_users=users if config.user_vectors else 0,
-            **kwargs,
-        )
+        shapes: dict[str, Any] = {"features": item_shapes(config, dataset), **user_shapes(config, dataset)}
+        model = cls(config, dataset.item_vocabulary.size, **shapes, **kwargs)
         model.refresh_items(dataset)
         return model
+
+    def refresh_items(self, dataset: InteractionDataset) -> None:
+        super().refresh_items(dataset)
+        refresh_users(self.users, dataset)
 
     @property
     def request_features(self) -> tuple[str, ...]:
@@ -127,7 +117,12 @@ class TwoTower(SequenceEncoder):
         return states * mask
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "features": self.items.features, "num_users": self.num_users}
+        return {
+            **super().get_config(),
+            "features": self.items.features,
+            "num_users": self.num_users,
+            "user_features": self.user_features,
+        }
 
     def _states(
         self,
@@ -140,6 +135,7 @@ class TwoTower(SequenceEncoder):
         del times
         states = self.encode_window(items, length, dropout_seed=dropout_seed)  # [batch, window, dim]
         if self.users is not None and users is not None:
-            own = seeded_dropout(self.users(users), self.config.dropout, dropout_seed, "users")  # [batch, dim]
+            own = look_up_users(self.users, users, dropout_seed)  # [batch, dim]
+            own = seeded_dropout(own, self.config.dropout, dropout_seed, "users")
             states += own[:, tf.newaxis]
         return self.comparable(states)
