@@ -34,6 +34,9 @@ def main(
         Path | None, typer.Option(help="Text file with one raw item id per line: only these items compete.")
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Compare with counting models in the same table.")] = True,
+    rerank: Annotated[
+        str, typer.Option(help="Order the best candidates anew by mmr, novelty, calibration: what it costs and brings.")
+    ] = "",
     set: Annotated[
         list[str] | None,
         typer.Option(help="Other settings of the evaluation, e.g. evaluation.exclude_history=true; repeat for more."),
@@ -63,6 +66,7 @@ def main(
             ("sampled.num_negatives", negatives or ""),
             ("cutoffs", f"[{cutoffs}]" if cutoffs else ""),
             ("tie_rule", tie_rule),
+            ("rerank.methods", f"[{rerank}]" if rerank else ""),
         )
         if value
     ]
@@ -81,7 +85,12 @@ def main(
     if compare is not None:
         from tfrec.training.compare_runs import compare_runs, print_comparison
 
-        unused = {"--candidates": candidates, "--report": report, "--resume": resume or None}
+        unused = {
+            "--candidates": candidates,
+            "--report": report,
+            "--resume": resume or None,
+            "--rerank": rerank or None,
+        }
         for flag, value in unused.items():
             if value is not None:
                 raise ConfigError(f"`{flag}` does not go with `--compare`.", remedy="Leave it out.")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tfrec.config.rerank_config import RerankConfig
 from tfrec.config.strict_model import StrictModel
 
 
@@ -47,6 +48,7 @@ class EvaluationConfig(StrictModel):
     )
     sampled: SampledConfig = Field(default_factory=SampledConfig)
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
+    rerank: RerankConfig = Field(default_factory=RerankConfig)
     details: bool = Field(
         True, description="Also top lists, slices, similarities and the leak audit; false: the metrics alone."
     )

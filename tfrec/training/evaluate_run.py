@@ -19,6 +19,7 @@ from tfrec.training.impression_experiment import evaluate_impression_run
 from tfrec.training.measure import fit_baselines, measure
 from tfrec.training.model_store import load_run, run_config
 from tfrec.training.print_evaluation import print_evaluation
+from tfrec.training.rerank_evaluation import add_rerank_section
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_start import check_splits
 from tfrec.training.user_evaluation import add_user_section
@@ -95,6 +96,7 @@ def evaluate_run(
         document = evaluation_document(results, dataset, config.evaluation, model=name, run=str(run))
         print_evaluation(results, document, config.evaluation, console)
         add_user_section(document, loaded.model, dataset, config.evaluation, console)
+        add_rerank_section(document, loaded.model, dataset, config.evaluation, console)
         documents.append({**document, "data": path})
     result = documents[0] if len(documents) == 1 else {"evaluations": documents}
     if output is not None and partial is not None:

@@ -68,6 +68,15 @@ def measure(
     return results
 
 
+def evaluation_batches(dataset: InteractionDataset, settings: EvaluationConfig) -> Iterable[Batch]:
+    """Returns the batches of the split that is measured, with the targets that are."""
+    found = sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
+    most = settings.targets_per_sequence
+    if not most:
+        return found
+    return found.map(lambda batch: {**batch, "num_targets": tf.minimum(batch["num_targets"], most)})
+
+
 def _rankings(
     dataset: InteractionDataset, settings: EvaluationConfig, candidates: Sequence[int] | None
 ) -> dict[str, Callable[[Scorer], RankingResult]]:
@@ -78,11 +87,7 @@ def _rankings(
         )
 
     def batches() -> Iterable[Batch]:
-        found = sequence_dataset(dataset, settings.split, settings.batch_size, bucket_by_length=True)
-        most = settings.targets_per_sequence
-        if not most:
-            return found
-        return found.map(lambda batch: {**batch, "num_targets": tf.minimum(batch["num_targets"], most)})
+        return evaluation_batches(dataset, settings)
 
     def full(scorer: Scorer) -> RankingResult:
         return evaluate_ranking(

@@ -18,6 +18,7 @@ from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.evaluation.report.popularity_section import popularity_section
 from tfrec.evaluation.report.provenance_section import data_section, provenance_section
 from tfrec.evaluation.report.ranks_section import ranks_section
+from tfrec.evaluation.report.reranking_section import reranking_section
 from tfrec.evaluation.report.run_documents import RunDocuments, read_run
 from tfrec.evaluation.report.similarity_section import similarity_section
 from tfrec.evaluation.report.slices_section import slices_section
@@ -33,6 +34,7 @@ _SECTIONS = (
     ranks_section,
     slices_section,
     popularity_section,
+    reranking_section,
     similarity_section,
     audit_section,
     data_section,
