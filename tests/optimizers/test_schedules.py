@@ -85,3 +85,14 @@ def test_the_schedule_drives_the_optimizer(warmup: dict[str, float]) -> None:
     # Adam's direction for a constant gradient is 1: steps 0.1, 0.1 / 2, 0.
     # 1 - 0.999 has five digits in float32.
     np.testing.assert_allclose(positions, [-0.1, -0.15, -0.15], rtol=1e-4)
+
+
+def test_only_rows_that_were_looked_up_shrink() -> None:
+    """Rows 1 and 3 of a table lose a twentieth, which is 0.1 * 0.5; kernels and other rows do not."""
+    table, kernel = (keras.Variable(np.ones((4, 2), np.float32), name=name) for name in ("vectors", "kernel"))
+    config = SequenceOptimizerConfig(learning_rate=0.1, embedding_l2=0.5)
+    optimizer = build_sequence_optimizer(config, [table, kernel], total_steps=1)
+    rows = tf.IndexedSlices(tf.zeros([3, 2]), tf.constant([3, 1, 3]))
+    optimizer.apply([rows, tf.zeros([4, 2])], [table, kernel])
+    np.testing.assert_allclose(table, [[1, 1], [0.95, 0.95], [1, 1], [0.95, 0.95]], rtol=1e-6)
+    np.testing.assert_array_equal(kernel, np.ones((4, 2)))

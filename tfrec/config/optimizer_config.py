@@ -59,6 +59,12 @@ class SequenceOptimizerConfig(OptimizerConfig):
     weight_decay: float = Field(
         0.0, ge=0, description="Decoupled weight decay of kernels; tables, biases and norms are left alone."
     )
+    embedding_l2: float = Field(
+        0.0,
+        ge=0,
+        description="The rows of tables that a step looks up shrink by learning_rate * embedding_l2; others, and what "
+        "is not a table, are left alone.",
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="Course of the step size after the warm-up, down to 0 in the last step."
     )

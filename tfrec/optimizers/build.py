@@ -34,6 +34,7 @@ def build_sequence_optimizer(
             wrap the optimiser by itself, but without building the wrapper, whose state a resumed run needs.
     """
     optimizer = build_optimizer(config)
+    optimizer.row_l2 = config.embedding_l2
     warmup_steps = config.warmup_steps or round(config.warmup_share * total_steps)
     if config.schedule != "constant" or warmup_steps:
         optimizer.learning_rate = WarmUpDecay(

@@ -25,6 +25,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         learning_rate: Step size or schedule.
         momentum: Factor of the previous velocity, in [0, 1); 0 keeps no velocity.
         l2: Factor of the weight decay; 0 for none.
+        row_l2: The same of looked-up rows alone, besides `l2`.
         gradient_cap: Largest norm of all gradients together; larger ones are scaled down. 0 for none. Not under a
             strategy of several replicas, each of which would cap its own share before the sum.
     """
@@ -37,13 +38,14 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         *,
         momentum: float = 0.0,
         l2: float = 0.0,
+        row_l2: float = 0.0,
         gradient_cap: float = 0.0,
         name: str = "row_sparse",
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
-        self.l2 = l2
+        self.l2, self.row_l2 = l2, row_l2
         self.gradient_cap = gradient_cap
 
     def direction(
@@ -107,9 +109,9 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         if isinstance(gradient, tf.IndexedSlices):
             rows, values = deduplicate(gradient)
             current = gradient.looked_up if isinstance(gradient, DistinctSlices) else None
-            if self.l2:
+            if shrink := self.l2 + self.row_l2:
                 current = None  # the rows shrink before the step
-                tf.raw_ops.ResourceScatterMul(resource=weight.handle, indices=rows, updates=1.0 - rate * self.l2)
+                tf.raw_ops.ResourceScatterMul(resource=weight.handle, indices=rows, updates=1.0 - rate * shrink)
             self.update_rows(weight, slots, velocity, rows, tf.cast(values, weight.dtype), rate, current)
         else:
             if self.l2:
@@ -165,6 +167,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             **super().get_config(),
             "momentum": self.momentum,
             "l2": self.l2,
+            "row_l2": self.row_l2,
             "gradient_cap": self.gradient_cap,
         }
 
