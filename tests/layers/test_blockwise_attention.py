@@ -30,8 +30,13 @@ def plain(qkv: tf.Tensor, causal: bool) -> tf.Tensor:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(("piece", "scores"), [(512, 1 << 21), (3, 200), (512, 100)])
-def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, causal: bool, piece: int, scores: int) -> None:
+@pytest.mark.parametrize(
+    ("piece", "scores", "training"),
+    [(512, 1 << 21, False), (3, 200, True), (512, 100, False), (512, 100, True)],
+)
+def test_values_and_gradients(
+    monkeypatch: pytest.MonkeyPatch, causal: bool, piece: int, scores: int, training: bool
+) -> None:
     monkeypatch.setattr(module, "_PIECE", piece)
     monkeypatch.setattr(module, "_BLOCK_SCORES", scores)
     rng = np.random.default_rng(0)
@@ -42,7 +47,7 @@ def test_values_and_gradients(monkeypatch: pytest.MonkeyPatch, causal: bool, pie
     def ours(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            attended = blockwise_attention(values, tf.constant(LENGTHS), HEADS, causal=causal)
+            attended = blockwise_attention(values, tf.constant(LENGTHS), HEADS, causal=causal, training=training)
             total = tf.reduce_sum(attended * weights)
         return attended, tape.gradient(total, values)
 
@@ -74,17 +79,26 @@ def test_dropout_is_unbiased_and_its_gradient_fits() -> None:
     step = rng.normal(size=qkv.shape).astype(np.float32) * 1e-2
 
     @tf.function
-    def total(inputs: tf.Tensor) -> tf.Tensor:
+    def total(inputs: tf.Tensor, training: bool) -> tf.Tensor:
         result = blockwise_attention(
-            tf.cast(inputs, tf.float32), tf.constant(LENGTHS), HEADS, dropout=rate, seed=tf.constant([1, 2])
+            tf.cast(inputs, tf.float32),
+            tf.constant(LENGTHS),
+            HEADS,
+            dropout=rate,
+            seed=tf.constant([1, 2]),
+            training=training,
         )
         return tf.reduce_sum(tf.cast(result, tf.float64) * np.arange(DIM))
 
-    with tf.GradientTape() as tape:
-        tape.watch(qkv)
-        loss = total(qkv)
-    slope = float(tf.reduce_sum(tape.gradient(loss, qkv) * step))
-    assert float(total(qkv + step) - total(qkv - step)) / 2 == pytest.approx(slope, rel=1e-2)
+    gradients = []
+    for training in (True, False):  # weights and masks are held, or computed and drawn again
+        with tf.GradientTape() as tape:
+            tape.watch(qkv)
+            loss = total(qkv, training)
+        gradients.append(tape.gradient(loss, qkv))
+    np.testing.assert_allclose(*gradients, rtol=1e-6)
+    slope = float(tf.reduce_sum(gradients[0] * step))
+    assert float(total(qkv + step, True) - total(qkv - step, True)) / 2 == pytest.approx(slope, rel=1e-2)
 
 
 def test_nothing_leaks_between_rows() -> None:

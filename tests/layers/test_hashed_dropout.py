@@ -22,6 +22,24 @@ def test_rate_and_independence(rate: float) -> None:
         assert dropped.mean(axis=axis).std() == pytest.approx(spread / size**0.5, rel=0.1)
     neighbours = dropped[:, :-1] & dropped[:, 1:]
     assert neighbours.mean() == pytest.approx(rate**2, abs=0.005)
+    # Rows of one mask are no more alike than those of independent draws: 40 products of variance (rate (1 - rate))^2.
+    alike = np.einsum("src,stc->srt", dropped - rate, dropped - rate)[:, ~np.tri(300, dtype=bool)]
+    assert alike.std() == pytest.approx(spread**2 * 40**0.5, rel=0.03)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_gradient_is_masked_alike(rate: float) -> None:
+    inputs, weights = tf.random.stateless_normal([30, 8], [1, 2]), tf.random.stateless_normal([30, 8], [3, 4])
+
+    @tf.function
+    def value_and_gradient() -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            left = hashed_dropout(inputs, rate, tf.constant([1, 5]), "a")
+        return left, tape.gradient(left, inputs, output_gradients=weights)
+
+    left, gradient = value_and_gradient()
+    np.testing.assert_allclose(gradient, left / inputs * weights, rtol=1e-5)
 
 
 def test_seeds_and_inference() -> None:

@@ -36,16 +36,19 @@ class FastLayerNorm(keras.layers.Layer):
         def normalise(
             x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
         ) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
+            dim = x.shape[-1]
             centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
             inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + epsilon)
             unit = centred * inverse
 
             def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-                axes = list(range(len(unit.shape) - 1))
-                d_unit = upstream * gamma
-                along = unit * tf.reduce_mean(d_unit * unit, axis=-1, keepdims=True)
-                d_x = inverse * (d_unit - tf.reduce_mean(d_unit, axis=-1, keepdims=True) - along)
-                return d_x, tf.reduce_sum(upstream * unit, axis=axes), tf.reduce_sum(upstream, axis=axes)
+                # Sums by matrix products: they are several times as fast as reductions.
+                flat, rows = tf.reshape(upstream, [-1, dim]), tf.reshape(unit, [-1, dim])
+                products, mean = flat * rows, gamma[:, tf.newaxis] / dim
+                d_rows = flat * gamma - rows * tf.matmul(products, mean) - tf.matmul(flat, mean)
+                d_x = tf.reshape(d_rows, tf.shape(unit)) * inverse
+                ones = tf.ones([1, tf.shape(flat)[0]], flat.dtype)
+                return d_x, tf.matmul(ones, products)[0], tf.matmul(ones, flat)[0]
 
             return unit * gamma + beta, gradient
 

@@ -90,6 +90,7 @@ class PostNormBlock(keras.layers.Layer):
             causal=self.causal,
             dropout=self.attention_dropout,
             seed=attention_seed,
+            training=dropout_seed is not None,
         )
         after = self._join(self.output_projection(attended), tokens, 0, dropout_seed)
         hidden = self.narrow(tf.nn.leaky_relu(self.wide(after), 0.01))
