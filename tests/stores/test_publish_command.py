@@ -12,12 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from tests.harness.tiny_recommender import tiny_recommender
 from tfrec import publish
 from tfrec.command import run_command
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_history import user_history
 from tfrec.models.popularity import Popularity
+from tfrec.models.sequence_recommender import FactorisedRecommender
+from tfrec.registry import model_class, model_names
 from tfrec.stores.redis.embedding_reader import EmbeddingReader
 from tfrec.stores.vector_directory import VectorDirectory
 from tfrec.training.model_store import build_model, run_config
@@ -29,6 +32,11 @@ SMALL = {
 }
 
 USERS = 10
+REGISTERED = [
+    name
+    for name in model_names()
+    if name not in SMALL and issubclass(model_class(name), FactorisedRecommender) and name != "popularity"
+]
 
 
 def rows(big: int) -> list[tuple[Any, int, int]]:
@@ -56,8 +64,10 @@ def make_run(tmp_path, monkeypatch):
         dataset = InteractionDataset.open(output)
         if model == "popularity":
             recommender: Any = Popularity.for_dataset(Popularity.config_class(), dataset)
-        else:
+        elif model in SMALL:
             recommender = build_model(run_config(model, assignments=SMALL[model]), dataset)
+        else:
+            recommender = tiny_recommender(model, dataset)
         loaded = SimpleNamespace(
             model=recommender, checkpoint="c:1", open_dataset=lambda path: InteractionDataset.open(path or output)
         )
@@ -81,25 +91,31 @@ def answer(capsys, *arguments: object) -> dict[str, Any]:
 def after_history(model: Any, dataset: InteractionDataset, user: Any) -> dict[str, tf.Tensor]:
     """The batch with which `tfrec.recommend` asks for the next item of one user."""
     history = user_history(dataset, str(user))
-    longest = getattr(model.config, "max_length", len(history.items))
+    longest = min(len(history.items), model.history_window)
     items = [*history.items[-longest:], 0]
-    times = [*history.timestamps[-longest:], 0]
+    times = [*history.timestamps[-longest:], history.timestamps[-1]]  # the target has the time of the latest event
     batch = {"item": tf.constant([items], tf.int32), "timestamp": tf.constant([times], tf.int64)}
     batch |= {"length": tf.constant([len(items)]), "num_targets": tf.constant([1])}
     return batch if history.user is None else batch | {"user": tf.constant([history.user], tf.int32)}
 
 
-@pytest.mark.parametrize(("model", "strings"), [("gru4rec", False), ("sasrec", True), ("two_tower", False)])
+@pytest.mark.parametrize(
+    ("model", "strings"),
+    [("gru4rec", False), ("sasrec", True), ("two_tower", False), *((name, False) for name in REGISTERED)],
+)
 def test_vectors_are_those_of_the_model(make_run, tmp_path, capsys, model, strings):
     recommender, dataset = make_run(model, strings=strings)
     document = answer(capsys, "--run", "R", "--to", tmp_path / "out", "--append-bias")
-    assert [(entry["kind"], entry["dim"]) for entry in document["written"]] == [("items", 7), ("users", 7)]
+    width = recommender.vector_dim
+    assert width == (6 if model in SMALL else 8)
+    written = [(entry["kind"], entry["dim"]) for entry in document["written"]]
+    assert written == [("items", width + 1), ("users", width + 1)]
     items, users = VectorDirectory(tmp_path / "out/items"), VectorDirectory(tmp_path / "out/users")
     table, bias = recommender.item_table()
     count = items.description.count
     assert items.ids(0, count).to_pylist() == dataset.item_vocabulary.ids.tolist()
-    np.testing.assert_array_equal(items.vectors(0, count)[:, :6], table.numpy()[2:])
-    np.testing.assert_array_equal(items.vectors(0, count)[:, 6], bias.numpy()[2:])
+    np.testing.assert_array_equal(items.vectors(0, count)[:, :width], table.numpy()[2:])
+    np.testing.assert_array_equal(items.vectors(0, count)[:, width], bias.numpy()[2:])
     everyone = {
         f"Bürger: {2**40 + user}" if strings else 2**40 + user for user in range(USERS)
     }  # also without training
@@ -107,7 +123,7 @@ def test_vectors_are_those_of_the_model(make_run, tmp_path, capsys, model, strin
     assert sorted(ids) == sorted(everyone)
     for user, vector in zip(ids, users.vectors(0, len(ids)), strict=True):
         batch = after_history(recommender, dataset, user)
-        np.testing.assert_allclose(vector[:6], recommender.encode_targets(batch)[0], atol=1e-5)
+        np.testing.assert_allclose(vector[:width], recommender.encode_targets(batch)[0], atol=1e-5)
         scores = items.vectors(0, count) @ vector
         np.testing.assert_allclose(scores, recommender.score_targets(batch)[0, 2:], atol=1e-5)
 
