@@ -17,15 +17,18 @@ from tfrec.config.impression_run_configs import (
     ImpressionTrainingConfig,
     monitor_terms,
 )
+from tfrec.config.joint_objective_config import JointObjectiveConfig
 from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
 from tfrec.config.pair_objective_config import PairObjectiveConfig
 from tfrec.config.sequence_objective_config import SequenceObjectiveConfig
+from tfrec.config.stages_config import StagesConfig
 from tfrec.config.strict_model import StrictModel
 from tfrec.config.training_config import (
     PairTrainingConfig,
     SequenceTrainingConfig,
     SessionTrainingConfig,
+    StagedTrainingConfig,
     TrainingConfig,
 )
 
@@ -111,6 +114,27 @@ class SequenceRunConfig(GradientRunConfig):
         return self
 
 
+class StagedRunConfig(RunConfig):
+    """Sections of models of two branches, which are trained in stages over batches of whole sequences."""
+
+    objective: SequenceObjectiveConfig = Field(
+        default_factory=SequenceObjectiveConfig, description="Loss of the SASRec branch."
+    )
+    joint: JointObjectiveConfig = Field(default_factory=JointObjectiveConfig)
+    sasrec_optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
+    retriever_optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
+    training: StagedTrainingConfig = Field(default_factory=StagedTrainingConfig)
+    stages: StagesConfig = Field(default_factory=StagesConfig)
+
+    @model_validator(mode="after")
+    def _scores_are_those_of_the_objective(self) -> StagedRunConfig:
+        if self.objective.similarity == "cosine" and self.model.sasrec.similarity != "cosine":
+            raise ValueError(
+                "`objective.similarity=cosine` compares directions, `model.sasrec.similarity=dot` ranks by products"
+            )
+        return self
+
+
 class ImpressionRunConfig(GradientRunConfig):
     """Sections of click models, which are trained over batches of impressions."""
 
@@ -135,6 +159,7 @@ RUN_CONFIGS: dict[str, type[RunConfig]] = {
     "session_parallel": SessionRunConfig,
     "sequences": SequenceRunConfig,
     "user_pairs": PairRunConfig,
+    "stages": StagedRunConfig,
     "impressions": ImpressionRunConfig,
 }
 """Configuration class by a model's `training_scheme`."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, PairRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.training.determinism import set_determinism
 from tfrec.training.device_strategy import device_strategy
@@ -18,6 +19,7 @@ from tfrec.training.evaluation_document import evaluation_document, metrics_docu
 from tfrec.training.fit_counts import fit_counts
 from tfrec.training.fit_sequences import fit_sequences
 from tfrec.training.fit_session_parallel import fit_session_parallel
+from tfrec.training.fit_stages import fit_stages
 from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.measure import check_baselines, fit_baselines, measure
 from tfrec.training.model_store import build_model
@@ -35,6 +37,7 @@ _LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
     "session_parallel": fit_session_parallel,
     "sequences": fit_sequences,
     "user_pairs": fit_user_pairs,
+    "stages": fit_stages,
 }
 
 
@@ -94,6 +97,7 @@ def run_experiment(
     with strategy.scope():
         training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
+    scorers |= {name: BranchScorer(model, method) for name, method in model.scored_parts.items()}
     scorers[config.model.name] = model
     if config.data.path is None and isinstance(config.data.synthetic, ClickstreamConfig):
         scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)

@@ -1,0 +1,55 @@
+"""Validation of a stage: what the stage trains is measured, and joint stages also before their first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfrec.data.sequence_pipeline import sequence_dataset
+from tfrec.evaluation.ranking import evaluate_ranking
+from tfrec.evaluation.scorer import Scorer
+from tfrec.layers.user_memory import UserMemory
+from tfrec.training.checkpoints import save_checkpoint
+from tfrec.training.user_memories import save_memory_state
+from tfrec.training.validation import SPLIT, Validation
+
+
+class StageValidation(Validation):
+    """Ranks the validation targets by a branch, or by the whole model.
+
+    Args:
+        *arguments: Those of `Validation`.
+        scorer: What is measured.
+        from_start: Weights from before the first epoch are kept when no epoch is better.
+        memory: Its counters and former states are kept beside the best weights.
+        **settings: Those of `Validation`.
+    """
+
+    def __init__(
+        self, *arguments: Any, scorer: Scorer, from_start: bool, memory: UserMemory | None = None, **settings: Any
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self.scorer = scorer
+        self.from_start = from_start
+        self.memory = memory
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not self.from_start or self.best > float("-inf"):
+            return
+        self.best = self.measured(None)
+        save_checkpoint(self.folder, "epoch-00000", weights=self.model.weights, progress=self.state())
+        self.console.print(f"  {SPLIT} {self.monitor} {self.best:.4f}  (before the first step)", markup=False)
+        self.judged(True)
+
+    def judged(self, better: bool) -> None:
+        if better and self.memory is not None:
+            save_memory_state(self.memory, self.folder.parent)
+
+    def measured(self, logs: dict[str, Any] | None) -> float:
+        result = evaluate_ranking(
+            self.scorer,
+            sequence_dataset(self.dataset, SPLIT, self.settings.batch_size, bucket_by_length=True),
+            cutoffs=[int(self.monitor.partition("@")[2])],
+            tie_rule=self.settings.tie_rule,
+            exclude_history=self.settings.exclude_history,
+        )
+        return result.metrics[self.monitor]
