@@ -24,6 +24,7 @@ from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.measure import check_baselines, fit_baselines, measure
 from tfrec.training.model_store import build_model
 from tfrec.training.print_evaluation import print_evaluation
+from tfrec.training.rerank_evaluation import add_rerank_section
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_report import leave_report
@@ -107,6 +108,7 @@ def run_experiment(
     document = evaluation_document(results, dataset, config.evaluation, model=config.model.name, run=str(run.path))
     print_evaluation(results, document, config.evaluation, console)
     add_user_section(document, model, dataset, config.evaluation, console)
+    add_rerank_section(document, model, dataset, config.evaluation, console)
     metrics = metrics_document(document, training)
     run.write_json(run.evaluation_document, document)
     run.write_json(run.metrics, metrics)

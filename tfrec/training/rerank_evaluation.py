@@ -61,4 +61,4 @@ def _print(section: dict[str, Any], console: Console) -> None:
         label = f"{point['method']} {point['strength']:g}" if point["method"] else "as it was"
         rows.append([label, *("" if point.get(key) is None else point[key] for key in keys)])
     title = f"{section['lists']:,} lists of {length} from {section['candidates']} candidates of {section['model']}"
-    console.print(make_table(title, ["re-ranking", *keys], rows))
+    console.print(make_table(title, ["re-ranking", *names], rows))

@@ -51,15 +51,9 @@ def trade_off_chart(
             if point.interval is not None:
                 axes.plot([point.gained] * 2, point.interval, color=MUTED, linewidth=1.2)
         axes.plot(xs, ys, color=MODEL, marker="o")
-        for point in points:
-            axes.annotate(
-                point.label,
-                (point.gained, point.kept),
-                xytext=(4, 5),
-                textcoords="offset points",
-                color=INK,
-                fontsize=10,
-            )
+        for point in _apart(points):
+            place = (point.gained, point.kept)
+            axes.annotate(point.label, place, xytext=(4, 5), textcoords="offset points", color=INK, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.margins(x=0.1, y=0.12)
@@ -67,3 +61,15 @@ def trade_off_chart(
         axes.set_ylabel(y_label)
 
     return draw(name, alt, paint)
+
+
+def _apart(points: Sequence[TradeOffPoint]) -> list[TradeOffPoint]:
+    """The points that get a label: those that are not too near to the one before."""
+    width = max(point.gained for point in points) - min(point.gained for point in points) or 1.0
+    height = max(point.kept for point in points) - min(point.kept for point in points) or 1.0
+    chosen = list(points[:1])
+    for point in points[1:]:
+        far = abs(point.gained - chosen[-1].gained) > 0.08 * width or abs(point.kept - chosen[-1].kept) > 0.1 * height
+        if far:
+            chosen.append(point)
+    return chosen
