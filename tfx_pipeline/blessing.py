@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
+from tfx_pipeline.evaluator_bounds import EvaluatorBounds
+from tfx_pipeline.impressions.click_metric import ROWS
 from tfx_pipeline.target_extracts import HISTORY, HISTORY_SLICES, POPULARITY, POPULARITY_SLICES
 from tfx_pipeline.target_metrics import BOUNDED
 
@@ -32,12 +34,10 @@ class Decision:
     reasons: list[str] = field(default_factory=list)
     slices: dict[str, dict[str, Values]] = field(default_factory=dict)
 
-    def small_slices(self, least: int) -> list[str]:
-        """Returns the names of slices of fewer targets than that, which have no bounds."""
+    def small_slices(self, gate: EvaluatorBounds) -> list[str]:
+        """Returns the names of slices that have no bounds because they are small."""
         return [
-            name
-            for name, models in self.slices.items()
-            if name != OVERALL and models.get(CANDIDATE, {}).get("targets", 0) < least
+            name for name, models in self.slices.items() if name != OVERALL and gate.is_small(models.get(CANDIDATE, {}))
         ]
 
 
@@ -66,24 +66,33 @@ def _slices(evaluation: str) -> dict[str, dict[str, Values]]:
         for entry in record.metric_keys_and_values:
             if entry.key.is_diff or entry.key.name.endswith(BOUNDED):
                 continue
-            model = entry.key.model_name or CANDIDATE
-            models.setdefault(model, {})[entry.key.name] = entry.value.double_value.value
+            value = entry.value.double_value.value
+            if not math.isnan(value):  # as the AUC of a slice without clicks
+                models.setdefault(entry.key.model_name or CANDIDATE, {})[entry.key.name] = value
     order = [OVERALL, *(f"{POPULARITY}:{name}" for name in POPULARITY_SLICES)]
     order += [f"{HISTORY}:{name}" for name in HISTORY_SLICES]
-    return dict(sorted(slices.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+    return dict(
+        sorted(slices.items(), key=lambda one: (order.index(one[0]) if one[0] in order else len(order), one[0]))
+    )
 
 
 def _explain(name: str, failure: Any, models: dict[str, Values]) -> list[str]:
     metric = failure.metric_key.name.removesuffix(BOUNDED)
-    where = f"{metric} of {'all targets' if name == OVERALL else name}"
+    everything = "all rows" if ROWS in models.get(CANDIDATE, {}) else "all targets"
+    where = f"{metric} of {everything if name == OVERALL else name}"
     own, old = (models.get(model, {}).get(metric, math.nan) for model in (CANDIDATE, BASELINE))
     threshold = failure.metric_threshold
     if threshold.HasField("value_threshold"):
-        bound = threshold.value_threshold.lower_bound.value
-        return [f"{where} is {own:.4f}; at least {bound:g} is needed"]
+        bounds = threshold.value_threshold
+        if bounds.HasField("upper_bound"):
+            return [f"{where} is {own:.4f}; at most {bounds.upper_bound.value:g} is accepted"]
+        return [f"{where} is {own:.4f}; at least {bounds.lower_bound.value:g} is needed"]
     if threshold.HasField("change_threshold"):
-        bound = -threshold.change_threshold.absolute.value
-        return [f"{where} is {own:.4f}, {old - own:.4f} below the baseline's {old:.4f}; at most {bound:g} may be lost"]
+        change = threshold.change_threshold
+        less = change.direction == tfma.MetricDirection.LOWER_IS_BETTER
+        distance = f"{own - old:.4f} above" if less else f"{old - own:.4f} below"
+        bound = abs(change.absolute.value)
+        return [f"{where} is {own:.4f}, {distance} the baseline's {old:.4f}; at most {bound:g} may be lost"]
     return [f"{where}: {failure.message.strip() or 'a bound does not hold'}"]
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from tfrec.data.impressions.impression_manifest import KIND, ImpressionManifest
 from tfrec.data.manifest import Manifest
+
+Record = Manifest | ImpressionManifest
+"""Manifest of a conversion of sequences or of impressions, without vocabularies and shards."""
 
 RECORD_NAME = "conversion.json"
 """File beside the splits of raw examples: manifest of the conversion, without vocabularies and shards."""
@@ -18,7 +24,22 @@ ORDER_NAME = "row_order.json"
 _MARK = "tfrec conversion "
 
 
-def with_record(schema: schema_pb2.Schema, record: Manifest) -> schema_pb2.Schema:
+def parse_record(content: bytes | str, *, file: str) -> Record:
+    """Returns the record in a JSON document.
+
+    Raises:
+        DataError: It was written by another version and cannot be read.
+    """
+    try:
+        kind = json.loads(content).get("kind")
+    except ValueError:
+        kind = None  # the next line says what is wrong
+    if kind != KIND:
+        return Manifest.from_json(content, file=file)
+    return ImpressionManifest.from_json(content if isinstance(content, bytes) else content.encode(), file=file)
+
+
+def with_record(schema: schema_pb2.Schema, record: Record) -> schema_pb2.Schema:
     """Returns a copy of a schema with the record among its annotations; Transform keeps them in its graph's metadata.
 
     Args:
@@ -32,7 +53,7 @@ def with_record(schema: schema_pb2.Schema, record: Manifest) -> schema_pb2.Schem
     return marked
 
 
-def find_record(schema: schema_pb2.Schema) -> Manifest | None:
+def find_record(schema: schema_pb2.Schema) -> Record | None:
     """Returns the record in a schema, or None when the examples were not made by ParquetExampleGen.
 
     Raises:
@@ -40,5 +61,5 @@ def find_record(schema: schema_pb2.Schema) -> Manifest | None:
     """
     for comment in schema.annotation.comment:
         if comment.startswith(_MARK):
-            return Manifest.from_json(comment[len(_MARK) :], file="schema.pbtxt")
+            return parse_record(comment[len(_MARK) :], file="schema.pbtxt")
     return None

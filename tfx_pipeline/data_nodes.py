@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components import ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.common.importer import Importer
 from tfx.types import standard_artifacts
 
+from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.beam.log_pieces import open_sources
 from tfrec.data.column_types import find_roles
 from tfrec.data.conversion_options import parse_options
 from tfrec.data.input_files import find_inputs
+from tfrec.errors import ConfigError
 from tfx_pipeline.anomaly_gate.checked_schema import CheckedSchema
 from tfx_pipeline.anomaly_gate.component import AnomalyGate
-from tfx_pipeline.parquet_example_gen.component import FILES, UNUSED, ParquetExampleGen, listed
-from tfx_pipeline.parquet_example_gen.input_patterns import any_span, input_patterns
+from tfx_pipeline.impressions import preprocessing
+from tfx_pipeline.impressions.raw_schema import impression_schema, is_impression_schema
+from tfx_pipeline.impressions.roles import ROLES, ImpressionTransformSettings, settle_roles
+from tfx_pipeline.parquet_example_gen.component import UNUSED, ParquetExampleGen
+from tfx_pipeline.parquet_example_gen.input_patterns import FILES, any_span, input_patterns, listed
 from tfx_pipeline.raw_schema import EventLayout, sequence_schema
 
 if TYPE_CHECKING:
@@ -44,9 +51,13 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
         ConfigError: Flags of the conversion that the pipeline cannot follow.
         DataError: There is no log, or it lacks a column.
     """
-    generator = ParquetExampleGen(settings.conversion, settings.transform.code)
+    conversion = settings.conversion
+    of_impressions = ROLES in conversion
+    if of_impressions:
+        conversion = settle_roles(conversion)
+    generator = ParquetExampleGen(conversion, settings.transform.code)
     examples = generator.outputs["examples"]
-    source = curated_schema(settings.root, settings.conversion)
+    source = curated_schema(settings.root, conversion)
     schema = schema_importer(source)
     curated = schema.outputs["result"]
     statistics = StatisticsGen(examples=examples, schema=curated)
@@ -64,11 +75,15 @@ def data_nodes(settings: PipelineSettings) -> tuple[list[Any], dict[str, Any]]:
     recorder = CheckedSchema(examples=examples, schema=curated)
     recorder.add_upstream_node(gate)
     checked = recorder.outputs["checked_schema"]
+    told: Any = settings.transform
+    if of_impressions:
+        seed = int(conversion.get("seed") or 0)
+        told = ImpressionTransformSettings(json.dumps(conversion[ROLES], sort_keys=True), seed, settings.transform.code)
     transform = Transform(  # vocabularies come from the split `train` alone, unless told otherwise
         examples=examples,
         schema=checked,
-        preprocessing_fn=PREPROCESSING_FN,
-        custom_config=settings.transform.custom_config(),
+        preprocessing_fn=preprocessing.PREPROCESSING_FN if of_impressions else PREPROCESSING_FN,
+        custom_config=told.custom_config(),
         disable_statistics=True,
     )
     channels = {
@@ -106,9 +121,11 @@ def curated_schema(root: Path, conversion: Mapping[str, Any]) -> Path:
     """
     directory = root / "schema"
     file = directory / SCHEMA_FILE
-    if not file.exists():
+    if file.exists():
+        _check_kind(file, conversion)
+    else:
         directory.mkdir(parents=True, exist_ok=True)
-        text = text_format.MessageToString(sequence_schema(_layout(conversion)))
+        text = text_format.MessageToString(_new_schema(conversion))
         temporary = file.with_suffix(".tmp")
         if _COMMITTED.exists() and text_format.MessageToString(sequence_schema(EventLayout())) == text:
             shutil.copyfile(_COMMITTED, temporary)
@@ -116,6 +133,24 @@ def curated_schema(root: Path, conversion: Mapping[str, Any]) -> Path:
             temporary.write_text(text)
         temporary.rename(file)
     return directory.absolute()
+
+
+def _new_schema(conversion: Mapping[str, Any]) -> schema_pb2.Schema:
+    if ROLES not in conversion:
+        return sequence_schema(_layout(conversion))
+    return impression_schema(ImpressionSchema.model_validate(conversion[ROLES]), conversion.get("day_column"))
+
+
+def _check_kind(file: Path, conversion: Mapping[str, Any]) -> None:
+    """Raises ConfigError where sequences meet a schema of impressions, or the other way round."""
+    schema = text_format.Parse(file.read_text(encoding="utf-8"), schema_pb2.Schema())
+    kinds = {True: "impressions", False: "sequences"}
+    own, held = ROLES in conversion, is_impression_schema(schema)
+    if own != held:
+        raise ConfigError(
+            f"The pipeline in `{file.parent.parent}` is of {kinds[held]}, and the data are {kinds[own]}.",
+            remedy="Use another --root.",
+        )
 
 
 def _layout(conversion: Mapping[str, Any]) -> EventLayout:

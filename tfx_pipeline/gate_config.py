@@ -1,20 +1,17 @@
-"""How good a model must be before it is pushed."""
+"""How good a model that ranks must be before it is pushed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
-from tfrec.config.strict_model import StrictModel
+from tfx_pipeline.evaluator_bounds import EvaluatorBounds
 
 
-class GateConfig(StrictModel):
-    """Bounds of the Evaluator, by metric; the baseline is the model pushed last, measured on the same examples.
+class GateConfig(EvaluatorBounds):
+    """Bounds of the Evaluator for models that rank."""
 
-    Losses are absolute, `0.01` being one point of a hundred: a relative bound means nothing where the baseline is 0, as
-    it often is in the tail.
-    """
-
-    split: str = Field("test", description="Split of the raw examples that is ranked.")
     minimum: dict[str, float] = Field(
         {"recall@20": 0.01}, description="Least value over all targets, with or without a baseline."
     )
@@ -32,6 +29,8 @@ class GateConfig(StrictModel):
     )
 
     @property
-    def metrics(self) -> list[str]:
-        """Names of the metrics that have bounds."""
-        return list(dict.fromkeys([*self.minimum, *self.max_loss, *self.max_slice_loss]))
+    def small(self) -> str:
+        return f"slices of fewer than {self.min_slice_targets:,} targets"
+
+    def is_small(self, values: Mapping[str, float]) -> bool:
+        return values.get("targets", 0) < self.min_slice_targets

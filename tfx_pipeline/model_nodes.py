@@ -11,10 +11,18 @@ from tfx.proto import trainer_pb2
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, PushedModel
 
+from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.config.impression_run_configs import ImpressionEvaluationConfig
+from tfrec.config.impression_schema import ImpressionSchema
 from tfx_pipeline.components.golden_replay import GoldenReplay
 from tfx_pipeline.components.redis_exporter import RedisExporter
 from tfx_pipeline.components.version_pusher import VersionPusher
 from tfx_pipeline.evaluator_config import MODULE, evaluator_config
+from tfx_pipeline.gate_config import GateConfig
+from tfx_pipeline.impressions.click_evaluator_config import MODULE as CLICK_MODULE
+from tfx_pipeline.impressions.click_evaluator_config import click_evaluator_config
+from tfx_pipeline.impressions.click_gate_config import ClickGateConfig
+from tfx_pipeline.impressions.roles import ROLES
 from tfx_pipeline.latest_pushed_model import MODEL, PUSHED_MODEL, LatestPushedModelStrategy
 from tfx_pipeline.pipeline_settings import PipelineSettings
 from tfx_pipeline.trainer_module import RUN_FN
@@ -59,13 +67,14 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
         strategy_class=LatestPushedModelStrategy,
         **{MODEL: Channel(type=Model), PUSHED_MODEL: Channel(type=PushedModel)},
     ).with_id(BASELINE)
+    config, module = _measured(settings)
     evaluator = Evaluator(
         examples=data.examples,
         model=model,
         baseline_model=baseline.outputs["model"],
         example_splits=[settings.gate.split],
-        eval_config=evaluator_config(settings.gate, settings.rules, settings.trainer.code),
-        module_path=MODULE,
+        eval_config=config,
+        module_path=module,
     )
     replay = GoldenReplay(model=model, code=settings.trainer.code)
     pusher = VersionPusher(
@@ -87,3 +96,16 @@ def model_nodes(settings: PipelineSettings, data: DataChannels) -> list[Any]:
         )
         nodes.append(exporter)
     return nodes
+
+
+def _measured(settings: PipelineSettings) -> tuple[Any, str]:
+    """What the Evaluator measures, and the module of its extractors, by the kind of model."""
+    gate, rules, code = settings.gate, settings.rules, settings.trainer.code
+    if isinstance(gate, ClickGateConfig) and isinstance(rules, ImpressionEvaluationConfig):
+        roles = ImpressionSchema.model_validate(settings.conversion[ROLES])
+        known = {category.name for category in roles.categorical}
+        slices = [name for name in rules.slices if name in known]
+        return click_evaluator_config(gate, roles.label, slices, code), CLICK_MODULE
+    if isinstance(gate, GateConfig) and isinstance(rules, EvaluationConfig):
+        return evaluator_config(gate, rules, code), MODULE
+    raise TypeError(f"Bounds `{type(gate).__name__}` do not go with rules `{type(rules).__name__}`.")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.config.impression_run_configs import ImpressionEvaluationConfig
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
+from tfx_pipeline.evaluator_bounds import EvaluatorBounds
 from tfx_pipeline.features import TransformSettings
-from tfx_pipeline.gate_config import GateConfig
 from tfx_pipeline.trainer_module import TrainerSettings
 from tfx_pipeline.tuner_module import TunerSettings
 
@@ -21,10 +22,11 @@ class PipelineSettings:
 
     Attributes:
         root: Directory of artifacts, metadata, logs and reports.
-        conversion: Flags of `tfrec.convert` (roles of columns, filters, split rule), with the files of the log.
+        conversion: Flags of `tfrec.convert` (roles of columns, filters, split rule), with the files of the log; those
+            of impressions have the key `impressions`.
         trainer: Model and settings.
         gate: Bounds of the Evaluator.
-        rules: Cut-offs, tie rule and history rule by which models are compared.
+        rules: Cut-offs, tie rule and history rule by which models that rank are compared; slices of click models.
         transform: Vocabulary and time features.
         anomalies: Bounds of the anomaly gate.
         serving: Directory of versions that models are pushed to.
@@ -35,13 +37,14 @@ class PipelineSettings:
         beam: Flags for Beam.
         cache: Whether nodes may come from the cache.
         occasion: Tells this run from all others.
+        remarks: What people should know before it begins.
     """
 
     root: Path
     conversion: Mapping[str, Any]
     trainer: TrainerSettings
-    gate: GateConfig
-    rules: EvaluationConfig
+    gate: EvaluatorBounds
+    rules: EvaluationConfig | ImpressionEvaluationConfig
     serving: Path
     anomalies: GateBounds = field(default_factory=GateBounds)
     transform: TransformSettings = field(default_factory=TransformSettings)
@@ -52,6 +55,7 @@ class PipelineSettings:
     beam: tuple[str, ...] = ()
     cache: bool = True
     occasion: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> Path:

@@ -25,6 +25,11 @@ def main(
     train: Annotated[list[str] | None, typer.Option(help="Training files, when the split is given.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation files.")] = None,
     test: Annotated[list[str] | None, typer.Option(help="Test files.")] = None,
+    impressions: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with the roles of columns: the log is of impressions, for click models."),
+    ] = None,
+    day_col: Annotated[str | None, typer.Option(help="Impressions: column of days for --split day.")] = None,
     model: Annotated[str, typer.Option(help="Registered model; `python -m tfrec` lists them.")] = "gru4rec",
     config: Annotated[Path | None, typer.Option(help="YAML file that overrides the model's preset.")] = None,
     assignments: Annotated[
@@ -83,7 +88,7 @@ def main(
     unknown_items: Annotated[
         str, typer.Option(help="Valid/test events of items without training events: drop, or keep as misses (oov).")
     ] = "drop",
-    seed: Annotated[int, typer.Option(help="Seed of the split random_user.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the splits random_user and random.")] = 0,
     runner: Annotated[
         str, typer.Option(help="Beam's: DirectRunner (here, default), or FlinkRunner, SparkRunner, PortableRunner.")
     ] = "",
@@ -105,6 +110,9 @@ def main(
     over.
 
     Example: `python -m tfx_pipeline.run --data clicks.parquet --model sasrec --root shop --redis redis://localhost:6379/0`
+
+    Click models: `python -m tfx_pipeline.run --data impressions.parquet --impressions toss.yaml --day-col day_of_week
+    --model feseq --root ads`
     """
     _check_installed()
     if not data and not train:
@@ -134,6 +142,12 @@ def main(
         "unknown_items": unknown_items,
         "seed": seed,
     }
+    if impressions is not None:
+        from tfx_pipeline.impressions.conversion_flags import impression_flags
+
+        conversion = impression_flags(impressions, conversion, day_col)
+    elif day_col is not None:
+        raise ConfigError("`--day-col` is for impressions.", remedy="Pass `--impressions SCHEMA.yaml`.")
     human = console(json_output=json_output)
     from tfx_pipeline.beam_flags import refuse_url
     from tfx_pipeline.quiet_logs import quiet_logs

@@ -10,7 +10,7 @@ from tfrec.evaluation.report.blocks import Block, Cell, Facts, Row, Section, Tab
 from tfrec.evaluation.report.page import Page, render_page, write_page
 from tfrec.training.run_manifest import machine, software_versions, source_commit
 from tfx_pipeline.lineage import artifact_digest
-from tfx_pipeline.parquet_example_gen.component import FILES
+from tfx_pipeline.parquet_example_gen.input_patterns import FILES
 from tfx_pipeline.report.data_sections import anomalies_section, statistics_section
 from tfx_pipeline.report.gate_section import decision_blocks, gate_section
 from tfx_pipeline.run_facts import RunFacts

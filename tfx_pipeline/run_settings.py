@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tfrec
-from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.config.click_export_config import ClickExportConfig
 from tfrec.config.export_config import load_export_config
 from tfrec.config.load import load_section, read_yaml
 from tfrec.config.run_config import GradientRunConfig, RunConfig
@@ -23,10 +23,15 @@ from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
 from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds
 from tfx_pipeline.beam_flags import beam_flags
+from tfx_pipeline.evaluator_bounds import EvaluatorBounds
 from tfx_pipeline.evaluator_config import check_gate
 from tfx_pipeline.features import TransformSettings
 from tfx_pipeline.gate_config import GateConfig
+from tfx_pipeline.impressions.click_gate_config import ClickGateConfig, check_click_gate
+from tfx_pipeline.impressions.conversion_flags import check_export, check_kind
+from tfx_pipeline.impressions.roles import ROLES
 from tfx_pipeline.pipeline_settings import PipelineSettings
+from tfx_pipeline.split_names import makes_test, makes_valid
 from tfx_pipeline.trainer_module import TrainerSettings
 from tfx_pipeline.tuner_module import TunerSettings
 
@@ -64,17 +69,28 @@ def make_settings(
         read_yaml(config)  # for its messages
         text = config.read_text(encoding="utf-8")
     trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code=code)
-    load_export_config(None, export, flag="--export")
+    clicks = ROLES in conversion
+    if clicks:
+        check_export(load_section(ClickExportConfig, export, flag="--export"))
+    else:
+        load_export_config(None, export, flag="--export")
     with tempfile.TemporaryDirectory() as scratch:
         effective = trainer.run_config(Path(scratch))
-        _check_ranks(effective)
+        check_kind(effective, conversion)
         trainer = replace(trainer, effective=json.dumps(effective.model_dump(mode="json"), sort_keys=True))
         tuner = None
         if tune:
             told = TunerSettings(model, text, trainer.assignments, tune, searcher, objective, code=code)
             tuner = _tuner(replace(told, space=str(space or ""), directory=str(root / "tuning")), Path(scratch))
-    bounds = load_gate(gate)
-    check_gate(bounds)
+    bounds = load_gate(gate, clicks=clicks)
+    if isinstance(bounds, ClickGateConfig):
+        check_click_gate(bounds)
+    elif isinstance(bounds, GateConfig):
+        check_gate(bounds)
+    remarks: tuple[str, ...] = ()
+    if clicks and redis is not None:
+        remarks = (f"RedisExporter is left out: the click model `{model}` has no vectors of users and items.",)
+        redis = None
     _check(effective, bounds, conversion, tuned=tuner is not None)
     return PipelineSettings(
         root=root,
@@ -92,6 +108,7 @@ def make_settings(
         beam=beam_flags(runner, beam),
         cache=cache,
         occasion=datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        remarks=remarks,
     )
 
 
@@ -104,13 +121,17 @@ def code_version() -> str:
     return total.hexdigest()[:16]
 
 
-def load_gate(assignments: Sequence[str]) -> GateConfig:
+def load_gate(assignments: Sequence[str], *, clicks: bool = False) -> EvaluatorBounds:
     """Returns the bounds; those that are given take the place of the default ones of the same kind.
+
+    Args:
+        assignments: `KEY=VALUE`.
+        clicks: Whether they are of a click model.
 
     Raises:
         ConfigError: An unknown key, or a value that is no number.
     """
-    return load_section(GateConfig, assignments, flag="--gate")
+    return load_section(ClickGateConfig if clicks else GateConfig, assignments, flag="--gate")
 
 
 def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:
@@ -119,15 +140,7 @@ def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:
     return replace(settings, searched=json.dumps(search.document(), sort_keys=True))
 
 
-def _check_ranks(config: RunConfig) -> None:
-    if not isinstance(config.evaluation, EvaluationConfig):
-        raise ConfigError(
-            f"`{config.model.name}` predicts clicks, and the pipeline's gate ranks items.",
-            remedy="Use tfrec.convert --impressions, tfrec.train and tfrec.evaluate.",
-        )
-
-
-def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any], *, tuned: bool) -> None:
+def _check(config: RunConfig, gate: EvaluatorBounds, conversion: Mapping[str, Any], *, tuned: bool) -> None:
     if config.data.path is not None:
         raise ConfigError("`data.path` is set, but the pipeline makes its own data set.", remedy="Leave it out.")
     if isinstance(config, GradientRunConfig) and config.training.patience and not makes_valid(conversion):
@@ -142,23 +155,9 @@ def _check(config: RunConfig, gate: GateConfig, conversion: Mapping[str, Any], *
             "The gate would measure on the split `valid`, by which the model is chosen.",
             remedy="Use `--gate split=test`.",
         )
-    if gate.split not in ("valid", "test") or (gate.split == "valid" and not makes_valid(conversion)):
+    made = {"valid": makes_valid(conversion), "test": makes_test(conversion)}
+    if not made.get(gate.split):
         raise ConfigError(f"There is no split `{gate.split}` for the gate.", remedy="Use test, or make a valid split.")
-
-
-def makes_valid(conversion: Mapping[str, Any]) -> bool:
-    """Returns whether the split rule makes a validation split."""
-    rule = conversion.get("split")
-    if rule == "given" or conversion.get("train"):
-        return bool(conversion.get("valid"))
-    if rule is None:
-        by_session = bool(conversion.get("session_col") or conversion.get("session_gap"))
-        rule = "session_time" if by_session or not conversion.get("user_col") else "global_time"
-    if rule in ("leave_one_out", "random_user"):
-        return True
-    if rule == "global_time" and not conversion.get("test_days"):
-        return conversion.get("valid_fraction") != 0
-    return bool(conversion.get("valid_days"))
 
 
 def _server(redis: str | None, model: str) -> str | None:

@@ -54,6 +54,8 @@ def run_whole(
         NodeError: A node failed. The report says how far the run came.
         ConfigError: There is no such node.
     """
+    for remark in settings.remarks:
+        console.print(remark, style="yellow", markup=False, soft_wrap=True)
     nodes = all_nodes(settings)
     names = [node.id for node in nodes]
     for flag, name in (("--from", from_node), ("--to", to_node)):
@@ -175,12 +177,16 @@ def _place(settings: PipelineSettings, facts: RunFacts, node: str) -> str:
 
 
 def _slices(settings: PipelineSettings, decision: Decision) -> Any:
-    names = settings.gate.metrics
-    small = decision.small_slices(settings.gate.min_slice_targets)
-    rows = []
+    gate = settings.gate
+    small = decision.small_slices(gate)
+    rows, compared = [], False
     for name, models in decision.slices.items():
-        own, old = models[CANDIDATE], models.get(BASELINE, {})
-        shown = [f"{own[one]:.4f}" + (f" {own[one] - old[one]:+.4f}" if one in old else "") for one in names]
-        rows.append([f"{name} (no bound)" if name in small else name, f"{own['targets']:,.0f}", *shown])
-    title = f"Evaluator: split {settings.gate.split}" + (", and the difference to the baseline" if old else "")
-    return make_table(title, ["slice", "targets", *names], rows)
+        own, old = models.get(CANDIDATE, {}), models.get(BASELINE, {})
+        compared = compared or bool(old)
+        shown = [
+            f"{own[one]:.4f}" + (f" {own[one] - old[one]:+.4f}" if one in old else "") if one in own else "undefined"
+            for one in gate.metrics
+        ]
+        rows.append([f"{name} (no bound)" if name in small else name, f"{own.get(gate.counted, 0):,.0f}", *shown])
+    title = f"Evaluator: split {gate.split}" + (", and the difference to the baseline" if compared else "")
+    return make_table(title, ["slice", gate.counted, *gate.metrics], rows)

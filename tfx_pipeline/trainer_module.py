@@ -15,11 +15,12 @@ from rich.console import Console
 
 from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.errors import ConfigError
 from tfrec.serving.export_run import ExportOptions, export_run
 from tfrec.training.experiment import run_experiment
-from tfrec.training.model_store import run_config
-from tfx_pipeline.transformed_dataset import open_transformed_dataset
+from tfrec.training.model_store import is_click_run, run_config
+from tfx_pipeline.open_transformed import open_transformed
 
 RUN_FN = "tfx_pipeline.trainer_module.run_fn"
 DATASET = "dataset"
@@ -84,7 +85,7 @@ def run_fn(fn_args: Any) -> None:
 
     The output `model_run` holds `dataset/`, the dataset directory around the transformed examples, and `run/`, the run
     directory, as `tfrec.evaluate`, `tfrec.recommend` and `tfrec.publish` take it. The SavedModel is that of
-    `tfrec.export`, with the signature `rank_targets` for the Evaluator.
+    `tfrec.export`, with the signature `rank_targets` for the Evaluator; click models have `serialized` anyway.
 
     Args:
         fn_args: `FnArgs` of TFX.
@@ -100,7 +101,7 @@ def run_fn(fn_args: Any) -> None:
     console.print(f"Exported with the signatures {', '.join(document['signatures'])}.", markup=False)
 
 
-def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset:
+def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset | ImpressionDataset:
     """Makes the dataset directory around the transformed examples that a Trainer or Tuner is given.
 
     All splits of the artifact are taken, whichever of them TFX lists.
@@ -112,7 +113,7 @@ def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset:
     splits, _ = posixpath.split(posixpath.dirname(fn_args.train_files[0]))  # .../Split-train/*
     names = [name.rstrip("/").removeprefix(_SPLIT) for name in tf.io.gfile.listdir(splits) if name.startswith(_SPLIT)]
     examples = {name: posixpath.join(splits, _SPLIT + name) for name in names}
-    return open_transformed_dataset(fn_args.transform_graph_path or fn_args.transform_output, examples, output)
+    return open_transformed(fn_args.transform_graph_path or fn_args.transform_output, examples, output)
 
 
 def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:
@@ -122,7 +123,7 @@ def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:
 
 
 def export_model(run: Path, output: Path, assignments: Sequence[str]) -> dict[str, Any]:
-    """Exports a run into a directory of its own, without versions beside it.
+    """Exports a run into a directory of its own, without versions beside it, as the Evaluator needs it.
 
     Golden requests are replayed later, by a component of their own.
 
@@ -135,7 +136,7 @@ def export_model(run: Path, output: Path, assignments: Sequence[str]) -> dict[st
         The content of `export.json`.
     """
     versions = output.with_name(f".{output.name}.versions")
-    settings = [*assignments, "rank_targets=true"]
+    settings = list(assignments) if is_click_run(run) else [*assignments, "rank_targets=true"]
     try:
         options = ExportOptions(run=run, assignments=settings, verify=False)
         document = export_run(versions, options, Console(quiet=True))

@@ -41,7 +41,7 @@ _DTYPES = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
 def open_transformed_dataset(
     transform_graph: str, examples: Mapping[str, str | Sequence[str]], output: Path
 ) -> InteractionDataset:
-    """Writes a dataset directory around transformed examples and opens it.
+    """Writes a dataset directory of sequences around transformed examples and opens it.
 
     The vocabularies, the schema and the manifest are written; shards are links to the transformed examples. Only where
     a distributed runner left these in another order than `tfrec.convert` would are they written again, sorted.
@@ -64,7 +64,7 @@ def open_transformed_dataset(
     if output.exists() and not (output / MANIFEST_NAME).exists():
         raise DataError("The output exists and is not a dataset directory.", file=output, remedy="Choose another.")
     graph = tft.TFTransformOutput(transform_graph)
-    files = {split: _files(examples[split]) for split in SPLITS if split in examples}
+    files = {split: find_examples(examples[split]) for split in SPLITS if split in examples}
     if not files.get("train"):
         raise DataError("There are no transformed training examples.", file=transform_graph, remedy="Run Transform.")
     raw = graph.raw_metadata.schema
@@ -89,7 +89,7 @@ def open_transformed_dataset(
     output.parent.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        manifest = _write(root, scans, vocabularies, schema, find_record(raw), id_types)
+        manifest = _write(root, scans, vocabularies, schema, _sequence_record(raw), id_types)
         temporary = root / f"{MANIFEST_NAME}.tmp"
         temporary.write_text(manifest.to_json(), encoding="utf-8")
         temporary.rename(root / MANIFEST_NAME)
@@ -103,7 +103,15 @@ def open_transformed_dataset(
     return InteractionDataset.open(output)
 
 
-def _files(where: str | Sequence[str]) -> list[str]:
+def find_examples(where: str | Sequence[str]) -> list[str]:
+    """Returns the files of a split, in order.
+
+    Args:
+        where: Files, or a directory or glob.
+
+    Raises:
+        DataError: There are none.
+    """
     patterns = [where] if isinstance(where, str) else list(where)
     found = []
     for pattern in patterns:
@@ -112,6 +120,11 @@ def _files(where: str | Sequence[str]) -> list[str]:
             raise DataError("No such examples.", file=pattern, remedy="Check the URI of the transformed examples.")
         found += sorted(matches)
     return found
+
+
+def _sequence_record(raw: schema_pb2.Schema) -> Manifest | None:
+    record = find_record(raw)
+    return record if isinstance(record, Manifest) else None
 
 
 def _id_type(feature: schema_pb2.Feature) -> IdType:

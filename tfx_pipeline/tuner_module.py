@@ -14,6 +14,7 @@ from rich.console import Console
 from tfx.components.tuner.component import TunerFnResult
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.errors import ConfigError
 from tfrec.training.run_manifest import dataset_fingerprint
 from tfrec.tuning.best_config import data_hash
@@ -106,13 +107,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         folder = folder / _key(settings, dataset)
         shutil.rmtree(folder / "dataset", ignore_errors=True)  # the same, but its shards may be links to nowhere
         folder.mkdir(exist_ok=True)
-        dataset = InteractionDataset.open(Path(dataset.path).rename(folder / "dataset"))
+        dataset = type(dataset).open(Path(dataset.path).rename(folder / "dataset"))
     search = settings.search_settings(folder)
     tuner = PipelineTuner(search, folder / "search", str(dataset.path), Console(stderr=True, highlight=False))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
 
-def _key(settings: TunerSettings, dataset: InteractionDataset) -> str:
+def _key(settings: TunerSettings, dataset: InteractionDataset | ImpressionDataset) -> str:
     """Tells searches apart; trials may be added to one, and its winner confirmed."""
     decided = {name: value for name, value in asdict(settings).items() if name not in ("trials", "confirm_seeds")}
     text = json.dumps([decided, data_hash(dataset_fingerprint(dataset))], sort_keys=True)

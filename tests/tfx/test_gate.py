@@ -13,8 +13,8 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
+from tests.tfx.run_evaluator import run_evaluator, write_test_split  # noqa: E402
 from tfrec.config.evaluation_config import EvaluationConfig  # noqa: E402
-from tfx_pipeline.blessing import read_decision  # noqa: E402
 from tfx_pipeline.evaluator_config import MODULE, evaluator_config  # noqa: E402
 from tfx_pipeline.gate_config import GateConfig  # noqa: E402
 
@@ -64,48 +64,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         module = HandMade(name)
         place = root / name / "Format-Serving"
         tf.saved_model.save(module, str(place), signatures={"rank_targets": module.rank_targets})
-    (root / "examples" / "Split-test").mkdir(parents=True)
-    path = root / "examples" / "Split-test" / "data_tfrecord-00000-of-00001.gz"
-    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
-        for columns in EXAMPLES:
-            features = {
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=held)) for name, held in columns.items()
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    examples = [
+        {name: tf.train.Feature(int64_list=tf.train.Int64List(value=held)) for name, held in columns.items()}
+        for columns in EXAMPLES
+    ]
+    write_test_split(root, examples)
     return root
 
 
 def evaluate(folder: Path, output: Path, model: str, baseline: str | None, gate: GateConfig = GATE) -> Any:
-    """Runs the executor of the Evaluator as the pipeline does, and returns the decision."""
-    from tfx.components.evaluator.executor import Executor
-    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-    from tfx.types import standard_artifacts
-    from tfx.utils import proto_utils
-
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder / "examples")
-    examples.split_names = '["test"]'
-    examples.set_string_custom_property("file_format", "tfrecords_gzip")
-    inputs: dict[str, list[Any]] = {"examples": [examples]}
-    for key, name in (("model", model), ("baseline_model", baseline)):
-        if name is not None:
-            artifact = standard_artifacts.Model()
-            artifact.uri = str(folder / name)
-            inputs[key] = [artifact]
-    evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
-    evaluation.uri, blessing.uri = str(output / "evaluation"), str(output / "blessing")
-    properties = {
-        "eval_config": proto_utils.proto_to_json(evaluator_config(gate, EvaluationConfig(cutoffs=[3]))),
-        "example_splits": '["test"]',
-        "module_path": MODULE,
-        "feature_slicing_spec": None,
-    }
-    context = BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=DirectRunner"], extra_flags=None, tmp_dir=str(output / "tmp"), unique_id="1"
-    )
-    Executor(context).Do(inputs, {"evaluation": [evaluation], "blessing": [blessing]}, properties)
-    decision = read_decision(evaluation.uri)
-    assert decision.blessed == (blessing.get_int_custom_property("blessed") == 1)
+    """Returns the decision."""
+    config = evaluator_config(gate, EvaluationConfig(cutoffs=[3]))
+    decision, blessed = run_evaluator(folder, output, model, baseline, config, MODULE)
+    assert decision.blessed == blessed
     return decision
 
 
@@ -141,13 +112,14 @@ def test_a_model_better_overall_but_worse_in_one_slice_is_blocked_by_the_slice(f
 
 
 def test_a_slice_of_few_targets_is_shown_and_does_not_block(folder: Path, tmp_path: Path) -> None:
-    decision = evaluate(folder, tmp_path, "uneven", "old", GATE.model_copy(update={"min_slice_targets": 3}))
+    gate = GATE.model_copy(update={"min_slice_targets": 3})
+    decision = evaluate(folder, tmp_path, "uneven", "old", gate)
     assert decision.reasons == []
     assert decision.blessed
     tail = decision.slices["item_popularity:tail"]
     assert [tail[model]["recall@3"] for model in ("candidate", "baseline")] == [0.0, 1.0]
     assert set(tail["candidate"]) == {"targets", "recall@3", "ndcg@3", "mrr@3"}
-    assert decision.small_slices(3) == ["item_popularity:torso", "item_popularity:tail", "user_history:cold"]
+    assert decision.small_slices(gate) == ["item_popularity:torso", "item_popularity:tail", "user_history:cold"]
 
 
 def test_a_model_below_the_minimum_is_blocked_without_a_baseline(folder: Path, tmp_path: Path) -> None:

@@ -21,11 +21,14 @@ from tfrec.config import load  # noqa: E402
 from tfrec.errors import ConfigError  # noqa: E402
 from tfrec.tuning import read_space  # noqa: E402
 from tfx_pipeline.beam_flags import beam_flags  # noqa: E402
+from tfx_pipeline.impressions.conversion_flags import impression_flags  # noqa: E402
 from tfx_pipeline.parquet_example_gen.input_patterns import input_patterns  # noqa: E402
 from tfx_pipeline.run import main  # noqa: E402
-from tfx_pipeline.run_settings import load_gate, make_settings, makes_valid  # noqa: E402
+from tfx_pipeline.run_settings import load_gate, make_settings  # noqa: E402
+from tfx_pipeline.split_names import makes_valid  # noqa: E402
 
 VALID = {"input": ("x.parquet",), "valid_days": 1.0}
+CLICKS = {"input": ("x.parquet",), "impressions": {"categorical": ["city"], "sequence": ["seq"]}, "split": "random"}
 
 
 def settings(tmp_path: Path, **flags: Any) -> Any:
@@ -56,7 +59,14 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"export": ["index.knd=ivf"]}, "kind"),
         ({"model": "popularity", "redis": "redis://localhost"}, "no vectors"),
         ({"model": "feseq"}, "predicts clicks"),
-        ({"model": "din"}, "tfrec.train"),
+        ({"model": "din"}, "--impressions SCHEMA.yaml"),
+        ({"conversion": CLICKS}, "ranks items and cannot learn of impressions"),
+        ({"model": "din", "conversion": CLICKS, "gate": ["minimum.recall@20=0.1"]}, "no metric"),
+        ({"model": "din", "conversion": CLICKS, "gate": ["cold_history=2"]}, "cold_history"),
+        ({"model": "din", "conversion": CLICKS, "export": ["k=5"]}, "`k`"),
+        ({"model": "din", "conversion": CLICKS, "export": ["types={city: int64}"]}, "raw examples hold ids as text"),
+        ({"model": "din", "conversion": {**CLICKS, "valid_fraction": 0.0}}, "validation split"),
+        ({"model": "din", "conversion": {**CLICKS, "test_fraction": 0.0}}, "no split `test`"),
         ({"model": "popularity", "tune": 3, "conversion": VALID}, "no search space for `popularity`"),
         ({"tune": 3, "searcher": "grid", "conversion": VALID}, "searcher `grid`"),
         ({"tune": 3, "objective": "auc", "conversion": VALID}, "objective `auc`"),
@@ -70,6 +80,37 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
 def test_mistakes_are_named(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         settings(tmp_path, **flags)
+
+
+def test_click_models_are_told_what_is_theirs(tmp_path: Path) -> None:
+    """Every registered one, without a word about it in the pipeline."""
+    for name in ("autoint", "bst", "dcn_v2", "din", "dnn", "feseq", "lstm_mlp", "prior"):
+        found = settings(tmp_path, model=name, conversion=CLICKS, gate=["maximum.logloss=0.2"], redis="redis://h:1")
+        assert found.gate.maximum == {"logloss": 0.2}
+        assert found.gate.minimum == {"auc": 0.5}
+        assert found.rules.slices == ["day_of_week", "hour", "inventory_id"]
+        assert found.redis is None
+        assert "RedisExporter is left out" in found.remarks[0]
+
+
+def test_flags_of_impressions(tmp_path: Path) -> None:
+    file = tmp_path / "roles.yaml"
+    file.write_text("categorical: [city, day]\n")
+    given = {"input": ("x.parquet",), "valid": (), "user_col": None, "item_col": "item_id", "seed": 3, "test_days": 2.0}
+    found = impression_flags(file, given, "day")
+    assert found == {
+        "input": ("x.parquet",),
+        "impressions": {"categorical": ["city", "day"]},
+        "split": "day",
+        "day_column": "day",
+        "seed": 3,
+        "test_days": 2,
+    }
+    assert impression_flags(file, {"input": ("x.parquet",)}, None)["split"] == "random"
+    with pytest.raises(ConfigError, match="`--user-col` is for sequences"):
+        impression_flags(file, {**given, "user_col": "u"}, None)
+    with pytest.raises(ConfigError, match="test_days"):
+        impression_flags(file, {**given, "test_days": 1.5}, "day")
 
 
 def test_presets_and_spaces_are_part_of_what_decides_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +180,11 @@ def test_addresses_are_refused(tmp_path: Path) -> None:
         ({"split": "leave_one_out"}, True),
         ({"train": ("a",), "test": ("b",)}, False),
         ({"train": ("a",), "valid": ("b",), "test": ("c",)}, True),
+        ({**CLICKS}, True),
+        ({**CLICKS, "valid_fraction": 0.0}, False),
+        ({**CLICKS, "split": "day", "valid_fraction": 0.0}, True),
+        ({**CLICKS, "split": "day", "valid_days": 0}, False),
+        ({**CLICKS, "split": "given", "train": ("a",), "test": ("c",)}, False),
     ],
 )
 def test_which_rules_make_a_validation_split(conversion: dict[str, Any], expected: bool) -> None:

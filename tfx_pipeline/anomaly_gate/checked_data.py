@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from tfrec.data.manifest import Manifest
 from tfrec.data.vocabulary import Vocabulary
 from tfx_pipeline.conversion_record import ITEMS_NAME, ORDER_NAME, RECORD_NAME
 
-_STATISTICS = "FeatureStats.pb"
+STATISTICS = "FeatureStats.pb"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class CheckedData:
     @classmethod
     def load(cls, directory: str) -> CheckedData | None:
         """Reads what `save` has written; None where there is nothing yet."""
-        statistics = job_files.join(directory, _STATISTICS)
+        statistics = job_files.join(directory, STATISTICS)
         if not job_files.exists(statistics):
             return None
         message = statistics_pb2.DatasetFeatureStatisticsList.FromString(job_files.read_bytes(statistics))
@@ -62,16 +63,30 @@ class CheckedData:
 
     def save(self, directory: str) -> None:
         """Replaces what is in a local directory, at once."""
-        target = Path(directory)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        new.mkdir()
-        (new / RECORD_NAME).write_text(self.record.to_json(), encoding="utf-8")
-        (new / ITEMS_NAME).write_bytes(self.items.to_parquet())
-        job_files.write_json(str(new / ORDER_NAME), dict(self.order))
-        (new / _STATISTICS).write_bytes(self.statistics.SerializeToString())
-        old = new.with_name(f"{new.name}.old")
-        if target.exists():
-            target.replace(old)
-        new.replace(target)
-        shutil.rmtree(old, ignore_errors=True)
+        files = {
+            RECORD_NAME: self.record.to_json().encode(),
+            ITEMS_NAME: self.items.to_parquet(),
+            ORDER_NAME: json.dumps(dict(self.order)).encode(),
+            STATISTICS: self.statistics.SerializeToString(),
+        }
+        replace_files(directory, files)
+
+
+def replace_files(directory: str, files: Mapping[str, bytes]) -> None:
+    """Replaces everything in a local directory, at once.
+
+    Args:
+        directory: The directory.
+        files: Contents by name.
+    """
+    target = Path(directory)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    new.mkdir()
+    for name, content in files.items():
+        (new / name).write_bytes(content)
+    old = new.with_name(f"{new.name}.old")
+    if target.exists():
+        target.replace(old)
+    new.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

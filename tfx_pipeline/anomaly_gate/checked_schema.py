@@ -6,8 +6,7 @@ from tfx.types.standard_artifacts import Examples, Schema
 from tfx.utils import io_utils
 
 from tfrec.data.beam import job_files
-from tfrec.data.manifest import Manifest
-from tfx_pipeline.conversion_record import RECORD_NAME, with_record
+from tfx_pipeline.conversion_record import RECORD_NAME, parse_record, with_record
 
 
 @component
@@ -24,6 +23,6 @@ def CheckedSchema(  # type: ignore[no-untyped-def]
         checked_schema: Gets `schema.pbtxt`.
     """
     record = job_files.join(examples.uri, RECORD_NAME)
-    manifest = Manifest.from_json(job_files.read_bytes(record), file=record)
+    manifest = parse_record(job_files.read_bytes(record), file=record)
     found = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     io_utils.write_pbtxt_file(job_files.join(checked_schema.uri, "schema.pbtxt"), with_record(found, manifest))

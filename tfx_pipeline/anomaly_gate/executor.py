@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx import types
 from tfx.components.statistics_gen import stats_artifact_utils
 from tfx.dsl.components.base import base_executor
@@ -13,8 +13,10 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from tfrec.data.beam import job_files
+from tfrec.data.impressions.impression_manifest import ImpressionManifest
 from tfrec.errors import DataError
 from tfx_pipeline.anomaly_gate.checked_data import CheckedData
+from tfx_pipeline.anomaly_gate.checked_impressions import CheckedImpressions
 from tfx_pipeline.anomaly_gate.findings import (
     Finding,
     comparison_findings,
@@ -24,6 +26,8 @@ from tfx_pipeline.anomaly_gate.findings import (
     time_findings,
 )
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
+from tfx_pipeline.anomaly_gate.impression_findings import impression_findings
+from tfx_pipeline.conversion_record import RECORD_NAME, parse_record
 
 _DIFF_FILE = "SchemaDiff.pb"
 
@@ -53,16 +57,18 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
             split: stats_artifact_utils.load_statistics(statistics, split).proto()
             for split in artifact_utils.decode_split_names(statistics.split_names)
         }
-        new = CheckedData.of_examples(examples.uri, found["train"])
-        baseline = CheckedData.load(exec_properties["baseline"])
+        new, baseline = _checked(examples.uri, found["train"], exec_properties["baseline"])
         findings: list[Finding] = []
         for split in artifact_utils.decode_split_names(anomalies.split_names):
             content = Path(artifact_utils.get_split_uri([anomalies], split), _DIFF_FILE).read_bytes()
             findings += schema_findings(split, anomalies_pb2.Anomalies.FromString(content), new.record)
         later = {split: statistics for split, statistics in found.items() if split != "train"}
         findings += comparison_findings(schema, new, baseline, later)
-        findings += item_findings(new, baseline, bounds)
-        findings += time_findings(new, baseline, bounds)
+        if isinstance(new, CheckedImpressions):
+            findings += impression_findings(new, baseline, later, bounds)
+        else:
+            findings += item_findings(new, baseline, bounds)
+            findings += time_findings(new, baseline, bounds)
         if findings:
             text = report(findings)
             place = exec_properties["report"]
@@ -74,3 +80,12 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
                 f"the gate. To accept it as the new normal, remove `{exec_properties['baseline']}`. Report: {place}",
             )
         new.save(exec_properties["baseline"])
+
+
+def _checked(examples: str, statistics: statistics_pb2.DatasetFeatureStatisticsList, baseline: str) -> tuple[Any, Any]:
+    """The data, and those of the last run that passed, or None: `CheckedData` or `CheckedImpressions`."""
+    path = job_files.join(examples, RECORD_NAME)
+    record = parse_record(job_files.read_bytes(path), file=path)
+    if isinstance(record, ImpressionManifest):
+        return CheckedImpressions(record, statistics), CheckedImpressions.load(baseline)
+    return CheckedData.of_examples(examples, statistics), CheckedData.load(baseline)

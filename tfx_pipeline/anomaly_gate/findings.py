@@ -12,7 +12,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from tfrec.data.conversion_notes import time_warnings
 from tfrec.data.manifest import Manifest
 from tfx_pipeline.anomaly_gate.checked_data import CheckedData
+from tfx_pipeline.anomaly_gate.checked_impressions import CheckedImpressions
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
+from tfx_pipeline.conversion_record import Record
 from tfx_pipeline.features import ITEM, TIMESTAMP, USER, USER_ID
 
 _HARDLY = 0.01
@@ -36,7 +38,7 @@ class Finding:
         return f"{self.name} in column `{self.column}`: {self.text}"
 
 
-def schema_findings(split: str, found: anomalies_pb2.Anomalies, record: Manifest) -> Iterator[Finding]:
+def schema_findings(split: str, found: anomalies_pb2.Anomalies, record: Record) -> Iterator[Finding]:
     """Yields what ExampleValidator found in a split, and what comparisons of TFDV find."""
     if found.HasField("dataset_anomaly_info"):
         yield Finding(f"{split}: data set", "(all)", found.dataset_anomaly_info.description)
@@ -50,8 +52,8 @@ def schema_findings(split: str, found: anomalies_pb2.Anomalies, record: Manifest
 
 def comparison_findings(
     schema: schema_pb2.Schema,
-    new: CheckedData,
-    baseline: CheckedData | None,
+    new: CheckedData | CheckedImpressions,
+    baseline: CheckedData | CheckedImpressions | None,
     later: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList],
 ) -> Iterator[Finding]:
     """Yields drift since the last run that passed, and skew between training and later splits, by the schema.
@@ -81,7 +83,7 @@ def schema_anomalies(statistics: statistics_pb2.DatasetFeatureStatisticsList, sc
     return [reason.description for info in found.anomaly_info.values() for reason in info.reason]
 
 
-def _comparisons(name: str, found: anomalies_pb2.Anomalies, known: set[str], record: Manifest) -> Iterator[Finding]:
+def _comparisons(name: str, found: anomalies_pb2.Anomalies, known: set[str], record: Record) -> Iterator[Finding]:
     for feature, info in sorted(found.anomaly_info.items()):
         for reason in info.reason:
             if reason.description not in known:
@@ -145,8 +147,10 @@ def time_findings(new: CheckedData, baseline: CheckedData | None, bounds: GateBo
         )
 
 
-def log_column(feature: str, record: Manifest) -> str:
+def log_column(feature: str, record: Record) -> str:
     """Returns the column of the log that a feature of raw examples is made of."""
+    if not isinstance(record, Manifest):
+        return feature  # raw impressions have the columns of the log
     columns = record.columns
     owner = columns.user or columns.session or feature
     return {ITEM: columns.item, TIMESTAMP: columns.time, USER: owner, USER_ID: owner}.get(feature, feature)

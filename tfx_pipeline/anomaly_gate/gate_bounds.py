@@ -14,13 +14,25 @@ class GateBounds(StrictModel):
     """How much data may differ from the last that passed the gate, beyond what the schema says."""
 
     new_item_events: float = Field(
-        0.3, ge=0, le=1, description="Share of training events of items that the last run's training did not have."
+        0.3,
+        ge=0,
+        le=1,
+        description="Share of training events of items, or of values of a category, that the last run's lacked.",
     )
     unknown_item_events: float = Field(
-        0.3, ge=0, le=1, description="Share of valid and test events of items without training events."
+        0.3,
+        ge=0,
+        le=1,
+        description="Share of valid and test events of items, or of values of a category, without training events.",
     )
     row_reversals: float = Field(
         0.1, ge=0, le=1, description="Share of rows earlier than the row before of the same user, if there were none."
+    )
+    click_rate_ratio: float = Field(
+        2.0, ge=1, description="Impressions: how many times the click rate may be the last run's, or the reverse."
+    )
+    missing_change: float = Field(
+        0.2, ge=0, le=1, description="Impressions: how much the share of missing values of a column may change."
     )
     plausible_times: bool = Field(True, description="Whether times before 1990 or after tomorrow stop the run.")
 

@@ -14,9 +14,8 @@ from tfx.proto import example_gen_pb2
 from tfrec.errors import ConfigError
 from tfx_pipeline.features import SPLITS
 from tfx_pipeline.parquet_example_gen.executor import CODE, Executor
-from tfx_pipeline.parquet_example_gen.input_patterns import input_patterns
+from tfx_pipeline.parquet_example_gen.input_patterns import FILES, input_patterns, listed
 
-FILES = ("input", "train", "valid", "test")
 UNUSED = ("output", "overwrite", "resume", "dry_run", "runner", "beam_args", "shards", "compression", "sequence_order")
 _UNSUPPORTED = ("items", "vocabulary", "audit", "event_features")
 
@@ -70,8 +69,3 @@ class ParquetExampleGen(FileBasedExampleGen):
             custom_config=custom,
             custom_executor_spec=executor_spec.BeamExecutorSpec(Executor),
         )
-
-
-def listed(value: Any) -> list[str]:
-    """Returns one path or several as a list."""
-    return [value] if isinstance(value, str) else [str(path) for path in value or ()]

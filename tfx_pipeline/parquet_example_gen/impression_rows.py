@@ -1,7 +1,8 @@
-"""Impressions passed through row by row for click models, every column under its name."""
+"""Impressions passed through row by row for click models, every column that has a role under its name."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,17 +11,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.beam import job_files
 from tfrec.data.beam.example_shards import ShardLayout, ShardSink, shard_records
 from tfrec.data.beam.job_runner import Guarded, JobRunner, raise_task_errors
+from tfrec.data.impressions.column_values import label_column
+from tfrec.data.impressions.impression_manifest import ImpressionManifest, ImpressionSourceRecord, ImpressionSplit
 from tfrec.data.impressions.impression_options import ImpressionOptions
-from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
-from tfrec.data.impressions.row_plan import SPLITS, assign_rows
+from tfrec.data.impressions.impression_sources import ImpressionSource, open_sources
+from tfrec.data.impressions.row_plan import SPLITS, Folds, assign_rows
 from tfrec.data.manifest import ShardRecord
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import ConfigError
+from tfrec.version import __version__
+from tfx_pipeline.conversion_record import RECORD_NAME
+from tfx_pipeline.impressions.roles import expanded_roles
+from tfx_pipeline.parquet_example_gen.raw_impressions import raw_impressions
 
 _ROWS_PER_SHARD = 200_000
 _MOST_SHARDS = 256
+
+Clicks = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -45,11 +55,11 @@ class RowPiece:
 def write_impressions(
     jobs: JobRunner, options: ImpressionOptions, root: str, file: str, directory: str
 ) -> dict[str, list[ShardRecord]]:
-    """Writes one example per row: numbers as floats or integers, text as bytes, lists as lists; nulls are left out.
+    """Writes one example per row, see `tfx_pipeline.impressions.roles`, and the record of the conversion beside them.
 
     Args:
         jobs: The engine.
-        options: Files, split rule and seed.
+        options: Files, roles of columns, split rule and seed.
         root: Directory of the splits.
         file: Name of a shard with places for `split`, `number` and `count`.
         directory: Directory for the files of the job, which all workers can read and write.
@@ -59,10 +69,10 @@ def write_impressions(
 
     Raises:
         ConfigError: A file is not Parquet.
-        DataError: A column is missing or of a type that examples cannot hold.
+        DataError: A column is missing, or has a value that does not suit its role.
     """
     sources = _sources(options)
-    check_columns(sources, [options.impressions.label])
+    roles = expanded_roles(options.impressions, sources)
     folds = assign_rows(options, sources)
     pieces = _pieces(sources, folds.tobytes())
     counts = {split: int(np.sum(folds == number)) for number, split in enumerate(SPLITS)}
@@ -70,7 +80,7 @@ def write_impressions(
         split: max(1, min(_MOST_SHARDS, len(pieces), -(-rows // _ROWS_PER_SHARD))) for split, rows in counts.items()
     }
     layout = ShardLayout(root, file, True, {split: list(range(count - 1)) for split, count in places.items()})
-    encoder = _RowEncoder(len(pieces), places)
+    encoder = _RowEncoder(roles, len(pieces), places)
 
     def build(pipeline: Any) -> None:
         import apache_beam as beam
@@ -86,6 +96,8 @@ def write_impressions(
 
     jobs.run("impressions", build)
     raise_task_errors(directory)
+    record = _record(options, sources, counts, _clicks(sources, roles.label, folds))
+    job_files.write_bytes(job_files.join(root, RECORD_NAME), record.model_dump_json().encode())
     return shard_records(directory)
 
 
@@ -93,15 +105,17 @@ def write_impressions(
 class _RowEncoder:
     """Encodes pieces; travels to the workers."""
 
+    roles: ImpressionSchema
     pieces: int
     shards: dict[str, int]
 
     def __call__(self, piece: RowPiece) -> list[tuple[tuple[str, int], bytes]]:
         from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-        table = pq.ParquetFile(piece.path).read_row_group(piece.group).combine_chunks()
-        columns = [_lists(table[name], piece.path, name) for name in table.column_names]
-        records = RecordBatchToExamplesEncoder().encode(pa.RecordBatch.from_arrays(columns, table.column_names))
+        columns = [self.roles.label, *self.roles.feature_columns]
+        columns = [self.roles.label, *self.roles.feature_columns]
+        table = pq.ParquetFile(piece.path).read_row_group(piece.group, columns=columns)
+        records = RecordBatchToExamplesEncoder().encode(raw_impressions(table, self.roles, piece.path))
         folds = np.frombuffer(piece.folds, np.uint8)
         encoded = pa.array(records, pa.large_binary())
         found = []
@@ -143,37 +157,38 @@ def _pieces(sources: Sequence[ImpressionSource], folds: bytes) -> list[RowPiece]
     return pieces
 
 
-def _lists(column: pa.ChunkedArray, path: str, name: str) -> pa.Array:
-    """A column as the lists of values that the encoder takes; a null becomes a missing feature."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    if pa.types.is_integer(inner) or pa.types.is_boolean(inner):
-        target = pa.int64()
-    elif pa.types.is_floating(inner) or pa.types.is_decimal(inner):
-        target = pa.float32()
-    elif pa.types.is_string(inner) or pa.types.is_large_string(inner):
-        target = pa.large_binary()
-    elif pa.types.is_timestamp(inner) or pa.types.is_date(inner):
-        column, target = column.cast(pa.timestamp("us")), pa.int64()
-    else:
-        raise DataError(
-            f"Examples cannot hold values of type {kind}.", file=path, column=name, remedy="Cast or drop the column."
-        )
-    array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
-    missing = array.is_null().to_numpy(zero_copy_only=False)  # [rows]
-    if inner is not kind:
-        lengths = np.where(missing, 0, array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
-        values = array.flatten()
-    else:
-        lengths, values = np.where(missing, 0, 1), array.drop_null()
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    marked = pa.array(offsets, mask=np.append(missing, False)) if missing.any() else pa.array(offsets)
-    return pa.LargeListArray.from_arrays(marked, _cast(values, target))
+def _clicks(sources: Sequence[ImpressionSource], label: str, folds: Folds) -> Clicks:
+    """Clicks per split."""
+    totals, first = np.zeros(256), 0
+    for source in sources:
+        for batch in source.batches([label]):
+            values = label_column(batch.column(0), label, source.path).values
+            totals += np.bincount(folds[first : first + len(values)], values, minlength=256)
+            first += len(values)
+    return {split: int(totals[number]) for number, split in enumerate(SPLITS)}
 
 
-def _cast(values: pa.Array, target: pa.DataType) -> pa.Array:
-    if pa.types.is_large_binary(target):
-        return values.cast(pa.large_string()).cast(target)
-    return values.cast(target, safe=False)
+def _record(
+    options: ImpressionOptions, sources: Sequence[ImpressionSource], rows: Clicks, clicks: Clicks
+) -> ImpressionManifest:
+    """The manifest of the conversion, without what only Transform will know."""
+    return ImpressionManifest(
+        tfrec_version=__version__,
+        sources=[
+            ImpressionSourceRecord(
+                path=source.path,
+                format=source.file.format,
+                split=source.file.split,
+                bytes=source.file.size or 0,
+                stamp=source.file.stamp,
+                rows=source.rows,
+            )
+            for source in sources
+        ],
+        options=json.loads(options.fingerprint()),
+        fields_hash="",
+        schema_hash="",
+        compression="gzip",
+        rows_read=sum(source.rows for source in sources),
+        splits={name: ImpressionSplit(rows=rows[name], clicks=clicks[name], shards=[]) for name in rows if rows[name]},
+    )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfrec.errors import ConfigError, DataError
 from tfx_pipeline.beam_flags import refuse_url
+
+FILES = ("input", "train", "valid", "test")
+"""Names of the flags of a conversion that hold files."""
 
 _MAGIC = re.compile(r"[*?\[{]")
 
@@ -51,6 +55,11 @@ def any_span(pattern: str) -> str:
         'day-*/*.parquet'
     """
     return re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)
+
+
+def listed(value: Any) -> list[str]:
+    """Returns one path or several as a list."""
+    return [value] if isinstance(value, str) else [str(path) for path in value or ()]
 
 
 def _common(bases: Sequence[Sequence[str]]) -> list[str]:

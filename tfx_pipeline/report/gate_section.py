@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Heading, Notice, Row, Section, Table
 from tfrec.evaluation.report.charts import Estimate, interval_chart
 from tfrec.evaluation.report.numbers import count_text
 from tfx_pipeline.blessing import BASELINE, CANDIDATE, OVERALL, Decision
+from tfx_pipeline.evaluator_bounds import EvaluatorBounds
 from tfx_pipeline.run_facts import RunFacts
 
 
@@ -35,15 +35,14 @@ def gate_section(facts: RunFacts) -> Section | None:
     blocks: list[Block] = [*_replay_notice(facts)]
     if metrics:
         blocks.append(Charts(tuple(_chart(decision, metric, number) for number, metric in enumerate(metrics))))
-    small = decision.small_slices(gate.min_slice_targets)
+    small, count = decision.small_slices(gate), gate.counted
     caption = f"Split {gate.split}; in brackets the difference to the baseline"
-    blocks.append(_table(decision, metrics, caption, dict.fromkeys(small, "too few targets: has no bounds")))
+    blocks.append(_table(decision, metrics, count, caption, dict.fromkeys(small, f"too few {count}: has no bounds")))
     blocks.append(Heading("Bounds"))
-    bounds = {"least value": gate.minimum, "most lost, all": gate.max_loss, "most lost, a slice": gate.max_slice_loss}
-    blocks.append(_bounds(metrics, bounds, gate.min_slice_targets))
-    others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in ("targets", *metrics)]
+    blocks.append(_bounds(metrics, gate))
+    others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in (count, *metrics)]
     if others:
-        blocks += [Heading("Other metrics"), _table(decision, others, "Without bounds")]
+        blocks += [Heading("Other metrics"), _table(decision, others, count, "Without bounds")]
     return Section("evaluation", "Evaluation", tuple(blocks))
 
 
@@ -66,31 +65,36 @@ def _chart(decision: Decision, metric: str, number: int) -> Chart:
                 estimates.append(Estimate(label, models[model][metric], None, role))  # type: ignore[arg-type]
     overall = decision.slices[OVERALL][CANDIDATE][metric]
     said = "; ".join(f"{row.label}: {row.value:.4f}" for row in estimates)
-    label = f"{metric} (dashed: all targets)"
+    label = f"{metric} (dashed: all)"
     svg = interval_chart(f"gate-{number}", f"{metric} by slice: {said}.", estimates, x_label=label, reference=overall)
     return Chart(metric, svg)
 
 
-def _table(decision: Decision, metrics: list[str], caption: str, notes: Mapping[str, str] | None = None) -> Table:
+def _table(
+    decision: Decision, metrics: list[str], count: str, caption: str, notes: Mapping[str, str] | None = None
+) -> Table:
     notes = notes or {}
     rows = []
     for name, models in decision.slices.items():
         own, old = models.get(CANDIDATE, {}), models.get(BASELINE, {})
-        cells = [Cell(count_text(int(own.get("targets", 0))))]
+        cells = [Cell(count_text(int(own.get(count, 0))))]
         for metric in metrics:
+            if metric not in own:
+                cells.append(Cell("undefined"))
+                continue
             note = f"({own[metric] - old[metric]:+.4f})" if metric in old else ""
             cells.append(Cell(f"{own[metric]:.4f}", note))
         rows.append(Row(name, tuple(cells), role="model" if name == OVERALL else "", note=notes.get(name, "")))
-    return Table(caption, "slice", ("targets", *metrics), tuple(rows))
+    return Table(caption, "slice", (count, *metrics), tuple(rows))
 
 
-def _bounds(metrics: list[str], bounds: Mapping[str, Mapping[str, Any]], least: int) -> Table:
+def _bounds(metrics: list[str], gate: EvaluatorBounds) -> Table:
+    bounds = {"least value": gate.minimum, "greatest value": gate.maximum, "most lost, all": gate.max_loss}
+    bounds["most lost, a slice"] = gate.max_slice_loss
     rows = tuple(
         Row(what, tuple(Cell(f"{values[metric]:g}" if metric in values else "") for metric in metrics))
         for what, values in bounds.items()
+        if values
     )
-    caption = (
-        "Losses are against the model pushed last, in absolute terms; slices of fewer than "
-        f"{least:,} targets are shown and do not block"
-    )
+    caption = f"Losses are against the model pushed last, in absolute terms; {gate.small} are shown and do not block"
     return Table(caption, "bound", tuple(metrics), rows)

@@ -1,0 +1,47 @@
+"""What bounds of the Evaluator of any kind of model have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from tfrec.config.strict_model import StrictModel
+
+
+class EvaluatorBounds(StrictModel):
+    """Bounds of the Evaluator, by metric; the baseline is the model pushed last, measured on the same examples.
+
+    Losses are absolute, `0.01` being one point of a hundred: a relative bound means nothing where the baseline is 0. A
+    loss is what the model is worse by, whether more of the metric is better or less.
+    """
+
+    counted: ClassVar[str] = "targets"
+    """Name of the metric that counts what was measured."""
+
+    split: str = Field("test", description="Split of the raw examples that is measured.")
+    minimum: dict[str, float] = Field(default_factory=dict, description="Least value, with or without a baseline.")
+    maximum: dict[str, float] = Field(
+        default_factory=dict, description="Greatest value of metrics of which less is better."
+    )
+    max_loss: dict[str, float] = Field(default_factory=dict, description="Most that may be lost against the baseline.")
+    max_slice_loss: dict[str, float] = Field(default_factory=dict, description="Most that may be lost in any slice.")
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that have bounds."""
+        return list(dict.fromkeys([*self.minimum, *self.maximum, *self.max_loss, *self.max_slice_loss]))
+
+    @property
+    def small(self) -> str:
+        """Which slices have no bounds, in words."""
+        raise NotImplementedError
+
+    def is_small(self, values: Mapping[str, float]) -> bool:
+        """Returns whether a slice has no bounds: its losses are mostly luck.
+
+        Args:
+            values: Metrics of the candidate in that slice.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""What the pipeline does differently for click models: one example per impression instead of one per sequence."""
