@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.harness.behavior_shop import TINY_MODEL, behavior_shop
 from tfrec.errors import TrainingError
 from tfrec.training.model_store import load_run, run_config
 from tfrec.tuning.objective import Objective
@@ -81,6 +82,20 @@ def test_a_metric_that_is_not_a_number_is_a_failure(
     assert metrics == {"ndcg@20": 0.5, "user_mrr": 0.25}
     with pytest.raises(TrainingError, match=r"`mrr@20` is not a number, or not measured \(there are `ndcg@20`"):
         objective_of(metrics, Objective.parse("mrr@20"))
+
+
+def test_a_model_of_users_is_chosen_by_its_vectors_of_users(tmp_path: Path) -> None:
+    """Two trials of long-term interest: what decides is measured among the users of the validation split."""
+    shop = behavior_shop(tmp_path / "shop", split="random_user", valid_fraction=0.3, test_fraction=0.3)
+    tiny = [*(f"model.{key}={value}" for key, value in TINY_MODEL.items()), "training.epochs=1"]
+    readout = {"type": "choice", "values": ["cls", "mean"]}
+    space = parse_space("long_term_interest", {"space": {"model.readout": readout}}, source="x")
+    settings = SearchSettings(space, trials=2, assignments=tuple(tiny), objective="user_recall@10", confirm_seeds=0)
+    document = run_search(settings, tmp_path / "s", QUIET, data=str(shop.path))
+    trials = json.loads((tmp_path / "s" / "trials.json").read_text())["trials"]
+    assert [trial["status"] for trial in trials] == ["completed"] * 2
+    scores = [trial["metrics"]["user_recall@10"] for trial in trials]
+    assert document["best"]["metrics"]["user_recall@10"] == max(scores) > 0.0
 
 
 @pytest.mark.slow
