@@ -17,9 +17,9 @@ from tests.harness.tiny_click_run import tiny_click_run
 from tfrec.config.click_export_config import ClickExportConfig
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.serving.clicks.click_requests import ClickRequests
-from tfrec.serving.clicks.input_types import MISSING_NUMBER
 from tfrec.serving.clicks.offline_click_answers import OfflineClickAnswers
 from tfrec.serving.clicks.served_click_model import ServedClickModel
+from tfrec.serving.client.click_inputs import MISSING_NUMBER
 from tfrec.serving.replay import foreign_ops, graph_ops, replay
 from tfrec.training.predict_impressions import PredictionOptions, predict_impressions
 

@@ -157,10 +157,10 @@ class DatasetSchema(BaseModel):
             if feature.HasField("int_domain"):
                 fields["vocabulary"] = feature.int_domain.name
                 fields["vocabulary_size"] = feature.int_domain.max + 1
-            shape = "scalar" if feature.HasField("shape") else "sequence"
+            repeated = "sequence" if feature.value_count.min else "list"
+            shape = "scalar" if feature.HasField("shape") else repeated
             group = features
             for environment in set(sides).intersection(feature.in_environment):
                 group = sides[environment]
-                shape = "list" if shape == "sequence" else shape
             group.append(FeatureSpec(name=feature.name, dtype=names[feature.type], shape=shape, **fields))
         return cls(features=features, item_features=sides[_ITEMS], user_features=sides[_USERS])

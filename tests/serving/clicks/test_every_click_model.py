@@ -7,18 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.harness.click_export_test import run_click_export_test
-from tests.harness.planted_impressions import planted_impressions
 from tests.harness.tiny_click_run import CLICK_MODELS
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 
 pytestmark = pytest.mark.usefixtures("graphs_as_they_are")
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> ImpressionDataset:
-    return planted_impressions(tmp_path_factory.mktemp("impressions"))
-
-
 @pytest.mark.parametrize("name", CLICK_MODELS)
-def test_raw_columns_saved_and_loaded(name: str, dataset: ImpressionDataset, tmp_path: Path) -> None:
-    run_click_export_test(name, dataset, tmp_path)
+def test_raw_columns_saved_and_loaded(name: str, impression_data: ImpressionDataset, tmp_path: Path) -> None:
+    run_click_export_test(name, impression_data, tmp_path)

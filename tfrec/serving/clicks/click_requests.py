@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.impressions.fields import Field
-from tfrec.serving.clicks.input_types import LENGTH, MISSING_NUMBER, InputColumn
+from tfrec.serving.clicks.input_types import InputColumn
 from tfrec.serving.clicks.offline_click_answers import OfflineClickAnswers, Row
+from tfrec.serving.client.click_inputs import LENGTH, MISSING_NUMBER
 from tfrec.serving.golden_requests import Request
 
 _TYPICAL = 6

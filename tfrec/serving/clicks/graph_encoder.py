@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tfrec.data.impressions.fields import Field, FieldEncoder
 from tfrec.serving.clicks.graph_scaling import scaled
-from tfrec.serving.clicks.input_types import MISSING_NUMBER, InputColumn
+from tfrec.serving.clicks.input_types import InputColumn
+from tfrec.serving.client.click_inputs import MISSING_NUMBER
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.untracked import Untracked
 

@@ -15,11 +15,8 @@ from tfrec.config.click_export_config import InputType
 from tfrec.data.impressions.fields import Field, FieldEncoder
 from tfrec.data.impressions.impression_sources import check_columns, open_sources
 from tfrec.errors import ConfigError, did_you_mean
+from tfrec.serving.client.click_inputs import LENGTH, input_name
 
-MISSING_NUMBER = -(2**63)
-"""Stands for a missing value where a column is sent as int64; other numbers are missing as not-a-number."""
-
-LENGTH = "_length"
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DTYPES = {"text": tf.string, "int64": tf.int64, "float": tf.float64}
 
@@ -59,9 +56,7 @@ def input_columns(encoder: FieldEncoder, types: Mapping[str, InputType]) -> list
         if fields.named(name) is None:
             raise ConfigError(f"`types` names `{name}`.", remedy=did_you_mean(name, fields.columns))
     found = [
-        InputColumn(
-            field, _input_name(field.name), types.get(field.name, "float" if field.kind == "number" else "text")
-        )
+        InputColumn(field, input_name(field.name), types.get(field.name, "float" if field.kind == "number" else "text"))
         for field in fields.fields
     ]
     for column in found:
@@ -99,10 +94,6 @@ def types_like(path: Path, encoder: FieldEncoder) -> dict[str, InputType]:
         elif pa.types.is_floating(kind) and field.kind != "ids" and _all_whole(field, encoder):
             found[field.name] = "float"
     return found
-
-
-def _input_name(column: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", column).lstrip("_") or "column"
 
 
 def _check(column: InputColumn, encoder: FieldEncoder) -> None:

@@ -13,11 +13,13 @@ from tfrec.evaluation.click_metrics import balanced_shift
 from tfrec.evaluation.score_impressions import logits_function
 from tfrec.models.impression_model import ImpressionModel
 from tfrec.serving.clicks.graph_encoder import GraphEncoder
-from tfrec.serving.clicks.input_types import LENGTH, MISSING_NUMBER, InputColumn, input_columns
+from tfrec.serving.clicks.input_types import InputColumn, input_columns
+from tfrec.serving.client.click_inputs import LENGTH, MISSING_NUMBER
 from tfrec.serving.signature import Signature, Specs, Tensors, traced
 from tfrec.serving.untracked import Untracked
 
 DEFAULT = "serving_default"
+_MISSING: dict[str, Any] = {"text": "", "int64": MISSING_NUMBER, "float": float("nan")}
 Raw = Mapping[str, "tf.Tensor | tf.RaggedTensor"]
 
 
@@ -82,24 +84,24 @@ class ServedClickModel(tf.Module):
         return self._answer(raw)
 
     def serialized(self, examples: tf.Tensor) -> Tensors:
-        """As `score`, from tf.Examples whose features are the columns; features that are left out are missing values.
+        """As `score`, from tf.Examples whose features are the columns; features that are left out or empty are missing.
 
         Args:
             examples: string `[batch]`. Text is held as bytes, numbers as floats (float32) or int64. A list is held in
                 one text, or value by value.
         """
-        spec: dict[str, Any] = {}
+        kinds = {column.field.name: tf.float32 if column.type == "float" else column.dtype for column in self.columns}
+        parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()})
+        raw = {}
         for column in self.columns:
-            kind = tf.float32 if column.type == "float" else column.dtype
-            missing: Any = {"text": "", "int64": MISSING_NUMBER, "float": float("nan")}[column.type]
-            spec[column.field.name] = (
-                tf.io.RaggedFeature(kind) if column.field.is_list else tf.io.FixedLenFeature([], kind, missing)
-            )
-        raw = dict(tf.io.parse_example(examples, spec))
-        for column in self.columns:
-            if column.field.is_list and column.type == "text":
-                texts = tf.strings.reduce_join(raw[column.field.name], axis=1, separator=column.field.separator)
+            values = parsed[column.field.name]
+            if not column.field.is_list:
+                raw[column.field.name] = values.to_tensor(_MISSING[column.type], shape=[None, 1])[:, 0]
+            elif column.type == "text":
+                texts = tf.strings.reduce_join(values, axis=1, separator=column.field.separator)
                 raw[column.field.name] = self.encoder.split(column.field, texts)
+            else:
+                raw[column.field.name] = values
         return self._answer(raw)
 
     def signatures(self) -> dict[str, Any]:
