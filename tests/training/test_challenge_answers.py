@@ -74,7 +74,7 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     for step in steps:
         assert run_command(tencentgr, step) == 0
     dataset = InteractionDataset.open(data / "dataset")
-    model = tiny_run(run, "hstu", dataset, item_vectors=["81"], similarity="cosine")
+    model = tiny_run(run, "hstu", dataset, item_vectors=["81"], user_features=True, similarity="cosine")
     capsys.readouterr()
     infer = ["infer", "--run", str(run), "--from", str(data), "--output", str(output)]
     assert run_command(tencentgr, [*infer, "--truth", str(raw / "truth.jsonl"), "--json"]) == 0

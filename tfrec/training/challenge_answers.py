@@ -59,7 +59,8 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
     """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and `result.jsonl`; returns the lists and their users.
 
     Candidates that the data know nothing of are left out. The items that the model reads of a user's history are not
-    recommended where the run's `evaluation.exclude_history` says so. The search is exact.
+    recommended where the run's `evaluation.exclude_history` says so. The search is exact. Models that are told the user
+    know the profiles of test users that the data have.
 
     Args:
         run: Run directory of a model whose scores are products of vectors.
@@ -95,13 +96,15 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
     histories = read_histories(source / PREDICT, vocabulary)
     if not histories.users:
         raise DataError("There are no test users.", file=str(source / PREDICT))
+    told = dataset.vocabulary("user").lookup(histories.users) if "user" in model.request_features else None
     window = model.history_window
     encode = tf.function(model.encode_targets, autograph=False, reduce_retracing=True)
     queries, lists = [], []
     for first in range(0, len(histories.users), _USERS_AT_ONCE):
         last = min(first + _USERS_AT_ONCE, len(histories.users))
         items, times, lengths = histories.padded(first, last, window)
-        batch, _ = history_batch(items, lengths, window=window, timestamps=times)
+        users = None if told is None else tf.constant(told[first:last])
+        batch, _ = history_batch(items, lengths, window=window, timestamps=times, users=users)
         queries.append(encode(batch).numpy())
         seen = items.numpy() if loaded.config.evaluation.exclude_history else np.zeros((last - first, 0), np.int32)
         lists.append(best_candidates(queries[-1], vectors, indices, seen))

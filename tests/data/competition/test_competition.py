@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data.competition.raw_files import SIZE, Harm
+from tfrec.data.competition import flat_json
+from tfrec.data.competition.creative_vectors import store_creative_vectors
 from tfrec.data.competition.generator import generate_competition
-from tfrec.data.competition.preparation import Prepared, prepare_competition, read_creative_vectors
+from tfrec.data.competition.preparation import Prepared, prepare_competition
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.data.competition.sequence_lines import SequenceLines
-from tfrec.data.competition.world import World, WorldSize
+from tfrec.data.competition.world import World
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_vectors, write_item_vectors
 from tfrec.errors import DataError
-
-SIZE = WorldSize(users=60, test_users=20, items=80, topics=8, mean_length=9, max_length=20, vector_dim=6, seed=4)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
-    folder = tmp_path_factory.mktemp("competition") / "raw"
-    return folder, generate_competition(folder, SIZE)
-
-
-@pytest.fixture(scope="module")
-def prepared(made: tuple[Path, World], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Prepared]:
-    output = tmp_path_factory.mktemp("prepared") / "data"
-    return output, prepare_competition(made[0], output)
 
 
 def test_lines_are_read_at_random(made: tuple[Path, World]) -> None:
@@ -87,7 +76,9 @@ def test_hidden_events_are_in_no_file_but_the_truth(made: tuple[Path, World], pr
     assert {record["creative_id"] for record in truth} - seen  # cold items
 
 
-def test_a_dataset_with_features_actions_and_vectors(made: tuple[Path, World], prepared: tuple[Path, Prepared]) -> None:
+def test_a_dataset_with_features_actions_and_vectors(
+    made: tuple[Path, World], prepared: tuple[Path, Prepared], tmp_path: Path
+) -> None:
     output, found = prepared
     dataset = InteractionDataset.open(output / "dataset")
     assert dataset.splits == ["train", "valid", "test"]
@@ -99,53 +90,41 @@ def test_a_dataset_with_features_actions_and_vectors(made: tuple[Path, World], p
         *("f117", "f118", "f119", "f120", "f121", "f122"),
     }
     vectors = read_item_vectors(dataset, "81")
-    ids, matrix = read_creative_vectors(made[0], "81")
+    ids, matrix = store_creative_vectors(made[0], "81", tmp_path)
     assert found.vectors == {"81": len(ids)}
-    by_id = dict(zip(ids.to_pylist(), matrix, strict=True))
+    by_id = dict(zip(ids.tolist(), matrix, strict=True))
     for index, identity in enumerate(dataset.item_vocabulary.ids.tolist(), start=2):
         np.testing.assert_array_equal(vectors[index], by_id.get(identity, np.zeros(6)))
     assert 0 < len(ids) < 80  # some are missing
     with pytest.raises(DataError, match="no item vectors `82`"):
         read_item_vectors(dataset, "82")
     with pytest.raises(DataError, match="NaN"):
-        write_item_vectors(dataset, "wrong", ids.to_pylist()[:1], np.array([[np.nan]]))
+        write_item_vectors(dataset, "wrong", ids[:1], np.array([[np.nan]]))
 
 
-def test_shards_and_pickle_hold_the_same_vectors(made: tuple[Path, World], tmp_path: Path) -> None:
-    ids, matrix = read_creative_vectors(made[0], "81")
-    (tmp_path / "creative_emb").mkdir()
-    name = "creative_emb/emb_81_6.pkl"
-    (tmp_path / name).write_bytes((made[0] / name).read_bytes())
-    others, again = read_creative_vectors(tmp_path, "81")
-    order = np.argsort(ids.to_numpy()), np.argsort(others.to_numpy())
-    np.testing.assert_array_equal(ids.to_numpy()[order[0]], others.to_numpy()[order[1]])
-    np.testing.assert_allclose(matrix[order[0]], again[order[1]], atol=1e-5)
-
-
-def test_vectors_of_other_widths_are_refused_and_empty_shards_are_not(tmp_path: Path) -> None:
-    folder = tmp_path / "creative_emb" / "emb_81_2"
-    folder.mkdir(parents=True)
-    with pytest.raises(DataError, match="no vectors `81`"):
-        read_creative_vectors(tmp_path, "81")
-    (folder / "part-0.json").write_text("")
-    with pytest.raises(DataError, match="no vectors `81`"):
-        read_creative_vectors(tmp_path, "81")
-    row = '{"anonymous_cid": "7", "emb": [0.5, 2.0]}\n'
-    (folder / "part-1.json").write_text(row)
-    ids, matrix = read_creative_vectors(tmp_path, "81")
-    assert (ids.to_pylist(), matrix.tolist()) == ([7], [[0.5, 2.0]])
-    # 1 and 3 numbers are as many as 2 and 2.
-    (folder / "part-0.json").write_text(row.replace("0.5, 2.0", "1.0") + row.replace("0.5", "0.5, 1.0"))
-    with pytest.raises(DataError, match=r"part-0.*differ in width"):
-        read_creative_vectors(tmp_path, "81")
-    (folder / "part-0.json").write_text(row.replace("0.5, 2.0", "1.0"))
-    with pytest.raises(DataError, match="`81` differ in width"):
-        read_creative_vectors(tmp_path, "81")
-    for path in folder.iterdir():
-        path.unlink()
-    (folder.parent / "emb_81_2.pkl").write_bytes(pickle.dumps({"7": np.zeros(2), "8": np.zeros(3)}))
-    with pytest.raises(DataError, match="`81` differ in width"):
-        read_creative_vectors(tmp_path, "81")
+def test_profiles_are_features_of_users(made: tuple[Path, World], prepared: tuple[Path, Prepared]) -> None:
+    (folder, world), (output, found) = made, prepared
+    dataset = InteractionDataset.open(output / "dataset")
+    features = dataset.user_features()
+    assert found.profiles == SIZE.users + SIZE.test_users == features.size - 2
+    assert set(features.categories) == {"u103", "u104", "u105", "u109"}
+    assert set(features.lists) == {"u106", "u107", "u108", "u110"}
+    index = dict(zip(dataset.vocabulary("user").ids.tolist(), range(2, 99), strict=False))
+    assert dataset.vocabulary("user").counts.tolist()[-SIZE.test_users :] == [0] * SIZE.test_users
+    for file, number in (("seq", 7), ("predict_seq", 3), ("predict_seq", 0)):
+        [profile] = [record for record in SequenceLines(folder / f"{file}.jsonl")[number] if record.item is None]
+        user = f"user_{number + 1 + (file != 'seq') * SIZE.users:07d}"
+        given = profile.user_features or {}
+        for name in ("104", "109"):
+            known = dataset.vocabulary(f"u{name}").lookup([given[name]])[0]
+            assert features.categories[f"u{name}"][index[user]] == known
+        row = features.lists["u106"].row(index[user])
+        assert row.tolist() == list(dict.fromkeys(dataset.vocabulary("u106").lookup(given["106"]).tolist()))
+        # The first and every fifth test user has a value that was never indexed, as text: it is missing.
+        cold = file != "seq" and number % 5 == 0
+        assert isinstance(given["103"], str) is cold
+        assert bool(features.categories["u103"][index[user]] == 0) is cold
+    assert found.cold_values == SIZE.test_users // 5 + int(world.cold.sum())
 
 
 def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
@@ -179,11 +158,6 @@ def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
     assert (found.cold_values, found.candidates) == (1, 1)
 
 
-class Harm:
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.system, ("touch harmed",)
-
-
 def test_a_pickle_that_could_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "indexer.pkl"
@@ -210,3 +184,54 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "seq_offsets.pkl").write_bytes(pickle.dumps([0, 99]))
     with pytest.raises(DataError, match="beyond the end"):
         SequenceLines(tmp_path / "seq.jsonl")
+
+
+GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1, None, {}, 0, 12]]] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5]]\n[[7, 1,\n"}, r"seq\.jsonl.*row 2: Not a JSON array"),
+        ({"seq.jsonl": '{"user": 7}\n'}, r"row 1: Not a JSON array"),
+        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5], [7, 1]]\n"}, r"row 1: Record 2 is not of six values"),
+        ({"seq.jsonl": '[[7, "one", null, {}, 0, 5]]\n'}, r"row 1: Record 1"),
+        ({"seq.jsonl": "[[7, 1, null, {}, 0, null]]\n"}, r"row 1: Record 1"),
+        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5]]\n[[7, 99, null, {}, 0, 5]]\n"}, r"row 2: An event is of the item 99"),
+        ({"seq.jsonl": ""}, "There are no events"),
+        ({"item_feat_dict.json": '{"1": {"100": 3}, "2"'}, r"item_feat_dict.*behind 1 entries"),
+        ({"item_feat_dict.json": "[]"}, r"behind 0 entries, `\[` in place of"),
+        ({"item_feat_dict.json": '{"1": {"100": {"a": 3}}}'}, r"Values of the feature `100` are OBJECT"),
+        ({"predict_set.jsonl": '{"creative_id": "x", "retrieval_id": 3}\n'}, r"predict_set.*row 1: A candidate needs"),
+        ({"indexer.pkl": {"u": {}, "i": {500: 1, 600: 1}}}, r"indexer\.pkl.*one number stands for several"),
+        ({"indexer.pkl": {"u": {}, "i": {"a": 1}}}, r"indexer\.pkl.*`i` is no dictionary"),
+    ],
+    ids=str,
+)
+def test_bad_lines_are_named_with_their_row(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    files: dict[str, Any] = {
+        "seq.jsonl": "".join(json.dumps(line) + "\n" for line in GOOD),
+        "indexer.pkl": {"u": {"anna": 7}, "i": {500: 1, 600: 2}, "f": {}},
+        "item_feat_dict.json": "{}",
+    }
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name, content in {**files, **change}.items():
+        (raw / name).write_bytes(content.encode() if isinstance(content, str) else pickle.dumps(content))
+    with pytest.raises(DataError, match=rf"(?s){words}"):
+        prepare_competition(raw, tmp_path / "out", vectors=())
+    assert not (tmp_path / "out").exists()
+
+
+def test_entries_of_a_large_object_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flat_json, "_CHARACTERS_AT_ONCE", 3)
+    monkeypatch.setattr(flat_json, "_ENTRIES_AT_ONCE", 2)
+    held = {"a": {"x": [1, 2], "y": "ü}"}, "b": 12345, "c": None, "d": {}, "e f": "\\"}
+    path = tmp_path / "held.json"
+    path.write_text(json.dumps(held, indent=2, ensure_ascii=False))
+    tables = list(flat_json.object_entries(path))
+    assert [table.num_rows for table in tables] == [2, 2, 1]
+    found = {key: json.loads(value) for table in tables for key, value in zip(*table.to_pydict().values(), strict=True)}
+    assert found == held
+    path.write_text(" {} ")
+    assert [table.num_rows for table in flat_json.object_entries(path)] == [0]

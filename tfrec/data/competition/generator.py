@@ -24,6 +24,7 @@ TRUTH = "truth.jsonl"
 _LINES_AT_ONCE = 5000
 _VECTOR_SHARDS = 4
 _WITHOUT_VECTOR = 0.12
+_FAVOURITES_TOLD = 0.8
 
 
 def generate_competition(output: str | Path, size: WorldSize) -> World:
@@ -76,6 +77,8 @@ class _Writer:
         for item in known:
             for name, value in self.features[item].items():
                 values[name][f"v{value}"] = value
+        for name in (*USER_FEATURES, *USER_LISTS):
+            values[name] = {f"v{value}": value for value in range(1, max(10, self.size.topics) + 1)}
         self._pickle("indexer.pkl", {"u": users, "i": indexed, "f": values})
         features = {str(self.number[item]): self.features[item] for item in known}
         (self.folder / "item_feat_dict.json").write_text(json.dumps(features), encoding="utf-8")
@@ -156,8 +159,13 @@ class _Writer:
         return {**told, **kept}
 
     def _profile(self, user: int, *, cold: bool) -> dict[str, Any]:
+        """Features of a user: `106` names the favourite topics, most of the time, `104` their kind; others nothing."""
         single = {name: int(self.random.integers(1, 9)) for name in USER_FEATURES}
         several = {name: sorted(set(self.random.integers(1, 9, 3).tolist())) for name in USER_LISTS}
+        topics = self.world.favourites[user]
+        told = topics[self.random.random(len(topics)) < _FAVOURITES_TOLD]
+        several["106"] = sorted({1 + int(topic) for topic in told})
+        single["104"] = 1 + int(topics[0]) % 10
         if cold:
             return {**single, **several, "103": f"new {user}"}
         return {**single, **several}

@@ -53,6 +53,7 @@ class World:
         place: Its place within the topic: 0 is the most popular one, int64 `[items]`.
         cold: Items without training events, bool `[items]`.
         vectors: Vectors of creatives by topic and place, float32 `[items, vector_dim]`.
+        favourites: Favourite topics of every user, int64 `[users + test users, 4]`.
         lengths: Events of every user, test users last, int64 `[users + test users]`.
         item: Item of every event, int64 `[events]`.
         action: 0 exposure, 1 click, 2 conversion, int64 `[events]`.
@@ -63,6 +64,7 @@ class World:
     place: Ints
     cold: npt.NDArray[np.bool_]
     vectors: Floats
+    favourites: Ints
     lengths: Ints
     item: Ints
     action: Ints
@@ -125,6 +127,7 @@ def draw_world(size: WorldSize) -> World:
         place,
         cold,
         vectors.astype(np.float32),
+        favourites,
         lengths,
         items[inside],
         actions[inside],
