@@ -22,16 +22,22 @@ class EvaluatorBounds(StrictModel):
 
     split: str = Field("test", description="Split of the raw examples that is measured.")
     minimum: dict[str, float] = Field(default_factory=dict, description="Least value, with or without a baseline.")
-    maximum: dict[str, float] = Field(
-        default_factory=dict, description="Greatest value of metrics of which less is better."
-    )
     max_loss: dict[str, float] = Field(default_factory=dict, description="Most that may be lost against the baseline.")
     max_slice_loss: dict[str, float] = Field(default_factory=dict, description="Most that may be lost in any slice.")
 
     @property
+    def bounds(self) -> dict[str, dict[str, float]]:
+        """All bounds by metric, by what they are about, in words."""
+        return {
+            "least value": self.minimum,
+            "most lost, all": self.max_loss,
+            "most lost, a slice": self.max_slice_loss,
+        }
+
+    @property
     def metrics(self) -> list[str]:
         """Names of the metrics that have bounds."""
-        return list(dict.fromkeys([*self.minimum, *self.maximum, *self.max_loss, *self.max_slice_loss]))
+        return list(dict.fromkeys(name for bounds in self.bounds.values() for name in bounds))
 
     @property
     def small(self) -> str:

@@ -1,4 +1,4 @@
-"""What TFMA measures, in which slices, and which bounds bless a model."""
+"""What TFMA measures of models that rank, in which slices, and which bounds bless a model."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ _SLICES = (tfma.SlicingSpec(feature_keys=[POPULARITY]), tfma.SlicingSpec(feature
 
 
 def evaluator_config(gate: GateConfig, rules: EvaluationConfig, code: str = "") -> tfma.EvalConfig:
-    """Returns the configuration for models that rank sequences.
-
-    Models that predict clicks would get a configuration of their own here: a signature of probabilities, AUC, average
-    precision and log-loss, slices of the impressions' features.
+    """Returns the configuration for models that rank; that of click models is `click_evaluator_config`.
 
     Args:
         gate: The bounds.

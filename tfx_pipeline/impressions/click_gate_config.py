@@ -20,6 +20,9 @@ class ClickGateConfig(EvaluatorBounds):
     minimum: dict[str, float] = Field(
         {"auc": 0.5}, description="Least value over all rows, with or without a baseline."
     )
+    maximum: dict[str, float] = Field(
+        default_factory=dict, description="Greatest value over all rows of metrics of which less is better."
+    )
     max_loss: dict[str, float] = Field(
         {"auc": 0.01, "logloss": 0.005}, description="Most that may be lost against the baseline over all rows."
     )
@@ -30,6 +33,10 @@ class ClickGateConfig(EvaluatorBounds):
     min_slice_clicks: int = Field(
         50, ge=1, description="Slices of fewer clicks, or of fewer other rows, are shown and do not block."
     )
+
+    @property
+    def bounds(self) -> dict[str, dict[str, float]]:
+        return {"greatest value": self.maximum, **super().bounds}
 
     @property
     def small(self) -> str:

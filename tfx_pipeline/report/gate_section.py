@@ -89,11 +89,9 @@ def _table(
 
 
 def _bounds(metrics: list[str], gate: EvaluatorBounds) -> Table:
-    bounds = {"least value": gate.minimum, "greatest value": gate.maximum, "most lost, all": gate.max_loss}
-    bounds["most lost, a slice"] = gate.max_slice_loss
     rows = tuple(
         Row(what, tuple(Cell(f"{values[metric]:g}" if metric in values else "") for metric in metrics))
-        for what, values in bounds.items()
+        for what, values in gate.bounds.items()
         if values
     )
     caption = f"Losses are against the model pushed last, in absolute terms; {gate.small} are shown and do not block"
