@@ -12,6 +12,7 @@ from tfrec.version import __version__
 COMMANDS = {
     "datasets": "List known public data sets; turn their owners' files into Parquet or a split dataset",
     "convert": "Event logs (Parquet, CSV, TSV, RecBole, JSON lines) to a dataset directory of TFRecords",
+    "texts": "Texts of items and users from templates or a language model, their vectors, and an audit for leaks",
     "train": "Train a model, measure it beside its baselines, write a run directory",
     "tune": "Search for settings on the validation split; the winner is confirmed over several seeds",
     "evaluate": "Measure a trained model on a split with exact full ranking",

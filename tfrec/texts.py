@@ -33,6 +33,7 @@ class Action(str, enum.Enum):
     TEMPLATE = "template"
     GENERATE = "generate"
     ENCODE = "encode"
+    AUDIT = "audit"
 
 
 class Of(str, enum.Enum):
@@ -47,7 +48,8 @@ def main(
         Action,
         typer.Argument(
             help="template: sentences from title, year and categories; generate: ask a language model; encode: texts, "
-            "ready vectors or means of item vectors into vectors beside the dataset."
+            "ready vectors or means of item vectors into vectors beside the dataset; audit: do texts of users name "
+            "what they are to predict?"
         ),
     ],
     data: Annotated[str, typer.Option(help="Dataset directory of tfrec.convert.")],
@@ -76,7 +78,7 @@ def main(
         bool, typer.Option("--fall-back", help="generate: take the template where there is no answer.")
     ] = False,
     name: Annotated[str, typer.Option(help="encode: name of the vectors.")] = "",
-    texts: Annotated[Path | None, typer.Option(help="encode: file of texts, .json or .parquet.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="encode, audit: file of texts, .json or .parquet.")] = None,
     vectors: Annotated[Path | None, typer.Option(help="encode: file of ready vectors, .npz or .parquet.")] = None,
     mean_of: Annotated[str, typer.Option(help="encode users: name of the item vectors to take the mean of.")] = "",
     encoder: Annotated[str, typer.Option(help="encode --texts: hashed or sentence-transformers.")] = "hashed",
@@ -99,6 +101,11 @@ def main(
 
     human = console(json_output=json_output)
     dataset = InteractionDataset.open(data)
+    if action is Action.AUDIT:
+        if texts is None or of is not Of.USERS:
+            raise ConfigError("`audit` needs --texts, and --of users.", remedy="Name the file of the users' texts.")
+        _audit(dataset, texts, human, json_output=json_output)
+        return
     if action is Action.ENCODE:
         chosen = [flag for flag, given in (("texts", texts), ("vectors", vectors), ("mean-of", mean_of)) if given]
         if not name or len(chosen) != 1:
@@ -146,6 +153,29 @@ def main(
     elif document.get("provenance") == "unknown" and of is Of.USERS:
         text = "Provenance unknown: nothing says that no valid or test event is in these vectors; reports will say so."
         human.print(text, style="yellow", markup=False, soft_wrap=True)
+
+
+def _audit(dataset: InteractionDataset, texts: Path, human: Console, *, json_output: bool) -> None:
+    from tfrec.command import make_table
+    from tfrec.text.text_audit import audit_user_texts
+    from tfrec.text.texts import read_texts
+
+    document = audit_user_texts(dataset, read_texts(texts).present())
+    if json_output:
+        print_json(document)
+        return
+    rows = [
+        [name, f"{row['n']:,}", f"{100 * row['own']:.1f} %", f"{100 * row['others']:.1f} %", f"{row['excess']:.1f}"]
+        for name, row in document["rows"].items()
+    ]
+    title = f"{document['texts']:,} texts that name a title"
+    columns = ["event", "n", "of their user", "of another user", "difference in standard errors"]
+    human.print(make_table(title, columns, rows))
+    for split in document["leaks"]:
+        text = f"Leak: the texts know targets of `{split}`. Do not use them to measure on it."
+        human.print(text, style="bold red", markup=False, soft_wrap=True)
+    if not document["leaks"]:
+        human.print("No sign that the texts know a target.", markup=False)
 
 
 def _template(dataset: InteractionDataset, metadata: ItemMetadata, of: Of, last: int, skip_last: int) -> TextSource:

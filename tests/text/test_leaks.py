@@ -18,7 +18,8 @@ from tfrec.text.item_metadata import read_item_metadata
 from tfrec.text.mean_of_items import mean_of_items
 from tfrec.text.prompts import item_prompts, user_prompts
 from tfrec.text.template import item_templates, user_templates
-from tfrec.text.texts import write_texts
+from tfrec.text.text_audit import audit_user_texts
+from tfrec.text.texts import Texts, write_texts
 
 
 def test_what_is_held_out_changes_no_text_no_prompt_and_no_vector(
@@ -116,3 +117,25 @@ def test_skipping_the_last_event_hides_it(cinema: InteractionDataset, skip: int)
     """`Up` is the last training event of user 7 and is in nobody else's history."""
     texts = user_templates(cinema, read_item_metadata(cinema), last=9, skip_last=skip)
     assert any("Up" in text for text in texts.texts) == (skip == 0)
+
+
+def test_the_audit_finds_texts_that_name_their_targets(
+    cinema: InteractionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Test targets are 10, 11 and 12 (Heat, Elf, Alien), valid ones 14 (no title), 13 and 10.
+
+    Every text names its own test target and nothing else: of 3 texts 3, and none that of another user.
+    """
+    texts = Texts(["7", "8", "9", "99"], ["loves HEAT, the film", "an elf", "\u201calien\u201d", "Heat"])
+    found = audit_user_texts(cinema, texts)
+    assert found["texts"] == 3
+    test = found["rows"]["test"]
+    assert (test["n"], test["own"]) == (2, 1.0)  # `Elf` is too short to tell
+    assert test["others"] == 0.0
+    assert found["rows"]["valid"]["n"] == 1
+    # Standard error sqrt(max(0, 1/2) / 2) = .5, hence an excess of 2: not clear with two texts.
+    assert test["excess"] == pytest.approx(2.0)
+    assert found["leaks"] == []
+    monkeypatch.setattr("tfrec.text.text_audit._CLEAR", 1.9)
+    assert audit_user_texts(cinema, texts)["leaks"] == ["test"]
+    assert audit_user_texts(cinema, user_templates(cinema, read_item_metadata(cinema), last=9))["leaks"] == []
