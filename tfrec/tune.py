@@ -21,11 +21,12 @@ def main(
         Path | None, typer.Option(help="YAML file of the search space. Default: configs/tuning/MODEL.yaml.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Number of trials. Default: 20; with hyperband one whole pass.")
+        int | None,
+        typer.Option(min=1, help="Number of trials. Default: 20; with hyperband one whole pass, with grid all."),
     ] = None,
-    searcher: Annotated[str, typer.Option(help="random, bayesian or hyperband.")] = "random",
+    searcher: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
     objective: Annotated[
-        str, typer.Option(help="Metric of the full ranking of `valid`, e.g. ndcg@10. Default: what training monitors.")
+        str, typer.Option(help="Metric of `valid`, e.g. ndcg@10; of click models auc. Default: what training monitors.")
     ] = "",
     config: Annotated[Path | None, typer.Option(help="YAML file over the preset, for every trial.")] = None,
     assignments: Annotated[
@@ -49,7 +50,7 @@ def main(
     json_output: JsonFlag = False,
     debug: DebugFlag = False,
 ) -> None:
-    """Searches for the settings with the best ranking of the validation split; the test split is not looked at.
+    """Searches for the settings that are best on the validation split; the test split is not looked at.
 
     Writes `best.yaml` (pass it to `tfrec.train --config`), `trials.csv`, `trials.json` and `report.html`. A search that
     was interrupted, even by `kill -9`, continues with `--resume` to the same trials.
@@ -59,11 +60,11 @@ def main(
     del debug
     import datetime
 
-    from tfrec.data.dataset import InteractionDataset
     from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
     from tfrec.tuning.preview import preview_search
     from tfrec.tuning.read_space import read_space
-    from tfrec.tuning.search import check_splits, run_search
+    from tfrec.tuning.search import run_search
+    from tfrec.tuning.search_data import check_splits, open_data
     from tfrec.tuning.search_directory import SearchDirectory
     from tfrec.tuning.search_settings import SearchSettings
 
@@ -88,7 +89,7 @@ def main(
     if dry_run:
         SearchDirectory(output).check(overwrite=overwrite, resume=resume)
         if data:
-            check_splits(InteractionDataset.open(data))
+            check_splits(open_data(settings, data))
         document = preview_search(settings, human)
         if json_output:
             print_json({"output": str(output), **document})

@@ -270,8 +270,8 @@ def test_what_does_not_go_together_is_refused() -> None:
     epochs = {"space": {"training.epochs": {"type": "int", "min": 1, "max": 9}}}
     with pytest.raises(ConfigError, match=r"decides `training.epochs` itself"):
         SearchSettings(parse_space("gru4rec", epochs, source="x"), searcher="hyperband")
-    with pytest.raises(ConfigError, match="one of random, bayesian, hyperband"):
-        settings("grid")
+    with pytest.raises(ConfigError, match="one of random, bayesian, hyperband, grid"):
+        settings("evolution")
     with pytest.raises(ConfigError, match="Did you mean `momentum`"):
         settings("random", "optimizer.momentun=0.1")
 

@@ -10,10 +10,7 @@ from rich.console import Console
 
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.fields import FieldEncoder
-from tfrec.data.impressions.impression_conversion import convert_impressions
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
-from tfrec.data.impressions.impression_options import impression_options
-from tfrec.data.impressions.impression_world import HISTORY_COLUMNS, NUMERIC_COLUMNS, ImpressionWorld
 from tfrec.errors import ConfigError
 from tfrec.files import write_json
 from tfrec.training.click_evaluation import click_evaluation, print_click_evaluation
@@ -23,9 +20,9 @@ from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_report import leave_report
 from tfrec.training.run_start import check_splits, record_data, write_settings
+from tfrec.training.synthetic_impressions import synthetic_impressions
 
 ENCODER_FOLDER = "encoder"
-_WORLD_FILE = "world.json"
 
 
 def run_impression_experiment(
@@ -105,25 +102,10 @@ def evaluate_impression_run(
 def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> tuple[ImpressionDataset, float | None]:
     if config.data.path is not None:
         return ImpressionDataset.open(config.data.path), None
-    note = run.path / _WORLD_FILE
-    if not run.dataset.exists() or not note.exists():
-        console.print(f"Generating {config.data.synthetic.num_rows:,} impressions", markup=False)
-        log = run.path / "synthetic.parquet"
-        best = ImpressionWorld(config.data.synthetic).write(log)
-        roles = {
-            "label": "clicked",
-            "categorical": ["gender", "age_group", "inventory_id", "day_of_week", "hour"],
-            "numeric": [name for name in NUMERIC_COLUMNS if name not in HISTORY_COLUMNS],
-            "sequence": [{"name": "seq", "max_length": config.model.max_length}] if _reads_lists(config) else ["seq"],
-        }
-        options = impression_options(
-            output=str(run.dataset), impressions=roles, input=(str(log),), overwrite=True, seed=config.seed
-        )
-        convert_impressions(options)
-        log.unlink()
-        write_json(note, {"best_auc": best})
-    return ImpressionDataset.open(run.dataset), float(run.read_json(note)["best_auc"])
-
-
-def _reads_lists(config: ImpressionRunConfig) -> bool:
-    return hasattr(config.model, "max_length")
+    return synthetic_impressions(
+        config.data.synthetic,
+        run.dataset,
+        console,
+        max_length=getattr(config.model, "max_length", None),
+        seed=config.seed,
+    )

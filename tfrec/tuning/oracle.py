@@ -6,6 +6,7 @@ import importlib
 import math
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras_tuner
@@ -30,7 +31,8 @@ class TrialOracle:
     in their order, which then stands where the old one stood.
 
     Args:
-        searcher: `random`, `bayesian` (Gaussian process, upper confidence bound) or `hyperband`.
+        searcher: `random`, `bayesian` (Gaussian process, upper confidence bound), `hyperband` or `grid` (every
+            configuration of the space, in order).
         space: What is searched.
         objective: What is improved.
         seed: Seed of the proposals.
@@ -64,6 +66,8 @@ class TrialOracle:
         if searcher == "random":
             self._oracle: Any = _Random(**shared)
             self._oracle.max_trials = None
+        elif searcher == "grid":
+            self._oracle = _Grid(space.grid(), **shared)
         elif searcher == "bayesian":
             points = max(4, len(space.parameters) + 1)
             try:
@@ -146,6 +150,18 @@ class _InMemory:
 
 class _Random(_InMemory, keras_tuner.oracles.RandomSearchOracle):
     pass
+
+
+class _Grid(_InMemory, keras_tuner.Oracle):
+    """The configurations in the order of the space: KerasTuner's own grid makes values of ranges up."""
+
+    def __init__(self, grid: Iterator[dict[str, Any]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._grid = grid
+
+    def populate_space(self, _trial_id: str) -> dict[str, Any]:
+        codes = next(self._grid, None)
+        return {"status": "STOPPED" if codes is None else "RUNNING", "values": codes}
 
 
 class _Hyperband(_InMemory, keras_tuner.oracles.HyperbandOracle):

@@ -107,6 +107,13 @@ class Parameter:
         value = self._number(float(code)) if grid is None else grid[int(code)]
         return [value] if self.config.as_list else value
 
+    def coded(self) -> list[tuple[int, Any]]:
+        """Returns the code and the value (`as_list` left aside) of each of finitely many values, in order."""
+        if (grid := self.grid) is not None:
+            return list(enumerate(grid))
+        numbers = range(int(self.config.min or 0), int(self.config.max or 0) + 1)
+        return [(number, number) for number in numbers]
+
     def codes(self, values: tuple[Any, ...]) -> list[int]:
         """Returns the codes of some of the values of the grid; values that it does not have are left out."""
         return [place for place, value in enumerate(self.grid or ()) if _among(value, values)]

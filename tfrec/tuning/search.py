@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError, TrainingError
 from tfrec.files import write_json
 from tfrec.training.run_manifest import (
@@ -22,13 +21,13 @@ from tfrec.training.run_manifest import (
     software_versions,
     source_commit,
 )
-from tfrec.training.synthetic_data import synthetic_dataset
 from tfrec.tuning.best_config import write_best
 from tfrec.tuning.confirmation import confirm
 from tfrec.tuning.oracle import TrialOracle
+from tfrec.tuning.search_data import SearchData, check_splits, open_data, synthetic_data
 from tfrec.tuning.search_directory import SearchDirectory
 from tfrec.tuning.search_progress import SearchProgress
-from tfrec.tuning.search_settings import SPLIT, SearchSettings
+from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.train_trial import TrainTrial, objective_of, train_trial
 from tfrec.tuning.trial_record import TrialRecord
 from tfrec.tuning.trial_tables import best_trial, print_trials, write_table
@@ -56,7 +55,7 @@ def run_search(
         settings: What is searched and how.
         output: Directory of the search, see `SearchDirectory`.
         console: For progress and tables.
-        data: Dataset directory. Default: the synthetic clickstream.
+        data: Dataset directory. Default: the synthetic clickstream, or for click models synthetic impressions.
         overwrite: Replace an earlier search in `output`.
         resume: Continue the search in `output`; the number of trials may be raised.
         train: How a trial is trained and measured.
@@ -72,10 +71,10 @@ def run_search(
     """
     folder = SearchDirectory(output)
     if data is not None:
-        check_splits(InteractionDataset.open(data))
+        check_splits(open_data(settings, data))
     settings.default_config()
     folder.prepare(overwrite=overwrite, resume=resume)
-    dataset = InteractionDataset.open(data) if data is not None else _synthetic(settings, folder, console)
+    dataset = open_data(settings, data) if data is not None else synthetic_data(settings, folder.dataset, console)
     check_splits(dataset)
     header = _header(settings, dataset, folder, resume=resume)
     write_json(folder.search, header)
@@ -108,18 +107,6 @@ def run_search(
     write_tuning_report(folder, document, records, settings)
     console.print(f"Best settings: {folder.best}\nReport: {folder.report}", markup=False)
     return document
-
-
-def check_splits(dataset: InteractionDataset) -> None:
-    """Raises DataError unless trials can be measured without the test split."""
-    if SPLIT not in dataset.splits:
-        raise DataError(
-            f"The data set has no split `{SPLIT}`; it has {', '.join(f'`{name}`' for name in dataset.splits)}. "
-            "Trials are never measured on `test`: the best of many would look better than it is.",
-            file=dataset.path,
-            remedy="Convert the data again with a validation split: `--valid-days 1`, `--valid-fraction 0.1` or "
-            "`--valid FILE`, whichever goes with the split rule.",
-        )
 
 
 class _Search:
@@ -226,12 +213,12 @@ class _Search:
             )
 
 
-def _synthetic(settings: SearchSettings, folder: SearchDirectory, console: Console) -> InteractionDataset:
-    return synthetic_dataset(settings.default_config().data.synthetic, folder.dataset, console)
-
-
 def _header(
-    settings: SearchSettings, dataset: InteractionDataset, folder: SearchDirectory, *, resume: bool
+    settings: SearchSettings,
+    dataset: SearchData,
+    folder: SearchDirectory,
+    *,
+    resume: bool,
 ) -> dict[str, Any]:
     """Returns settings and provenance; refuses to resume another search."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

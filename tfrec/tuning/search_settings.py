@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfrec.config.load import Overlay, parse_assignment, read_yaml, run_config_class
-from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig
 from tfrec.config.strict_model import canonical_keys
 from tfrec.errors import ConfigError
 from tfrec.registry import model_class
@@ -21,7 +21,7 @@ from tfrec.tuning.search_space import SearchSpace
 
 _DEFAULT_TRIALS = 20
 _DEFAULT_OBJECTIVE = "ndcg@10"
-SEARCHERS = ("random", "bayesian", "hyperband")
+SEARCHERS = ("random", "bayesian", "hyperband", "grid")
 SPLIT = "valid"
 """The split that trials are measured on; no other one is ever looked at."""
 
@@ -32,9 +32,10 @@ class SearchSettings:
 
     Args:
         space: What is searched, and for which model. What `assignments` decide is taken out of it.
-        searcher: `random`, `bayesian` or `hyperband`.
-        trials: Number of trials. Default: 20; with hyperband one pass.
-        objective: Metric, for example `ndcg@10`. Default: what training monitors, else `ndcg@10`.
+        searcher: `random`, `bayesian`, `hyperband` or `grid`.
+        trials: Number of trials. Default: 20; with hyperband one pass, with grid all combinations.
+        objective: Metric, for example `ndcg@10` or, of click models, `auc`. Default: what training monitors, else
+            `ndcg@10`.
         seed: Seed of the proposals and of every trial.
         config_file: YAML file over the preset, for every trial and for the configuration that the winner is compared
             with.
@@ -79,7 +80,13 @@ class SearchSettings:
         object.__setattr__(self, "space", self.space.pinned(decided))
         base = self._given([])
         monitored = base.training.monitor if isinstance(base, GradientRunConfig) else _DEFAULT_OBJECTIVE
-        object.__setattr__(self, "goal", Objective.parse(self.objective or monitored))
+        goal = Objective.parse(self.objective or monitored, clicks=isinstance(base, ImpressionRunConfig))
+        object.__setattr__(self, "goal", goal)
+        if self.searcher == "grid" and self.space.combinations() is None:
+            raise ConfigError(
+                f"A grid needs a finite number of values for every setting, and {self.space.source} has ranges.",
+                remedy="Give its ranges a `step`, or use another searcher.",
+            )
         searched = any(parameter.key == "training.epochs" for parameter in self.space.parameters)
         if self.searcher == "hyperband" and (searched or not isinstance(base, GradientRunConfig)):
             problem = "decides `training.epochs` itself" if searched else f"needs epochs, and `{self.model}` has none"
@@ -94,6 +101,11 @@ class SearchSettings:
     def seeded(self) -> bool:
         """Whether seeds make a difference: models that only count give the same with every one."""
         return isinstance(self._given([]), GradientRunConfig)
+
+    @property
+    def clicks(self) -> bool:
+        """Whether the model is a click model, which reads impressions."""
+        return isinstance(self._given([]), ImpressionRunConfig)
 
     @property
     def longest(self) -> int:
@@ -111,7 +123,7 @@ class SearchSettings:
             from tfrec.tuning.oracle import hyperband_plan
 
             return sum(trials for trials, _ in hyperband_plan(self.longest, self.factor))
-        return _DEFAULT_TRIALS
+        return self.space.combinations() or 1 if self.searcher == "grid" else _DEFAULT_TRIALS
 
     def default_config(self, *, seed: int | None = None, data: str | None = None) -> RunConfig:
         """Returns the configuration without any searched value, measured as trials are."""
@@ -162,26 +174,29 @@ class SearchSettings:
 
     def _measured(self, overlays: list[Overlay], seed: int | None, data: str | None) -> RunConfig:
         base = self._given(overlays)
-        cutoffs = {*base.evaluation.cutoffs, *([self.goal.cutoff] if self.goal.cutoff is not None else [])}
-        forced: dict[str, Any] = {
-            "seed": self.seed if seed is None else seed,
-            "evaluation": {
-                "split": SPLIT,
-                "protocol": "full",
-                "baselines": [],
-                "details": False,
-                "bootstrap": {"samples": 0},
-                "cutoffs": sorted(cutoffs),
-            },
-        }
+        forced: dict[str, Any] = {"seed": self.seed if seed is None else seed, "evaluation": self._evaluation(base)}
         if data is not None:
             forced["data"] = {"path": data}
         if isinstance(base, GradientRunConfig):
             forced["training"] = {"checkpoints_to_keep": 1, "loss_trace": []}
             with contextlib.suppress(ValidationError):  # not every loop can stop early by every metric
-                type(base.training)(monitor=self.goal.name)
-                forced["training"]["monitor"] = self.goal.name
+                type(base.training)(monitor=self.goal.monitor)
+                forced["training"]["monitor"] = self.goal.monitor
         return self._given([*overlays, ("the search", forced)])
+
+    def _evaluation(self, base: RunConfig) -> dict[str, Any]:
+        """How trials are measured: on the validation split, and no more than the search needs."""
+        if isinstance(base, ImpressionRunConfig):
+            return {"split": SPLIT, "baselines": [], "slices": [], "bootstrap": 0}
+        cutoffs = {*base.evaluation.cutoffs, *([self.goal.cutoff] if self.goal.cutoff is not None else [])}
+        return {
+            "split": SPLIT,
+            "protocol": "full",
+            "baselines": [],
+            "details": False,
+            "bootstrap": {"samples": 0},
+            "cutoffs": sorted(cutoffs),
+        }
 
     def _canonical(self, values: Mapping[str, Any], source: str) -> dict[str, Any]:
         cls = model_class(self.model)

@@ -64,6 +64,26 @@ class SearchSpace:
             total += math.prod(size for size in sizes if size is not None)
         return total
 
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Yields the codes of every different configuration once; the setting that comes last changes fastest.
+
+        A setting must have finitely many values, see `combinations`.
+        """
+
+        def below(
+            rest: tuple[Parameter, ...], codes: dict[str, Any], values: dict[str, Any]
+        ) -> Iterator[dict[str, Any]]:
+            if not rest:
+                yield codes
+            elif not _active(rest[0], values):
+                yield from below(rest[1:], codes, values)
+            else:
+                key = rest[0].key
+                for code, value in rest[0].coded():
+                    yield from below(rest[1:], {**codes, key: code}, {**values, key: value})
+
+        yield from below(self.parameters, {}, {})
+
     def pinned(self, values: Mapping[str, Any]) -> SearchSpace:
         """Returns the space without the settings that the user has decided.
 

@@ -64,7 +64,7 @@ def objective_of(metrics: Metrics, objective: Objective) -> float:
     Raises:
         TrainingError: It is not a number, or not measured for this model.
     """
-    score = metrics.get(objective.name, math.nan)
+    score = objective.of(metrics)
     if not math.isfinite(score):
         names = ", ".join(f"`{name}`" for name in metrics)
         raise TrainingError(f"The objective `{objective.name}` is not a number, or not measured (there are {names}).")

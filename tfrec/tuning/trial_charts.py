@@ -28,7 +28,7 @@ def objective_chart(records: Sequence[TrialRecord], objective: Objective) -> Mar
     best: list[float] = []
     for _, score in completed:
         best.append(score if not best or objective.better(score, best[-1]) else best[-1])
-    alt = f"{objective.name} of {len(completed)} trials; the best so far rises to {best[-1]:.4f}."
+    alt = f"{objective.name} of {len(completed)} trials; the best so far ends at {best[-1]:.4f}."
 
     def paint(axes: Axes) -> None:
         numbers = [number for number, _ in completed]

@@ -49,10 +49,11 @@ def write_tuning_report(
         ConfigError: The file cannot be written.
     """
     best = document["best"]
+    measured = "on the" if settings.clicks else "of the full ranking of the"
     page = Page(
         title=f"Search for {settings.model}",
         kicker="tfrec search report",
-        lead=f"{len(records)} trials, {settings.searcher}; objective `{best['objective']}` of the full ranking of the "
+        lead=f"{len(records)} trials, {settings.searcher}; objective `{best['objective']}` {measured} "
         "validation split. The test split was not looked at.",
         sections=(
             _outcome(document, records, settings),
