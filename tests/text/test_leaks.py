@@ -12,6 +12,7 @@ from tests.text.conftest import TRAIN
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
 from tfrec.data.user_vectors import read_user_vectors
+from tfrec.errors import ConfigError
 from tfrec.text.encode import encode_texts, take_means, take_vectors
 from tfrec.text.hashed_encoder import HashedEncoder
 from tfrec.text.item_metadata import read_item_metadata
@@ -81,6 +82,8 @@ def test_provenance_is_that_of_this_training_split(cinema: InteractionDataset, t
         index = cinema.vocabulary("user").lookup(made.ids)
         np.testing.assert_allclose(own.vectors[index], encoder.encode(made.texts), atol=1e-6)
         assert own.known.tolist() == [False, False, True, True, True]
+    with pytest.raises(ConfigError, match="holds texts of users, not of items"):
+        encode_texts(cinema, "items", "own", tmp_path / "own.json", encoder)
     foreign = tmp_path / "foreign.json"
     foreign.write_text(json.dumps({"7": "likes crime", "8": "  ", "99": "a stranger"}))
     document = encode_texts(cinema, "users", "foreign", foreign, encoder)

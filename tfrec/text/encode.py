@@ -53,6 +53,8 @@ def encode_texts(
         What was written: `name`, `of`, `given`, `known`, `missing`, `dim`, `provenance` and `source`.
     """
     found = read_texts(texts).present()
+    if found.source.get("of", of) != of:
+        raise ConfigError(f"`{texts}` holds texts of {found.source['of']}, not of {of}.", remedy="Check --of.")
     fits = found.training_data == training_fingerprint(dataset)
     provenance: Provenance = "train_only" if found.provenance == "train_only" and fits else "unknown"
     with texts.open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ def read_texts(path: Path) -> Texts:
         if key is None or not isinstance(text, str):
             raise DataError(f"The text of `{key}` is {type(text).__name__}, not text.", file=path, row=row)
     if len(set(ids)) < len(ids):
-        twice = next(key for number, key in enumerate(ids) if key in set(ids[:number]))
+        twice, _ = Counter(ids).most_common(1)[0]
         raise DataError(f"The id `{twice}` has two texts.", file=path, remedy="Leave one per id.")
     if not ids:
         raise DataError("The file holds no text.", file=path, remedy=_REMEDY)

@@ -68,6 +68,11 @@ def evaluate_run(
         if candidates is not None or resume:
             raise ConfigError("`--candidates` and `--resume` are for recommenders, not for click models.")
         return evaluate_impression_run(run, console, data=data, assignments=assignments, output=output, report=report)
+    if candidates is not None and config.evaluation.rerank.methods:
+        raise ConfigError(
+            "Re-ranking does not go with `--candidates`: it orders the best of all items anew.",
+            remedy="Leave one of them out (evaluation.rerank.methods).",
+        )
     name = config.model.name
     partial = None if output is None else output.with_name(f"{output.name}.partial")
     documents = []
