@@ -31,7 +31,17 @@ def main(
     ],
     output: Annotated[Path, typer.Option(help="Directory to write.")],
     source: Annotated[
-        Path | None, typer.Option("--from", help="prepare: files of the challenge; infer: what prepare wrote.")
+        Path | None,
+        typer.Option(
+            "--from", help="prepare: files of the challenge, or its public copy in Parquet; infer: what prepare wrote."
+        ),
+    ] = None,
+    test_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Files of the challenge with the test users and candidates, where they are not beside those of "
+            "training. infer: users that prepare did not see; candidates that it did not see are left out."
+        ),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="infer: run directory of tfrec.train.")] = None,
     truth: Annotated[Path | None, typer.Option(help="infer: hidden events, to be scored against.")] = None,
@@ -40,6 +50,14 @@ def main(
         bool, typer.Option("--semantic-ids", help="prepare: learn semantic ids of the first vectors; item features.")
     ] = False,
     codes: Annotated[str, typer.Option(help="prepare: codes of each level of the semantic ids.")] = "64,64,64",
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="prepare: how semantic ids are learned, e.g. assignment=balanced, codebook=gradient, epochs=40.",
+        ),
+    ] = None,
     users: Annotated[int, typer.Option(min=1, help="generate: training users.")] = 1000,
     test_users: Annotated[int, typer.Option(min=1, help="generate: test users.")] = 200,
     items: Annotated[int, typer.Option(min=2, help="generate: items.")] = 500,
@@ -63,13 +81,16 @@ def main(
     elif source is None:
         raise ConfigError(f"`{action.value}` needs --from.", remedy="Name the directory to read.")
     elif action is Action.PREPARE:
-        document = _prepare(source, output, tuple(vectors.split(",")), codes if semantic_ids else "", seed)
+        if set and not semantic_ids:
+            raise ConfigError("`--set` is about semantic ids.", remedy="Pass --semantic-ids, or leave it out.")
+        chosen = [f"codebook_sizes=[{codes}]", *(set or [])] if semantic_ids else None
+        document = _prepare(source, output, tuple(filter(None, vectors.split(","))), chosen, seed, test_from)
     elif run is None:
         raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
     else:
         from tfrec.training.challenge_answers import answer_challenge, score_answers
 
-        top, answered = answer_challenge(run, source, output)
+        top, answered = answer_challenge(run, source, output, test=test_from)
         document = {"users": len(answered), "candidates_per_user": min(map(len, top), default=0)}
         if truth is not None:
             document |= score_answers(output, truth, source)
@@ -82,22 +103,29 @@ def main(
     human.print(f"Written to {output}.", markup=False)
 
 
-def _prepare(source: Path, output: Path, vectors: tuple[str, ...], codes: str, seed: int) -> dict[str, Any]:
+def _prepare(
+    source: Path, output: Path, vectors: tuple[str, ...], settings: list[str] | None, seed: int, test: Path | None
+) -> dict[str, Any]:
+    from tfrec.config.load import load_section
+    from tfrec.config.rqvae_config import RQVAEConfig
     from tfrec.data.competition.preparation import prepare_competition
 
     health: dict[str, Any] = {}
+    if settings is not None and not vectors:
+        raise ConfigError("Semantic ids are made of vectors.", remedy="Name a family with --vectors.")
+    base = ("the defaults of semantic ids", {"hidden": [128, 64], "latent_dim": 32})
+    config = load_section(RQVAEConfig, settings or [], base=base)
 
     def learn(ids: Any, matrix: Any, folder: Path) -> Path:
-        from tfrec.config.rqvae_config import RQVAEConfig
-        from tfrec.training.fit_rqvae import IDS_FILE, fit_rqvae, write_semantic_ids
+        from tfrec.data.semantic_ids import IDS_FILE
+        from tfrec.training.fit_rqvae import fit_rqvae, write_semantic_ids
 
-        sizes = [int(size) for size in codes.split(",")]
-        config = RQVAEConfig(hidden=[128, 64], latent_dim=32, codebook_sizes=sizes)
-        model = fit_rqvae(matrix, config, seed=seed, log_dir=folder / "tensorboard")
-        health.update(write_semantic_ids(model, ids, matrix, folder))
+        fitted = fit_rqvae(matrix, config, seed=seed, log_dir=folder / "tensorboard")
+        health.update(write_semantic_ids(fitted, ids, matrix, folder))
         return folder / IDS_FILE
 
-    found = prepare_competition(source, output, vectors=vectors, semantic_ids=learn if codes else None)
+    wanted = None if settings is None else learn
+    found = prepare_competition(source, output, vectors=vectors, semantic_ids=wanted, test=test)
     return {**found.__dict__, **({"semantic_ids": health} if health else {})}
 
 

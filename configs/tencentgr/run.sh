@@ -19,7 +19,8 @@ cache=${USER_CACHE_PATH:?set USER_CACHE_PATH}
 if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     run=${TRAIN_CKPT_PATH:?set TRAIN_CKPT_PATH}/run
     if [ ! -d "$cache/train" ]; then
-        "$python" -m tfrec.tencentgr prepare --from "$TRAIN_DATA_PATH" --output "$cache/train" --semantic-ids
+        "$python" -m tfrec.tencentgr prepare --from "$TRAIN_DATA_PATH" --output "$cache/train" --semantic-ids \
+            ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"}
     fi
     "$python" -m tfrec.train --config "$here/${PRESET:-5_hstu.yaml}" --data "$cache/train/dataset" \
         --output "$run" --json ${TRAIN_RESUME:+--resume} | tee "$cache/metrics.json"
@@ -35,5 +36,10 @@ fi
 
 if [ -n "${EVAL_DATA_PATH:-}" ]; then
     run=${MODEL_OUTPUT_PATH:-${TRAIN_CKPT_PATH:?set MODEL_OUTPUT_PATH or TRAIN_CKPT_PATH}/run}
-    "$python" -m tfrec.tencentgr infer --run "$run" --from "$cache/train" --output "${EVAL_RESULT_PATH:?set EVAL_RESULT_PATH}"
+    # Test users that were there when the data were prepared have profiles, and all candidates take part.
+    set -- --run "$run" --from "$cache/train" --output "${EVAL_RESULT_PATH:?set EVAL_RESULT_PATH}"
+    if [ ! -f "$cache/train/predict.parquet" ]; then
+        set -- "$@" --test-from "$EVAL_DATA_PATH"
+    fi
+    "$python" -m tfrec.tencentgr infer "$@"
 fi

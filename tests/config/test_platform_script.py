@@ -53,12 +53,25 @@ def test_training_then_answers(tmp_path: Path) -> None:
     run, data = f"{places['checkpoints']}/run", f"{places['cache']}/train"
     presets = configs_directory()
     assert found == [
-        f"-m tfrec.tencentgr prepare --from {places['raw']} --output {data} --semantic-ids",
+        f"-m tfrec.tencentgr prepare --from {places['raw']} --output {data} --semantic-ids --test-from {places['raw']}",
         f"-m tfrec.train --config {presets}/tencentgr/3_infonce.yaml --data {data}/dataset --output {run} --json",
-        f"-m tfrec.tencentgr infer --run {run} --from {data} --output {places['answers']}",
+        f"-m tfrec.tencentgr infer --run {run} --from {data} --output {places['answers']} --test-from {places['raw']}",
     ]
     assert sorted(path.name for path in Path(places["log"]).iterdir()) == ["history.csv", "metrics.json"]
     assert Path(places["events"]).is_dir()
+
+
+def test_test_users_that_were_prepared_are_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "predict.parquet").write_text("")
+    [command] = call(
+        tmp_path,
+        USER_CACHE_PATH=str(tmp_path),
+        EVAL_DATA_PATH="x",
+        EVAL_RESULT_PATH=str(tmp_path / "answers"),
+        MODEL_OUTPUT_PATH="/models/run",
+    )
+    assert command == f"-m tfrec.tencentgr infer --run /models/run --from {tmp_path}/train --output {tmp_path}/answers"
 
 
 def test_answers_alone_and_missing_variables(tmp_path: Path) -> None:

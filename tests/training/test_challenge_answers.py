@@ -115,6 +115,22 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert document["score"] == pytest.approx(0.31 * hits + 0.69 * float(np.mean(gains)))
     assert document["cold_users"] == sum(cold) > 0
     assert document["cold_ndcg@10"] == pytest.approx(np.array(gains)[np.array(cold)].mean())
+
+    # Other test users, of whom the data know nothing: two of the old ones under new names.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "predict_set.jsonl").write_bytes((raw / "predict_set.jsonl").read_bytes())
+    lines = (raw / "predict_seq.jsonl").read_text().splitlines()[:2]
+    (other / "predict_seq.jsonl").write_text("".join(line.replace("user_", "stranger_") + "\n" for line in lines))
+    answers = ["--output", str(tmp_path / "others"), "--test-from", str(other), "--json"]
+    assert run_command(tencentgr, [*infer[:-2], *answers]) == 0
+    assert json.loads(capsys.readouterr().out)["users"] == 2
+    names = [json.loads(line)["user_id"] for line in (tmp_path / "others" / "result.jsonl").open()]
+    assert names == [record["user_id"].replace("user_", "stranger_") for record in results[:2]]
+    assert read_fbin(tmp_path / "others" / "embedding.fbin").tolist() == vectors.tolist()
+    strange = read_fbin(tmp_path / "others" / "query.fbin")
+    assert np.abs(strange - queries[:2]).max() > 1e-4  # their profiles are not known
+
     pq.write_table(pq.read_table(data / "predict.parquet").slice(0, 0), data / "predict.parquet")
     assert run_command(tencentgr, infer) == DataError.exit_code
     assert "no test users" in capsys.readouterr().err

@@ -13,11 +13,12 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config.rqvae_config import RQVAEConfig
+from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
 from tfrec.errors import DataError
 from tfrec.evaluation.codebook_health import codebook_health, unique_codes
 from tfrec.layers.residual_quantizer import ResidualQuantizer, _balanced, rotated
 from tfrec.models.rqvae import RQVAE
-from tfrec.training.fit_rqvae import HEALTH_FILE, IDS_FILE, WEIGHTS_FILE, fit_rqvae, write_semantic_ids
+from tfrec.training.fit_rqvae import WEIGHTS_FILE, fit_rqvae, write_semantic_ids
 
 SIZES = [6, 5, 4]
 
@@ -62,7 +63,9 @@ CONFIG = {"hidden": [32], "latent_dim": 12, "codebook_sizes": SIZES, "batch_size
 )
 def test_a_planted_hierarchy_is_recovered(settings: dict[str, object]) -> None:
     vectors, levels = planted()
-    model = fit_rqvae(vectors, RQVAEConfig(**{**CONFIG, "learning_rate": 0.003, **settings}), seed=1)
+    model, epochs = fit_rqvae(vectors, RQVAEConfig(**{**CONFIG, "learning_rate": 0.003, **settings}), seed=1)
+    assert [epoch["epoch"] for epoch in epochs] == list(range(1, 13))
+    assert ["health" in epoch for epoch in epochs] == [False] * 6 + [True] * 6
     codes = model.codes(vectors)
     for depth in (1, 2, 3):
         assert normalised_mutual_information(prefixes(codes, depth), prefixes(levels, depth)) >= 0.9
@@ -74,17 +77,18 @@ def test_a_planted_hierarchy_is_recovered(settings: dict[str, object]) -> None:
 def test_ids_are_written_as_item_features(tmp_path: Path) -> None:
     vectors, _ = planted(60)
     config = RQVAEConfig(**{**CONFIG, "epochs": 1, "warmup_epochs": 1})
-    model = fit_rqvae(vectors, config, log_dir=tmp_path / "log")
-    health = write_semantic_ids(model, pa.array(range(100, 160)), vectors, tmp_path / "ids")
+    fitted = fit_rqvae(vectors, config, log_dir=tmp_path / "log")
+    health = write_semantic_ids(fitted, pa.array(range(100, 160)), vectors, tmp_path / "ids")
     table = pq.read_table(tmp_path / "ids" / IDS_FILE)
     assert table.column_names == ["item_id", "sid_0", "sid_1", "sid_2", "sid_3"]
     assert table["item_id"].to_pylist() == list(range(100, 160))
     rows = list(zip(*(table[f"sid_{level}"].to_pylist() for level in range(4)), strict=True))
     assert len(set(rows)) == 60
-    assert json.loads((tmp_path / "ids" / HEALTH_FILE).read_text()) == health
+    document = json.loads((tmp_path / "ids" / HEALTH_FILE).read_text())
+    assert document == {**health, "settings": config.model_dump(mode="json"), "epochs": fitted.epochs}
     again = keras.saving.load_model(tmp_path / "ids" / WEIGHTS_FILE)
     assert isinstance(again, RQVAE)
-    np.testing.assert_array_equal(again.codes(vectors), model.codes(vectors))
+    np.testing.assert_array_equal(again.codes(vectors), fitted.model.codes(vectors))
     assert list((tmp_path / "log").iterdir())
     with pytest.raises(DataError, match="NaN"):
         fit_rqvae(np.full((3, 2), np.nan, np.float32), config)
@@ -136,3 +140,17 @@ def test_balanced_codes_are_used_alike() -> None:
     distances = np.stack([np.square(points), np.square(points - 40)], axis=1)
     found = _balanced(tf.constant(distances, tf.float32)).numpy()
     assert found.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_balanced_ids_are_used_alike() -> None:
+    """Most vectors lie in one place: nearest codes leave most of them to few codes, balanced ones do not."""
+    random = np.random.default_rng(0)
+    vectors = (random.normal(size=(900, 6)) * np.where(random.random((900, 1)) < 0.1, 4.0, 0.5)).astype(np.float32)
+    settings = {**CONFIG, "hidden": [16], "latent_dim": 4, "codebook_sizes": [8, 8], "epochs": 3, "warmup_epochs": 2}
+    found = {}
+    for assignment in ("nearest", "balanced"):
+        model, _ = fit_rqvae(vectors, RQVAEConfig(**settings, assignment=assignment), seed=1)
+        codes = model.codes(vectors)
+        np.testing.assert_array_equal(codes, model.codes(vectors))
+        found[assignment] = [level["perplexity"] for level in codebook_health(codes, [8, 8])["levels"]]
+    assert max(found["nearest"]) < 7.0 < min(found["balanced"])

@@ -25,7 +25,9 @@ class RQVAEConfig(StrictModel):
         "rotation", description="How gradients pass the quantiser: rotated and scaled as the vector was, or unchanged."
     )
     assignment: Literal["nearest", "balanced"] = Field(
-        "nearest", description="Codes in training: the nearest, or so that all of a batch are used alike."
+        "nearest",
+        description="Codes in training and of the ids that are written: the nearest, or near ones so that all are used "
+        "alike (by every batch).",
     )
     commitment: float = Field(0.25, ge=0, description="Weight of the distance of encodings to their codes.")
     ema_decay: float = Field(0.95, ge=0, lt=1, description="Share of the old running mean that a step keeps.")

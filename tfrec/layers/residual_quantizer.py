@@ -112,14 +112,20 @@ class ResidualQuantizer(keras.layers.Layer):
             sums.assign(centres * share[:, np.newaxis])
             left = left - centres[codes]
 
-    def call(self, vectors: tf.Tensor, *, training: bool = False) -> Quantized:
-        """Quantises float `[batch, dim]`; in training, running means move and unused codes start anew."""
+    def call(self, vectors: tf.Tensor, *, training: bool = False, balance: bool = False) -> Quantized:
+        """Quantises float `[batch, dim]`.
+
+        Args:
+            vectors: What is quantised.
+            training: Running means move and unused codes start anew; codes are balanced if the layer says so.
+            balance: Codes of these vectors are used alike, also outside of training.
+        """
         left, total = vectors, tf.zeros_like(vectors)
         codes, commitment, codebook = [], tf.constant(0.0), tf.constant(0.0)
         for level, book in enumerate(self.codebooks):
             table = tf.convert_to_tensor(book.value)  # [size, dim]
             chosen, distances = self._nearest(left, table)
-            if training and self.balanced:
+            if balance or (training and self.balanced):
                 chosen = _balanced(distances)
             code = tf.gather(table, chosen)  # [batch, dim]
             commitment += tf.reduce_mean(tf.reduce_sum(tf.square(left - tf.stop_gradient(code)), axis=1))

@@ -90,12 +90,21 @@ class RQVAE(keras.Model):
         }
 
     def codes(self, vectors: Floats) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """Returns the nearest codes of vectors, int32 `[n, levels]`, some vectors at a time."""
-        parts = [np.zeros((0, len(self.config.codebook_sizes)), np.int32)]
-        for start in range(0, len(vectors), _AT_ONCE):
-            piece = tf.constant(np.asarray(vectors[start : start + _AT_ONCE], np.float32))
-            parts.append(self.quantizer(self.encode(piece)).codes.numpy())
-        return np.concatenate(parts)
+        """Returns the codes of vectors, int32 `[n, levels]`, some vectors at a time.
+
+        They are the nearest ones; with balanced assignment, near ones that random parts of the vectors use alike.
+        """
+        balanced = self.config.assignment == "balanced"
+        order = np.arange(len(vectors))
+        if balanced:
+            order = np.random.default_rng(derive_seed(self.seed, "parts")).permutation(len(vectors))
+        codes = np.zeros((len(vectors), len(self.config.codebook_sizes)), np.int32)
+        for rows in np.array_split(order, -(-len(vectors) // _AT_ONCE) or 1):
+            if len(rows):
+                rows = np.sort(rows)
+                piece = tf.constant(np.asarray(vectors[rows], np.float32))
+                codes[rows] = self.quantizer(self.encode(piece), balance=balanced).codes.numpy()
+        return codes
 
     def get_config(self) -> dict[str, Any]:
         return {"config": self.config.model_dump(mode="json"), "input_dim": self.input_dim, "seed": self.seed}

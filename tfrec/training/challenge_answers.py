@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfrec.data.competition.preparation import CANDIDATES, DATASET, PREDICT
+from tfrec.data.competition.preparation import CANDIDATES, DATASET, PREDICT, prepare_test
 from tfrec.data.competition.vector_files import write_fbin, write_u64bin
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import FIRST_INDEX, PADDING_INDEX, Vocabulary
@@ -55,7 +55,9 @@ class Histories(NamedTuple):
         return tf.constant(items, tf.int32), tf.constant(times, tf.int64), tf.constant(lengths, tf.int32)
 
 
-def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) -> tuple[list[list[int]], list[str]]:
+def answer_challenge(
+    run: str | Path, prepared: str | Path, output: str | Path, *, test: str | Path | None = None
+) -> tuple[list[list[int]], list[str]]:
     """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and `result.jsonl`; returns the lists and their users.
 
     Candidates that the data know nothing of are left out. The items that the model reads of a user's history are not
@@ -66,6 +68,7 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
         run: Run directory of a model whose scores are products of vectors.
         prepared: Directory of `prepare_competition`.
         output: Directory to write.
+        test: Files of the challenge with other test users and candidates than those that were prepared.
 
     Returns:
         For every user ten creative ids, best first, and raw user ids, in the same order.
@@ -75,11 +78,15 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
         DataError: There are no test users or candidates.
     """
     source, target = Path(prepared), Path(output)
+    target.mkdir(parents=True, exist_ok=True)
+    if test is not None:
+        prepare_test(test, source, target)
+        source = target
     for name in (PREDICT, CANDIDATES):
         if not (source / name).is_file():
             raise DataError(f"`{name}` is missing.", file=str(prepared), remedy="Prepare data with test users.")
     loaded = load_run(run)
-    model, dataset = loaded.model, loaded.open_dataset(str(source / DATASET))
+    model, dataset = loaded.model, loaded.open_dataset(str(Path(prepared) / DATASET))
     if not isinstance(model, FactorisedRecommender):
         raise ConfigError(f"`{model.registered_name}` has no item vectors.", remedy="Use sasrec, hstu or two_tower.")
     vocabulary = dataset.item_vocabulary
@@ -108,7 +115,6 @@ def answer_challenge(run: str | Path, prepared: str | Path, output: str | Path) 
         queries.append(encode(batch).numpy())
         seen = items.numpy() if loaded.config.evaluation.exclude_history else np.zeros((last - first, 0), np.int32)
         lists.append(best_candidates(queries[-1], vectors, indices, seen))
-    target.mkdir(parents=True, exist_ok=True)
     write_fbin(target / "query.fbin", np.concatenate(queries))
     write_fbin(target / "embedding.fbin", vectors)
     write_u64bin(target / "id.u64bin", retrieval)

@@ -11,6 +11,7 @@ from rich.console import Console
 from tfrec.config.clickstream_config import ClickstreamConfig
 from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, PairRunConfig, RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.semantic_ids import read_health
 from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.training.determinism import set_determinism
@@ -95,6 +96,9 @@ def run_experiment(
         f"{dataset.num_sequences('train'):,} training sequences, {dataset.num_events('train'):,} events",
         markup=False,
     )
+    health = read_health(dataset) if getattr(config.model, "item_features", None) is True else {}
+    if health:
+        run.write_json(run.semantic_ids, health)
     with strategy.scope():
         training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))

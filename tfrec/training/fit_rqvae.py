@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tfrec.config.rqvae_config import RQVAEConfig
+from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
 from tfrec.errors import DataError, TrainingError
 from tfrec.evaluation.codebook_health import codebook_health, unique_codes
 from tfrec.files import atomic_write, write_json
@@ -19,13 +20,23 @@ from tfrec.layers.codebook_start import Floats
 from tfrec.models.rqvae import RQVAE
 from tfrec.seeds import derive_seed
 
-IDS_FILE = "semantic_ids.parquet"
-HEALTH_FILE = "health.json"
 WEIGHTS_FILE = "rqvae.keras"
 _SAMPLE = 20_000
 
 
-def fit_rqvae(vectors: Floats, config: RQVAEConfig, *, seed: int = 0, log_dir: Path | None = None) -> RQVAE:
+class FittedRQVAE(NamedTuple):
+    """A trained autoencoder.
+
+    Attributes:
+        model: The model.
+        epochs: Means of the losses of every epoch, and with the quantiser its `codebook_health` on a sample of items.
+    """
+
+    model: RQVAE
+    epochs: list[dict[str, Any]]
+
+
+def fit_rqvae(vectors: Floats, config: RQVAEConfig, *, seed: int = 0, log_dir: Path | None = None) -> FittedRQVAE:
     """Trains an autoencoder with a residual quantiser.
 
     It learns without the quantiser first; then codebooks start from clusters of the encodings.
@@ -37,7 +48,7 @@ def fit_rqvae(vectors: Floats, config: RQVAEConfig, *, seed: int = 0, log_dir: P
         log_dir: Where TensorBoard files go. Default: nowhere.
 
     Returns:
-        The trained model.
+        The trained model and what was measured.
 
     Raises:
         DataError: There are no vectors, or some are not finite.
@@ -54,6 +65,7 @@ def fit_rqvae(vectors: Floats, config: RQVAEConfig, *, seed: int = 0, log_dir: P
     optimizer = keras.optimizers.Adam(config.learning_rate)
     optimizer.build(model.trainable_variables)
     writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else tf.summary.create_noop_writer()
+    epochs: list[dict[str, Any]] = []
     steps = {quantize: _step(model, optimizer, quantize=quantize) for quantize in (False, True)}
     for epoch in range(config.warmup_epochs + config.epochs):
         if epoch == config.warmup_epochs:
@@ -69,30 +81,36 @@ def fit_rqvae(vectors: Floats, config: RQVAEConfig, *, seed: int = 0, log_dir: P
                 f"The loss of the semantic ids became NaN or infinite in epoch {epoch + 1}.",
                 remedy="Use a smaller `learning_rate`.",
             )
+        measured: dict[str, Any] = {name: float(np.mean(values)) for name, values in totals.items()}
         with writer.as_default(step=epoch):
-            for name, values in totals.items():
-                tf.summary.scalar(f"rqvae/{name}", float(np.mean(values)))
+            for name, value in measured.items():
+                tf.summary.scalar(f"rqvae/{name}", value)
             if epoch >= config.warmup_epochs:
-                _write_health(codebook_health(model.codes(sample), config.codebook_sizes))
+                measured["health"] = codebook_health(model.codes(sample), config.codebook_sizes)
+                _write_health(measured["health"])
+        epochs.append({"epoch": epoch + 1, **measured})
     writer.close()
-    return model
+    return FittedRQVAE(model, epochs)
 
 
 def write_semantic_ids(
-    model: RQVAE, ids: pa.Array, vectors: Floats, output: Path, *, id_column: str = "item_id"
+    fitted: FittedRQVAE, ids: pa.Array, vectors: Floats, output: Path, *, id_column: str = "item_id"
 ) -> dict[str, Any]:
     """Writes the ids of items, which `tfrec.convert --items` takes as features, the model, and the health of the codes.
 
+    The table of ids and items is the file of features: a column of raw ids and one column per level.
+
     Args:
-        model: Trained model.
+        fitted: Trained model, and what was measured.
         ids: Raw ids of the items.
         vectors: Their vectors, in the same order, float32 `[items, dim]`.
         output: Directory.
         id_column: Name of the column of raw ids.
 
     Returns:
-        The health, see `codebook_health`.
+        The health, see `codebook_health`; the file has `epochs` and `settings` besides.
     """
+    model = fitted.model
     codes = model.codes(vectors)
     whole = unique_codes(codes)
     columns: dict[str, Any] = {id_column: ids}
@@ -103,7 +121,8 @@ def write_semantic_ids(
         pq.write_table(pa.table(columns), file)
     health = codebook_health(codes, model.config.codebook_sizes)
     model.save(output / WEIGHTS_FILE)
-    write_json(output / HEALTH_FILE, health)
+    settings = model.config.model_dump(mode="json")
+    write_json(output / HEALTH_FILE, {**health, "settings": settings, "epochs": fitted.epochs})
     return health
 
 

@@ -20,7 +20,8 @@ class RunDirectory:
 
     Holds `config.yaml` (effective), `manifest.json` (commit, data, seeds, versions, machine), `metrics.json`,
     `evaluation.json` (all that was measured), `history.csv`, `checkpoints/` and `tensorboard/`; with early stopping
-    `best/`, the weights of the best epoch; with the synthetic clickstream `dataset/`.
+    `best/`, the weights of the best epoch; for models that read semantic ids `semantic_ids.json`, the use of their
+    codes; with the synthetic clickstream `dataset/`.
 
     Args:
         path: The directory.
@@ -61,6 +62,10 @@ class RunDirectory:
     @property
     def evaluation_document(self) -> Path:
         return self.path / "evaluation.json"
+
+    @property
+    def semantic_ids(self) -> Path:
+        return self.path / "semantic_ids.json"
 
     @property
     def tensorboard(self) -> Path:

@@ -28,13 +28,20 @@ class JsonFiles:
     Args:
         folder: Directory of the files.
         work: The database, with `users` and `creatives` of `load_indexer`.
+        test: Directory of the test users and candidates. Default: `folder`.
+        only_test: Whether the files of training may be missing.
     """
 
-    def __init__(self, folder: Path, work: duckdb.DuckDBPyConnection) -> None:
-        self.folder, self.work = folder, work
-        self.has_test_users = (folder / PREDICT).is_file()
-        self.has_candidates = (folder / CANDIDATES).is_file()
-        for name in (SEQUENCES, FEATURES):
+    def __init__(
+        self, folder: Path, work: duckdb.DuckDBPyConnection, test: Path | None = None, *, only_test: bool = False
+    ) -> None:
+        self.folder, self.work, self.test = folder, work, test or folder
+        self.has_test_users = (self.test / PREDICT).is_file()
+        self.has_candidates = (self.test / CANDIDATES).is_file()
+        for name in (PREDICT, CANDIDATES) if test is not None else ():
+            if not (self.test / name).is_file():
+                raise DataError(f"`{name}` is missing.", file=str(test), remedy="Name the directory of the test users.")
+        for name in () if only_test else (SEQUENCES, FEATURES):
             if not (folder / name).is_file():
                 raise DataError(
                     f"`{name}` is missing.", file=str(folder), remedy="Name the whole directory of the competition."
@@ -62,7 +69,7 @@ class JsonFiles:
             )
         parts = ["SELECT user_id, line, profile FROM events_profiles"]
         if self.has_test_users:
-            self._load_records(self.folder / PREDICT, "test_events", "(record->>0)")
+            self.load_test_events()
             parts.append(
                 "SELECT user_id, line, profile FROM test_events_profiles ANTI JOIN events_profiles USING (user_id)"
             )
@@ -87,9 +94,24 @@ class JsonFiles:
                 f"creatives LEFT JOIN {literal(f'{scratch}/*.parquet')} AS features ON "
                 "TRY_CAST(key AS BIGINT) = creatives.number"
             )
-        if not self.has_candidates:
-            return
-        path = self.folder / CANDIDATES
+        if self.has_candidates:
+            self.load_candidates()
+            self.work.execute(
+                "INSERT INTO item_features SELECT creative_id, arg_min(features, line) FROM known "
+                "ANTI JOIN item_features ON creative_id = item_id GROUP BY creative_id ORDER BY min(line)"
+            )
+
+    def load_test_events(self) -> None:
+        """Makes `test_events`, as `load_events`; items without a raw id have null."""
+        self._load_records(self.test / PREDICT, "test_events", "(record->>0)")
+
+    def load_candidates(self) -> None:
+        """Makes `candidates` (item_id, retrieval_id), and `known`, which has their features besides.
+
+        Raises:
+            DataError: A line is no JSON object, or a candidate lacks an id.
+        """
+        path = self.test / CANDIDATES
         lines = self._lines(path, "OBJECT")
         chosen = ", ".join(f"TRY_CAST(text->>'{name}' AS BIGINT) AS {name}" for name in ("creative_id", "retrieval_id"))
         self.work.execute(
@@ -103,10 +125,6 @@ class JsonFiles:
             raise DataError(problem, file=str(path), row=line, remedy=_REMEDY)
         self.work.execute(
             "CREATE TABLE candidates AS SELECT creative_id AS item_id, retrieval_id FROM known ORDER BY line"
-        )
-        self.work.execute(
-            "INSERT INTO item_features SELECT creative_id, arg_min(features, line) FROM known "
-            "ANTI JOIN item_features ON creative_id = item_id GROUP BY creative_id ORDER BY min(line)"
         )
 
     def _load_records(self, path: Path, name: str, user: str) -> None:

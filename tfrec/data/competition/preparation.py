@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrec.data.competition.creative_vectors import store_creative_vectors
-from tfrec.data.competition.indexer import load_indexer
+from tfrec.data.competition.indexer import INDEXER, load_indexer
 from tfrec.data.competition.json_files import JsonFiles
 from tfrec.data.competition.parquet_files import ParquetFiles
 from tfrec.data.competition.side_columns import write_side_columns
@@ -23,6 +23,7 @@ from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
+from tfrec.data.semantic_ids import HEALTH_FILE, attach_health
 from tfrec.data.sql import literal
 from tfrec.errors import DataError
 
@@ -30,6 +31,7 @@ EVENTS, PREDICT, USERS = "events.parquet", "predict.parquet", "users.parquet"
 ITEMS, CANDIDATES, DATASET = "items.parquet", "candidates.parquet", "dataset"
 ACTION = "action_type"
 ITEM_PREFIX, USER_PREFIX = "f", "u"
+_EVENTS = f"SELECT user_id, item_id, time AS timestamp, action AS {ACTION}"
 
 SemanticIds = Callable[[pa.Array, npt.NDArray[np.float32], Path], Path]
 """Makes semantic ids of items from their raw ids and vectors, in a directory; returns the Parquet file of features."""
@@ -68,6 +70,7 @@ def prepare_competition(
     *,
     vectors: tuple[str, ...] = ("81",),
     semantic_ids: SemanticIds | None = None,
+    test: str | Path | None = None,
     memory_limit: str = "2GB",
 ) -> Prepared:
     """Writes Parquet files and a dataset, split by leaving the last event of every user out.
@@ -82,6 +85,7 @@ def prepare_competition(
         output: Directory to write; must not exist.
         vectors: Vectors of creatives to take over, by feature id; their width is read from the data.
         semantic_ids: Learns ids from the first of them, which become item features. Default: none.
+        test: Directory of `predict_seq.jsonl` and `predict_set.jsonl`. Default: they are looked for in `source`.
         memory_limit: Memory for sorting; more goes to disk.
 
     Raises:
@@ -99,7 +103,7 @@ def prepare_competition(
     scratch.mkdir()
     found = Prepared()
     with duckdb.connect(str(scratch / "work.db"), config={"memory_limit": memory_limit}) as work:
-        files = (ParquetFiles if (folder / "seq").is_dir() else JsonFiles)(folder, work)
+        files = _files(folder, work, None if test is None else Path(test))
         load_indexer(work, folder)
         files.load_events()
         files.load_items()
@@ -127,7 +131,11 @@ def prepare_competition(
         memory_limit=memory_limit,
     )
     convert(options)
+    shutil.copy(folder / INDEXER, partial / INDEXER)
     dataset = InteractionDataset.open(partial / DATASET)
+    health = partial / "semantic_ids" / HEALTH_FILE
+    if health.is_file():
+        attach_health(partial / DATASET, health)
     for name, stored in store.items():
         found.vectors[name] = write_item_vectors(dataset, name, stored.ids, stored.vectors)
     shutil.rmtree(scratch)
@@ -136,27 +144,63 @@ def prepare_competition(
     return found
 
 
+def prepare_test(source: str | Path, indexer: str | Path, output: Path) -> None:
+    """Writes the events of test users and the candidates alone, for a model that is already trained.
+
+    Args:
+        source: Directory of `predict_seq.jsonl` and `predict_set.jsonl`.
+        indexer: Directory of `indexer.pkl`.
+        output: Directory for `predict.parquet` and `candidates.parquet`.
+
+    Raises:
+        DataError: As of `prepare_competition`.
+    """
+    with duckdb.connect() as work:
+        load_indexer(work, Path(indexer))
+        files = JsonFiles(Path(source), work, Path(source), only_test=True)
+        files.load_test_events()
+        files.load_candidates()
+        _write_test(work, files, output)
+
+
+def _files(folder: Path, work: duckdb.DuckDBPyConnection, test: Path | None) -> JsonFiles | ParquetFiles:
+    if not (folder / "seq").is_dir():
+        return JsonFiles(folder, work, test)
+    if test is not None:
+        raise DataError(
+            "The public copy numbers users and items in its own way.", file=str(test), remedy="Leave out --test-from."
+        )
+    return ParquetFiles(folder, work)
+
+
+def _write_test(work: duckdb.DuckDBPyConnection, files: JsonFiles | ParquetFiles, folder: Path) -> tuple[int, int]:
+    """Writes what there is of test users and candidates; returns the numbers of users and candidates."""
+    users = candidates = 0
+    if files.has_test_users:
+        _write(work, f"{_EVENTS} FROM test_events ORDER BY line, time, place", folder / PREDICT)
+        [[users]] = work.execute("SELECT count(DISTINCT user_id) FROM test_events").fetchall()
+    if files.has_candidates:
+        candidates = _write(work, "SELECT item_id, retrieval_id FROM candidates", folder / CANDIDATES)
+    return users, candidates
+
+
+def _write(work: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Writes the result of a query; returns its rows."""
+    work.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
+    return int(pq.read_metadata(path).num_rows)
+
+
 def _write_tables(
     work: duckdb.DuckDBPyConnection, files: JsonFiles | ParquetFiles, folder: Path, partial: Path, found: Prepared
 ) -> None:
     """Writes the Parquet files of what was loaded, and counts it."""
-
-    def write(query: str, name: str) -> int:
-        work.execute(f"COPY ({query}) TO {literal(str(partial / name))} (FORMAT parquet)")
-        return int(pq.read_metadata(partial / name).num_rows)
-
-    chosen = f"SELECT user_id, item_id, time AS timestamp, action AS {ACTION}"
-    found.events = write(f"{chosen} FROM events ORDER BY line, time, place", EVENTS)
+    found.events = _write(work, f"{_EVENTS} FROM events ORDER BY line, time, place", partial / EVENTS)
     if not found.events:
         raise DataError("There are no events.", file=str(folder), remedy="Check that the files are whole.")
-    if files.has_test_users:
-        write(f"{chosen} FROM test_events ORDER BY line, time, place", PREDICT)
-        [[found.test_users]] = work.execute("SELECT count(DISTINCT user_id) FROM test_events").fetchall()
+    found.test_users, found.candidates = _write_test(work, files, partial)
     [[found.users]] = work.execute("SELECT count(DISTINCT user_id) FROM events").fetchall()
     counted = work.execute("SELECT action, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall()
     found.actions = {str(action): count for action, count in counted}
-    if files.has_candidates:
-        found.candidates = write("SELECT item_id, retrieval_id FROM candidates", CANDIDATES)
     found.cold_values = write_side_columns(work, "item_features", "item_id", partial / ITEMS, ITEM_PREFIX, folder)
     found.cold_values += write_side_columns(work, "profiles", "user_id", partial / USERS, USER_PREFIX, folder)
     found.items, found.profiles = (pq.read_metadata(partial / name).num_rows for name in (ITEMS, USERS))

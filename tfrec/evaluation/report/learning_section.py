@@ -37,7 +37,10 @@ def learning_section(run: RunDocuments) -> Section | None:
     for name, unit in _RATES.items():
         if name in history:
             charts.append(_chart(history, "Training speed", [name], unit))
-    drawn = {_EPOCH, *loss, *validated, *_RATES, *_NOT_DRAWN}
+    alike = [name for name in history if "similarity" in name]
+    if alike:
+        charts.append(_chart(history, "Similarity of states to their targets and to others", alike, "cosine"))
+    drawn = {_EPOCH, *alike, *loss, *validated, *_RATES, *_NOT_DRAWN}
     for name in [name for name in history if name not in drawn][:4]:
         charts.append(_chart(history, name.replace("_", " ").capitalize(), [name], name.replace("_", " ")))
     blocks: list[Block] = [Facts(tuple(_facts(run, best)))] if run.training else []

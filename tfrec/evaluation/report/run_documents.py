@@ -31,6 +31,7 @@ class RunDocuments:
         manifest: `manifest.json` of the run.
         dataset: `manifest.json` of the data set, when it is still there and still the same.
         experts: Usage of experts by epoch, of a model that has some.
+        semantic_ids: Health of the codes of semantic ids, of a model that reads some.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RunDocuments:
     manifest: Mapping[str, Any]
     dataset: Mapping[str, Any]
     experts: Mapping[str, Any] = field(default_factory=dict)
+    semantic_ids: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_dates(self) -> bool:
@@ -84,6 +86,7 @@ def read_run(run: Path, evaluation: Mapping[str, Any] | None = None) -> RunDocum
         manifest=manifest,
         dataset=_dataset(run, evaluation, manifest),
         experts=_read_json(run / "expert_usage.json"),
+        semantic_ids=_read_json(run / "semantic_ids.json"),
     )
 
 

@@ -11,6 +11,7 @@ from tfrec.evaluation.report.accuracy_section import accuracy_section
 from tfrec.evaluation.report.audit_section import audit_section
 from tfrec.evaluation.report.blocks import Section
 from tfrec.evaluation.report.clicks_section import clicks_section
+from tfrec.evaluation.report.codes_section import codes_section
 from tfrec.evaluation.report.experts_section import experts_section
 from tfrec.evaluation.report.learning_section import learning_section
 from tfrec.evaluation.report.overview_section import overview_section
@@ -31,6 +32,7 @@ _SECTIONS = (
     clicks_section,
     learning_section,
     experts_section,
+    codes_section,
     ranks_section,
     slices_section,
     popularity_section,

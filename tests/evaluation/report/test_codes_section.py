@@ -1,0 +1,56 @@
+"""The report of semantic ids and of similarities by epoch: their parts from the files of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.evaluation.report.sample_run import write_run
+from tfrec.evaluation.report.blocks import Charts, Facts, Table
+from tfrec.evaluation.report.codes_section import codes_section
+from tfrec.evaluation.report.learning_section import learning_section
+from tfrec.evaluation.report.run_documents import read_run
+
+
+def health(perplexity: float, used: float, collisions: float) -> dict[str, Any]:
+    level = {"size": 16, "used": used, "perplexity": perplexity, "largest": 0.125}
+    return {"items": 1234, "levels": [level, {**level, "used": 1.0}], "collisions": collisions, "largest_group": 7}
+
+
+def test_the_health_of_the_codes_is_shown(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    assert codes_section(read_run(run)) is None
+    epochs = [
+        {"epoch": 1, "total": 3.0},
+        {"epoch": 2, "total": 2.0, "health": health(4.0, 0.5, 0.3)},
+        {"epoch": 3, "total": 1.0, "health": health(12.0, 0.75, 0.1)},
+    ]
+    (run / "semantic_ids.json").write_text(json.dumps({**health(12.0, 0.75, 0.0625), "epochs": epochs}))
+    section = codes_section(read_run(run))
+    assert section is not None
+    [facts] = [block for block in section.blocks if isinstance(block, Facts)]
+    assert [value for _, value, _ in facts.entries] == ["1,234", "6.2\N{NO-BREAK SPACE}%", "7"]
+    [table] = [block for block in section.blocks if isinstance(block, Table)]
+    first = table.rows[0].cells
+    assert [cell.text for cell in first] == ["16", "75.0\N{NO-BREAK SPACE}%", "12.0", "12.5\N{NO-BREAK SPACE}%"]
+    assert (first[1].tone, table.rows[1].cells[1].tone) == ("alarm", "")
+    [charts] = [block.charts for block in section.blocks if isinstance(block, Charts)]
+    # Perplexity 4 and 12 of 16 codes.
+    said = [chart.caption.replace("\N{NO-BREAK SPACE}", " ") for chart in charts]
+    assert "Level 1 from 25.0 % to 75.0 %" in said[0]
+    assert "from 30.0 % in the first epoch with codes to 10.0 %" in said[1]
+
+
+def test_similarities_are_one_chart(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = (run / "history.csv").read_text().splitlines()
+    names = "positive_similarity,negative_similarity,similarity_gap"
+    rows = [f"{line},0.{n}5,0.1,0.{n}" for n, line in enumerate(lines[1:], start=2)]
+    (run / "history.csv").write_text("\n".join([f"{lines[0]},{names}", *rows]) + "\n")
+    section = learning_section(read_run(run))
+    assert section is not None
+    charts = [chart for block in section.blocks if isinstance(block, Charts) for chart in block.charts]
+    [chart] = [chart for chart in charts if "imilarity" in chart.title]
+    assert "positive_similarity from 0.25 in epoch 1 to 0.75 in epoch 6" in chart.svg
+    assert "similarity_gap from 0.2" in chart.svg
