@@ -78,6 +78,8 @@ def test_the_export_answers_as_the_model(
         )["vector"][0].numpy()
 
     np.testing.assert_allclose(vector(values), by_hand(model, events, row), atol=1e-5)
+    untold = {**events, "behavior_type": np.zeros_like(events["behavior_type"])}
+    np.testing.assert_allclose(vector([-(2**63)] * length), by_hand(model, untold, row), atol=1e-5)
     assert np.abs(vector([4] * length) - vector(values)).max() > 1e-3
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, Vocabulary
+from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX, Vocabulary
+from tfrec.serving.client.id_arrays import UNKNOWN_ID
 from tfrec.serving.offline_answers import OfflineAnswers
 
 Request = dict[str, Any]
@@ -114,7 +115,7 @@ class GoldenRequests:
         strangers = {**self._batch([history]), "history": [[unknown, other, unknown]], "history_length": [3]}
         if "timestamp" in self._features:
             strangers["timestamp"] = [[1, 2, 3]]
-        strangers |= {name: [[self._value(name, 0)] * 3] for name in self._events}
+        strangers |= {name: [[self._value(name, index) for index in (0, 1, 0)]] for name in self._events}
         mixed = self._batch([history])
         mixed["history"] = [[unknown if place == 1 else raw for place, raw in enumerate(mixed["history"][0])]]
         everything = len(self._known) if len(self._known) <= 1000 else 1000
@@ -202,7 +203,9 @@ class GoldenRequests:
         return inputs
 
     def _value(self, name: str, index: int) -> Any:
-        """The raw value of a feature of events; an unknown one for the reserved indices."""
+        """The raw value of a feature of events: that of nobody for index 0, an unknown one for 1."""
+        if index == PADDING_INDEX:
+            return UNKNOWN_ID[self._events[name].id_type]
         [raw] = self._events[name].raw([index])
         return _unknown_ids(self._events[name])[0] if raw is None else raw
 

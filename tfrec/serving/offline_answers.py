@@ -13,6 +13,7 @@ from tfrec.data.event_history import EventHistory
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX, Vocabulary
 from tfrec.models.history_batch import history_batch
 from tfrec.models.sequence_recommender import SequenceRecommender
+from tfrec.serving.client.id_arrays import UNKNOWN_ID
 from tfrec.serving.client.results import LOWEST_SCORE
 from tfrec.serving.replay import binary
 from tfrec.training.top_items import best_indices, event_tensors, next_item_scores, top_items
@@ -69,7 +70,7 @@ class OfflineAnswers:
             if self._wants("timestamp"):
                 times = np.array(inputs["timestamp"][row][:length], np.int64)
             values = self.model.event_vocabularies
-            features = {name: values[name].lookup(inputs[name][row][:length]) for name in values}
+            features = {name: _told(values[name], inputs[name][row][:length]) for name in values}
             user = None if users is None else int(users[row])
             request = int(inputs["request_time"][row]) if self._wants("request_time") else 0
             histories.append(EventHistory(events, times, user=user, features=features, request_time=request))
@@ -192,6 +193,12 @@ class OfflineAnswers:
         )
         state = np.asarray(self.model.encode_targets(batch)[0], np.float32)
         return np.zeros_like(state) if bool(cold[0]) else state
+
+
+def _told(vocabulary: Vocabulary, raw: Sequence[Any]) -> NDArray[np.int32]:
+    """Indices of raw values of a feature of events; 0 for those that nobody told."""
+    untold = np.array([value == UNKNOWN_ID[vocabulary.id_type] for value in raw], np.bool_)
+    return np.where(untold, np.int32(PADDING_INDEX), vocabulary.lookup(raw))
 
 
 def _known(indices: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_history import EventHistory, named_history, typed_id, user_history
@@ -134,9 +135,15 @@ def recommend_served(
         exclude_history=not question.include_seen,
         timestamps=history.timestamps.tolist(),
         user=users[0],
-        event_features={name: dataset.vocabulary(name).raw(values) for name, values in history.features.items()},
+        event_features={name: _raw_values(dataset, name, values) for name, values in history.features.items()},
     )
     return _shown(dataset, history, [(found.item, found.score) for found in ranked])
+
+
+def _raw_values(dataset: InteractionDataset, name: str, indices: NDArray[np.int32]) -> list[Any]:
+    """Raw values of a feature of events; those without one, and those of no training event, are not told."""
+    vocabulary = dataset.vocabulary(name)
+    return [UNKNOWN_ID[vocabulary.id_type] if value is None else value for value in vocabulary.raw(indices)]
 
 
 def _served_without_data(question: Question, client: RecommenderClient) -> Recommendations:

@@ -16,6 +16,7 @@ from tfrec.models.history_batch import HistoryBatch, history_batch
 from tfrec.models.sequence_recommender import FactorisedRecommender, SequenceRecommender
 from tfrec.serving.candidate_rows import CandidateRows
 from tfrec.serving.client.results import LOWEST_SCORE
+from tfrec.serving.event_value_table import EventValueTable
 from tfrec.serving.example_histories import parse_histories
 from tfrec.serving.id_table import IdTable
 from tfrec.serving.ranker import Ranker, ScoreRanker, VectorRanker
@@ -73,7 +74,7 @@ class ServedModel(tf.Module):
         self.items = IdTable(items, name="items")
         self.users = IdTable(users, name="users") if users is not None and "user" in self.request_features else None
         self.event_values = {
-            name: IdTable(values, name=f"values_of_{name}") for name, values in model.event_vocabularies.items()
+            name: EventValueTable(values, name=f"values_of_{name}") for name, values in model.event_vocabularies.items()
         }
         rows = CandidateRows(items.size, candidates)
         popularity = popularity_scores(items)
