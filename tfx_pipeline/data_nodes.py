@@ -19,6 +19,7 @@ from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.beam.log_pieces import open_sources
 from tfrec.data.column_types import find_roles
 from tfrec.data.conversion_options import parse_options
+from tfrec.data.event_features import check_event_features
 from tfrec.data.input_files import find_inputs
 from tfrec.errors import ConfigError
 from tfx_pipeline.anomaly_gate.checked_schema import CheckedSchema
@@ -161,8 +162,12 @@ def _layout(conversion: Mapping[str, Any]) -> EventLayout:
     sources, _ = open_sources(files[:1])
     flags = {name: value for name, value in conversion.items() if name not in (*FILES, *UNUSED)}
     roles = find_roles(parse_options(output="examples", **flags), sources)
+    names = listed(conversion.get("event_features"))
+    check_event_features(names, sources, ())
     types: dict[str, Any] = {
-        column: "int64" if "INT" in sources[0].columns[column] else "string" for column in roles.ids().values()
+        column: "int64" if "INT" in sources[0].columns[column] else "string"
+        for column in (*roles.ids().values(), *names)
     }
     owner = roles.user or roles.session or ""
-    return EventLayout(users=roles.user is not None, user_id_type=types[owner], item_id_type=types[roles.item])
+    features = {name: types[name] for name in names}
+    return EventLayout(roles.user is not None, types[owner], types[roles.item], features)

@@ -7,7 +7,8 @@ A **raw sequence example** (what `ParquetExampleGen` writes) holds raw ids, as t
 * `user_id`: int64 or bytes, one value: the raw id of the user, of the session where the log has no users;
 * `user`: the same value again, only where the log has a user column: users then get indices;
 * `num_targets`: int64, one value: how many trailing events this split may predict;
-* further event columns under their names: int64, float or bytes lists, one value per item.
+* further event columns under their names: int64, float or bytes lists, one value per item; where the log has none,
+  that of `UNKNOWN_ID`.
 
 A **transformed example** has the same names, with indices in `item` and `user` (0 padding, 1 out of vocabulary, 2..):
 it is exactly the sequence example of a dataset directory.
@@ -39,6 +40,7 @@ class TransformSettings:
         min_item_count: Items with fewer training events have no index of their own: they become index 1.
         max_items: The most frequent items that have an index; None = all.
         min_user_count: The same for users.
+        categories: Event columns that get indices, whatever their type: 0 where the log has no value.
         time_features: Features made of `timestamp`, one value per event: `hour` (0-23) and `weekday` (0 = Monday), UTC.
         code: Version of the code, so that examples of another one do not come from the cache.
     """
@@ -46,6 +48,7 @@ class TransformSettings:
     min_item_count: int = 1
     max_items: int | None = None
     min_user_count: int = 1
+    categories: tuple[str, ...] = ()
     time_features: tuple[str, ...] = ()
     code: str = ""
 
@@ -57,4 +60,5 @@ class TransformSettings:
     def from_custom_config(cls, custom_config: Mapping[str, Any] | None) -> TransformSettings:
         """Returns the settings in a `custom_config`; without one, the defaults."""
         values = json.loads((custom_config or {}).get("settings", "{}"))
-        return cls(**{**values, "time_features": tuple(values.get("time_features", ()))})
+        lists = {name: tuple(values.get(name, ())) for name in ("categories", "time_features")}
+        return cls(**{**values, **lists})

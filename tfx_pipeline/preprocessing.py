@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX
+from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, PADDING_INDEX
 from tfrec.errors import ConfigError, did_you_mean
+from tfrec.serving.client.id_arrays import UNKNOWN_ID
 from tfx_pipeline.features import (
     ITEM,
     NUM_TARGETS,
@@ -37,8 +38,9 @@ def preprocessing_fn(
 
     Indices are those of `tfrec.convert`: 2.. by descending count of training events, ties by the id as text, bytes
     descending; 1 for ids outside the vocabulary. Vocabularies must be computed from the split `train` alone
-    (`splits_config` of Transform). Further event features: floats are scaled to mean 0 and deviation 1 over the
-    training events, strings get a vocabulary of their own, integers stay as they are.
+    (`splits_config` of Transform). Further event features: categories of the settings get a vocabulary of their own as
+    `tfrec.convert --event-features` does; of others, floats are scaled to mean 0 and deviation 1 over the training
+    events, strings get a vocabulary, integers stay as they are.
 
     Args:
         inputs: Raw features by name (see `tfx_pipeline.features`): `item`, `timestamp` and event features ragged
@@ -63,7 +65,8 @@ def preprocessing_fn(
     for name in settings.time_features:
         outputs[name] = timestamp.with_flat_values(time_feature(name, timestamp.flat_values))
     for name in sorted(set(inputs) - set(SEQUENCE_FEATURES)):
-        outputs[name] = _event_feature(name, _ragged(inputs[name]))
+        feature = _ragged(inputs[name])
+        outputs[name] = _category(name, feature) if name in settings.categories else _event_feature(name, feature)
     # Written as `item`, a sparse feature; a ragged one would be written as `item$ragged_values`.
     return {
         name: feature.to_sparse() if isinstance(feature, tf.RaggedTensor) else feature
@@ -82,6 +85,14 @@ def _indices(values: Feature, counted: tf.Tensor, name: str, least: int, most: i
     )
     found = tft.apply_vocabulary(values, vocabulary, default_value=OOV_INDEX - FIRST_INDEX, file_format=_FORMAT)
     return found + tf.constant(FIRST_INDEX, found.dtype)
+
+
+def _category(name: str, feature: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Indices in a vocabulary of its own; 0 where there is no value."""
+    values = feature.flat_values  # [events]
+    missing = tf.equal(values, UNKNOWN_ID["string" if values.dtype == tf.string else "int64"])
+    indices = _indices(feature, tf.boolean_mask(values, ~missing), name, 1, None)
+    return indices.with_flat_values(tf.where(missing, tf.cast(PADDING_INDEX, tf.int64), indices.flat_values))
 
 
 def _event_feature(name: str, feature: tf.RaggedTensor) -> tf.RaggedTensor:

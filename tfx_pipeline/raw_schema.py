@@ -56,7 +56,7 @@ def sequence_schema(layout: EventLayout) -> schema_pb2.Schema:
         feature = schema.feature.add(name=name, type=_TYPES[kind])
         feature.value_count.min = 2 if name in (ITEM, TIMESTAMP) else 1
         _require(feature)
-        if name == ITEM and kind == "int64":
+        if name != TIMESTAMP and kind == "int64":
             feature.int_domain.is_categorical = True
         if name == ITEM:  # no item's share of the events may change by more
             feature.drift_comparator.infinity_norm.threshold = MOST_DRIFT

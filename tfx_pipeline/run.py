@@ -71,6 +71,9 @@ def main(
     item_col: Annotated[str, typer.Option(help="Column of item ids.")] = "item_id",
     time_col: Annotated[str, typer.Option(help="Column of event times.")] = "timestamp",
     time_unit: Annotated[str, typer.Option(help="Unit of numeric times: auto, s, ms, us or ns.")] = "auto",
+    event_features: Annotated[
+        str, typer.Option(help="Columns of the log that become categories of events, as behavior_type,place.")
+    ] = "",
     session_gap: Annotated[float | None, typer.Option(help="Seconds after which a new session begins.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Read only rows with COLUMN OPERATOR VALUE.")] = None,
     min_item_count: Annotated[int, typer.Option(help="Drop items with fewer events.")] = 1,
@@ -127,6 +130,7 @@ def main(
         "item_col": item_col,
         "time_col": time_col,
         "time_unit": time_unit,
+        "event_features": tuple(filter(None, (name.strip() for name in event_features.split(",")))),
         "session_gap": session_gap,
         "where": tuple(where or ()),
         "min_item_count": min_item_count,

@@ -16,9 +16,8 @@ import tfrec
 from tfrec.config.click_export_config import ClickExportConfig
 from tfrec.config.export_config import load_export_config
 from tfrec.config.load import load_section, read_yaml
-from tfrec.config.run_config import GradientRunConfig, RunConfig
+from tfrec.config.run_config import PairRunConfig, RunConfig
 from tfrec.errors import ConfigError
-from tfrec.models.sequence_recommender import FactorisedRecommender
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
 from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds
@@ -99,7 +98,7 @@ def make_settings(
         gate=bounds,
         anomalies=load_bounds(anomalies),
         rules=effective.evaluation,
-        transform=TransformSettings(code=code),
+        transform=TransformSettings(categories=tuple(conversion.get("event_features") or ()), code=code),
         serving=(serving or root / "serving").resolve(),
         keep=keep,
         push_again=push_again,
@@ -143,14 +142,16 @@ def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:
 def _check(config: RunConfig, gate: EvaluatorBounds, conversion: Mapping[str, Any], *, tuned: bool) -> None:
     if config.data.path is not None:
         raise ConfigError("`data.path` is set, but the pipeline makes its own data set.", remedy="Leave it out.")
-    if isinstance(config, GradientRunConfig) and config.training.patience and not makes_valid(conversion):
+    if isinstance(config, PairRunConfig) and conversion.get("split") != "random_user":
         raise ConfigError(
-            "`training.patience` needs a validation split.", remedy="Pass --valid-days, or set training.patience=0."
+            f"`{config.model.name}` is measured by users, and they must not be those of training.",
+            remedy="Pass --split random_user.",
         )
+    if config.validates and not makes_valid(conversion):
+        raise ConfigError("`patience` needs a validation split.", remedy="Pass --valid-days, or set it to 0.")
     if tuned and not makes_valid(conversion):
         raise ConfigError("The Tuner needs a validation split.", remedy="Pass --valid-days.")
-    patient = isinstance(config, GradientRunConfig) and config.training.patience
-    if gate.split == "valid" and (tuned or patient):
+    if gate.split == "valid" and (tuned or config.validates):
         raise ConfigError(
             "The gate would measure on the split `valid`, by which the model is chosen.",
             remedy="Use `--gate split=test`.",
@@ -164,7 +165,7 @@ def _server(redis: str | None, model: str) -> str | None:
     """Puts the URL into the environment, where the exporter looks for it, and returns it without the password."""
     if redis is None:
         return None
-    if not issubclass(model_class(model), FactorisedRecommender):
+    if not getattr(model_class(model), "has_vectors", False):
         raise ConfigError(f"The model `{model}` has no vectors to publish.", remedy="Leave --redis out.")
     address = RedisAddress(None if redis == "env" else redis)
     if redis != "env":

@@ -69,10 +69,11 @@ def open_transformed_dataset(
         raise DataError("There are no transformed training examples.", file=transform_graph, remedy="Run Transform.")
     raw = graph.raw_metadata.schema
     id_types = {feature.name: _id_type(feature) for feature in raw.feature}
-    names = [name for name in (ITEM, USER) if name in id_types]
+    others = _event_features(graph.transformed_metadata.schema, [feature.name for feature in raw.feature])
+    categories = [other.name for other in others if graph.vocabulary_file_by_name(other.name) is not None]
+    names = [*(name for name in (ITEM, USER) if name in id_types), *categories]
     ids = {name: _ids(graph.vocabulary_by_name(name), id_types[name]) for name in names}
     sizes = {name: len(values) + 2 for name, values in ids.items()}
-    others = _event_features(graph.transformed_metadata.schema)
     plain = [FeatureSpec(name=ITEM, dtype="int64", shape="sequence"), *_fixed_features(id_types), *others]
     spec = {
         feature.name: tf.io.RaggedFeature(_DTYPES[feature.dtype], row_splits_dtype=tf.int64)
@@ -84,6 +85,8 @@ def open_transformed_dataset(
     scans = {split: scan for split, scan in scans.items() if len(scan.lengths)}
     if "train" not in scans:
         raise DataError("There are no transformed training examples.", file=transform_graph, remedy="Check the split.")
+    if empty := [name for name in categories if not len(ids[name])]:
+        raise DataError("No training event has a value.", column=empty[0], remedy="Leave it out of --event-features.")
     vocabularies = {name: Vocabulary(ids[name], scans["train"].counts[name][2:]) for name in names}
     schema = DatasetSchema(features=[_indexed(feature, vocabularies) for feature in plain])
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -148,13 +151,15 @@ def _fixed_features(id_types: Mapping[str, IdType]) -> list[FeatureSpec]:
     return [*features, FeatureSpec(name=NUM_TARGETS, dtype="int64", shape="scalar")]
 
 
-def _event_features(schema: schema_pb2.Schema) -> list[FeatureSpec]:
+def _event_features(schema: schema_pb2.Schema, order: Sequence[str]) -> list[FeatureSpec]:
+    """The further features of transformed examples: in the order of the raw ones, then those made of others."""
     names: Any = {schema_pb2.INT: "int64", schema_pb2.FLOAT: "float32", schema_pb2.BYTES: "string"}
-    return [
+    found = [
         FeatureSpec(name=feature.name, dtype=names[feature.type], shape="sequence")
         for feature in schema.feature
         if feature.name not in SEQUENCE_FEATURES
     ]
+    return sorted(found, key=lambda feature: order.index(feature.name) if feature.name in order else len(order))
 
 
 def _indexed(feature: FeatureSpec, vocabularies: Mapping[str, Vocabulary]) -> FeatureSpec:

@@ -84,7 +84,8 @@ def scan_split(files: Sequence[str], spec: Mapping[str, Any], sizes: Mapping[str
             columns["last"].append(times[starts[1:] - 1])
             columns["user_id"].append(batch[USER_ID].numpy())
             targets += int(batch[NUM_TARGETS].numpy().sum())
-            counts[ITEM] += np.bincount(batch[ITEM].flat_values.numpy(), minlength=sizes[ITEM])
+            for name in set(sizes) - {USER}:
+                counts[name] += np.bincount(batch[name].flat_values.numpy(), minlength=sizes[name])
             if USER in sizes:
                 counts[USER] += np.bincount(np.repeat(batch[USER].numpy(), lengths), minlength=sizes[USER])
             sequences += len(lengths)

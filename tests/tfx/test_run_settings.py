@@ -58,6 +58,7 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"beam": ["--direct_nm_workers=2"]}, "Did you mean `--direct_num_workers`"),
         ({"export": ["index.knd=ivf"]}, "kind"),
         ({"model": "popularity", "redis": "redis://localhost"}, "no vectors"),
+        ({"model": "long_term_interest"}, "Pass --split random_user"),
         ({"model": "feseq"}, "predicts clicks"),
         ({"model": "din"}, "--impressions SCHEMA.yaml"),
         ({"conversion": CLICKS}, "ranks items and cannot learn of impressions"),

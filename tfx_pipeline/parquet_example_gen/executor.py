@@ -93,7 +93,9 @@ def _write_sequences(
     """Writes sequence examples, and beside them what the conversion found out."""
     work = WorkDatabase(scratch / "work", options.memory_limit)
     try:
-        conversion = prepare_conversion(jobs, options, find_log(options), directory, work, count_reversals=True)
+        conversion = prepare_conversion(
+            jobs, options, find_log(options), directory, work, count_reversals=True, event_features=True
+        )
         shards = conversion.write(RawExamples(), root, _SHARD, gzip=True)
         items = read_vocabulary(work, "i")
     finally:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfrec.data.beam.bucket import Bucket
 from tfrec.data.split_sequences import example_contexts
 from tfrec.data.splits import SPLITS, SplitPlan
+from tfrec.data.sql import identifier
+from tfrec.serving.client.id_arrays import UNKNOWN_ID
 from tfx_pipeline.features import ITEM, NUM_TARGETS, TIMESTAMP, USER, USER_ID
 
 
@@ -37,21 +40,29 @@ class RawExamples:
         }
         if loaded.roles.user:
             lists[USER] = lists[USER_ID]
+        for feature in bucket.plan.features:
+            lists[feature.name] = _lists(pc.fill_null(events[feature.name], UNKNOWN_ID[feature.id_type]), offsets)
         batch = pa.RecordBatch.from_arrays(list(lists.values()), list(lists))
         encoded: list[bytes] = RecordBatchToExamplesEncoder().encode(batch)
         return encoded
 
 
 def _event_sql(bucket: Bucket, plan: SplitPlan, fold: int) -> str:
-    """SQL for the raw item and the time of every event of a split, in the order of the examples."""
+    """SQL for the raw item, the time and features of every event of a split, in the order of the examples."""
     loaded, options = bucket.plan.loaded, bucket.plan.options
     item, joins = "i", ""
     if loaded.id_types["i"] == "string":
         item, joins = "ids_i.id", "JOIN ids_i ON ids_i.code = i"
     known = "SEMI JOIN catalogue_i AS known ON known.code = i" if fold and options.unknown_items == "drop" else ""
     own = f"fold <= {fold}" if plan.history else f"fold = {fold}"
+    features = ""
+    for number, feature in enumerate(bucket.plan.features):
+        value = f"CAST(f{number} AS BIGINT)" if feature.id_type == "int64" else f"f{number}"
+        features += f", {value} AS {identifier(feature.name)}"
+    if features:
+        joins += " JOIN event_values USING (pos)"
     return (
-        f"SELECT {item} AS {ITEM}, ms AS {TIMESTAMP} FROM (SELECT * FROM folded {known} WHERE {own}) "
+        f"SELECT {item} AS {ITEM}, ms AS {TIMESTAMP}{features} FROM (SELECT * FROM folded {known} WHERE {own}) "
         f"JOIN sequences_{SPLITS[fold]} USING (q) {joins} ORDER BY rank, t, pos"
     )
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrec.data.beam import job_files
+from tfrec.data.beam.event_buckets import feature_column
 from tfrec.data.conversion_options import ConversionOptions
+from tfrec.data.event_features import EventFeature
 from tfrec.data.event_loader import LoadedEvents, encode_strings
 from tfrec.data.filters import make_sequences
 from tfrec.data.remote_paths import scheme_of
 from tfrec.data.source_files import SourceFile
 from tfrec.data.split_sequences import make_split_sequences
 from tfrec.data.splits import SPLITS, SplitPlan, fold_events
+from tfrec.data.sql import identifier
 from tfrec.data.work_database import WorkDatabase
 
 
@@ -29,7 +32,7 @@ class BucketPlan:
         options: Options of the conversion.
         sources: Input files.
         loaded: What reading found out.
-        features: Further columns of events.
+        features: Further features of events.
         kept_items: File with the items that have enough events; None = no item is too rare, or not known yet.
         boundaries: Where the splits begin, for the rules that go by time.
         vocabularies: Files with `id`, `count` and `index` for the letters `i` and `u`.
@@ -39,7 +42,7 @@ class BucketPlan:
     options: ConversionOptions
     sources: tuple[SourceFile, ...]
     loaded: LoadedEvents
-    features: tuple[str, ...] = ()
+    features: tuple[EventFeature, ...] = ()
     kept_items: str | None = None
     boundaries: dict[str, int] | None = None
     vocabularies: dict[str, str] | None = None
@@ -120,7 +123,7 @@ class Bucket:
 
 @contextmanager
 def open_bucket(plan: BucketPlan, path: str) -> Iterator[Bucket]:
-    """Context with a bucket, read from its file."""
+    """Context with a bucket, read from its file; with features there is `event_values`, see `load_event_features`."""
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory:
         work = WorkDatabase(Path(directory), plan.options.memory_limit)
         try:
@@ -128,6 +131,10 @@ def open_bucket(plan: BucketPlan, path: str) -> Iterator[Bucket]:
             columns = ", ".join(["pos", *plan.loaded.id_types, "t"])
             work.run(f"CREATE TABLE loaded AS SELECT {columns} FROM {relation}")
             encode_strings(work, dict(plan.loaded.id_types), "pos")
+            if plan.features:
+                held = [identifier(feature_column(feature.name)) for feature in plan.features]
+                named = ", ".join(f"{column} AS f{number}" for number, column in enumerate(held))
+                work.run(f"CREATE TABLE event_values AS SELECT pos, {named} FROM {relation}")
             yield Bucket(work, plan)
         finally:
             work.close()

@@ -17,6 +17,7 @@ from tfrec.data.beam.split_measures import measure_splits
 from tfrec.data.beam.split_times import find_boundaries
 from tfrec.data.column_types import find_roles, id_type, time_kind
 from tfrec.data.conversion_options import ConversionOptions
+from tfrec.data.event_features import EventFeature, check_event_features
 from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.input_files import InputFile
 from tfrec.data.manifest import ItemsRecord, ShardRecord, VocabularyRecord
@@ -111,6 +112,7 @@ def prepare_conversion(
     progress: Progress = lambda stage, done, total: None,
     buckets: int | None = None,
     count_reversals: bool = False,
+    event_features: bool = False,
 ) -> BeamConversion:
     """Runs all passes but the last.
 
@@ -125,24 +127,30 @@ def prepare_conversion(
         progress: Called as `progress(stage, done, total)`.
         buckets: Number of buckets; None = one per 250,000 events.
         count_reversals: Whether `event_buckets.row_order` will be asked.
+        event_features: Whether examples are written that can hold features of events.
 
     Raises:
         ConfigError: An option that needs the local conversion.
         DataError: The input is unfit.
     """
-    check_supported(options)
+    check_supported(options, event_features=event_features)
     sources, pieces = open_sources(files)
     roles = find_roles(options, sources)
+    names = options.event_features
+    check_event_features(names, sources, ())
+    features = tuple(EventFeature(name, id_type(work, sources, name)[0]) for name in names)
     types = {letter: id_type(work, sources, column)[0] for letter, column in roles.ids().items()}
     kind = _time_kind(work, sources, roles.time)
     rows = sum(piece.rows for piece in pieces)
     count = buckets or max(_LEAST_BUCKETS, min(_MOST_BUCKETS, -(-rows // _EVENTS_PER_BUCKET)))
-    reader = EventReader(directory, tuple(sources), roles, types, kind, options.conditions, (), count, count_reversals)
+    reader = EventReader(
+        directory, tuple(sources), roles, types, kind, options.conditions, names, count, count_reversals
+    )
     progress("reading", 0, 0)
     loaded, sizes = fill_buckets(jobs, reader, pieces, options.time_unit)
     load_items(loaded)
     paths = bucket_files(directory)
-    plan = BucketPlan(directory, options, tuple(sources), loaded)
+    plan = BucketPlan(directory, options, tuple(sources), loaded, features)
     progress("filtering", 0, 0)
     plan = keep_supported_items(jobs, plan, paths)
     progress("splitting", 0, 0)
@@ -154,12 +162,12 @@ def prepare_conversion(
     return BeamConversion(jobs, plan, split_plan, paths, dropped, facts, splitters, totals, sizes)
 
 
-def check_supported(options: ConversionOptions) -> None:
-    """Raises ConfigError for options that need the local conversion."""
+def check_supported(options: ConversionOptions, *, event_features: bool = False) -> None:
+    """Raises ConfigError for options that need the local conversion, as `event_features` do unless told otherwise."""
     unsupported = {
         "--audit": options.audit,
         "--resume": options.resume,
-        "--event-features": bool(options.event_features),
+        "--event-features": bool(options.event_features) and not event_features,
         "--users": bool(options.users),
     }
     remedies = {

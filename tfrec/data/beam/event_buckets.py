@@ -41,7 +41,7 @@ class EventReader:
         id_types: Type of each id.
         time_kind: How times are held, see `column_types.time_kind`.
         conditions: Which rows are read.
-        features: Further columns of events that are kept.
+        features: Further columns of events that are kept, as text, null where there is no value.
         buckets: Number of buckets.
         count_reversals: Whether to count the rows that are earlier than the row before of the same user or session.
     """
@@ -70,7 +70,10 @@ class EventReader:
             values = event_values(source, self.roles, typed, self.time_kind)
             named = zip([*self.id_types, "t"], values, strict=True)
             chosen = [f"{identifier(POSITION)} AS pos", *(f"{value} AS {name}" for name, value in named)]
-            chosen += [f"{identifier(name)} AS {identifier(feature_column(name))}" for name in self.features]
+            texts = [
+                (f"nullif(CAST({identifier(name)} AS VARCHAR), '')", feature_column(name)) for name in self.features
+            ]
+            chosen += [f"{text} AS {identifier(column)}" for text, column in texts]
             database.execute(f"CREATE TEMP TABLE loaded AS SELECT {', '.join(chosen)} FROM piece WHERE {selected}")
             facts = self._facts(database) | {"rows": piece.rows}
             job_files.write_json(job_files.join(self.directory, FACTS, f"{piece.first:020d}.json"), facts)
