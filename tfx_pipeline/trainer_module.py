@@ -15,10 +15,12 @@ from rich.console import Console
 
 from tfrec.config.run_config import RunConfig
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.impressions.fields import FieldEncoder
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.errors import ConfigError
 from tfrec.serving.export_run import ExportOptions, export_run
 from tfrec.training.experiment import run_experiment
+from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import is_click_run, run_config
 from tfx_pipeline.open_transformed import open_transformed
 
@@ -136,7 +138,7 @@ def export_model(run: Path, output: Path, assignments: Sequence[str]) -> dict[st
         The content of `export.json`.
     """
     versions = output.with_name(f".{output.name}.versions")
-    settings = list(assignments) if is_click_run(run) else [*assignments, "rank_targets=true"]
+    settings = [*assignments, types_of_examples(run) if is_click_run(run) else "rank_targets=true"]
     try:
         options = ExportOptions(run=run, assignments=settings, verify=False)
         document = export_run(versions, options, Console(quiet=True))
@@ -145,3 +147,13 @@ def export_model(run: Path, output: Path, assignments: Sequence[str]) -> dict[st
     finally:
         shutil.rmtree(versions, ignore_errors=True)
     return document
+
+
+def types_of_examples(run: Path) -> str:
+    """Returns the setting by which the export of a click model reads raw examples: lists of numbers are floats there.
+
+    Args:
+        run: The run directory.
+    """
+    fields = FieldEncoder.load(run / ENCODER_FOLDER).fields.fields
+    return "types=" + json.dumps({field.name: "float" for field in fields if field.kind == "numbers"})

@@ -12,20 +12,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 pytestmark = pytest.mark.tfx
 pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 
+from tests.harness.tiny_click_run import CLICK_MODELS, tiny_settings  # noqa: E402
 from tests.tfx.in_process import run_nodes  # noqa: E402
+from tfrec.config.click_export_config import ClickExportConfig  # noqa: E402
+from tfrec.config.load import load_section  # noqa: E402
 from tfrec.data.impressions.impression_batches import impression_batches  # noqa: E402
 from tfrec.data.impressions.impression_conversion import convert_impressions  # noqa: E402
 from tfrec.data.impressions.impression_dataset import ImpressionDataset  # noqa: E402
 from tfrec.data.impressions.impression_options import impression_options  # noqa: E402
 from tfrec.errors import ConfigError, DataError  # noqa: E402
+from tfrec.evaluation.score_impressions import logits_function  # noqa: E402
+from tfrec.serving.clicks.served_click_model import ServedClickModel  # noqa: E402
+from tfrec.training.impression_experiment import ENCODER_FOLDER  # noqa: E402
+from tfrec.training.model_store import build_model, run_config  # noqa: E402
+from tfx_pipeline import tuner_module  # noqa: E402
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds  # noqa: E402
 from tfx_pipeline.data_nodes import curated_schema, data_nodes  # noqa: E402
 from tfx_pipeline.features import TransformSettings  # noqa: E402
 from tfx_pipeline.open_transformed import open_transformed  # noqa: E402
+from tfx_pipeline.trainer_module import tuned_assignments, types_of_examples  # noqa: E402
 
 ROWS = 400
 ROLES = {
@@ -44,6 +54,7 @@ ROLES = {
         {"name": "paid", "kind": "numbers", "scaled_as": "price_a"},
     ],
 }
+TARGET = {"feseq": ["model.target=[last]"], "bst": ["model.target=[last]"], "din": ["model.target=[last]"]}
 SPLIT = {"split": "day", "day_column": "day", "valid_days": 1, "test_days": 1}
 
 
@@ -180,3 +191,38 @@ def test_values_that_do_not_suit_their_role_stop_at_once(clean, tmp_path):
 def test_a_root_is_of_sequences_or_of_impressions(clean):
     with pytest.raises(ConfigError, match="is of impressions, and the data are sequences"):
         curated_schema(clean.root, {"input": "clicks.parquet"})
+
+
+@pytest.mark.parametrize("name", CLICK_MODELS)
+def test_every_click_model_reads_raw_examples_as_transformed_ones(name, clean, tmp_path):
+    """What the Evaluator asks of an exported model, and what it was trained on."""
+    config = run_config(name, assignments=[*tiny_settings(name), *TARGET.get(name, [])])
+    model: Any = build_model(config, clean.local)
+    random = np.random.default_rng(11)
+    for weight in model.trainable_weights:
+        weight.assign(random.normal(0.0, 0.5, weight.shape).astype(np.float32))
+    raw = Path(clean.made["ParquetExampleGen"]["examples"].uri) / "Split-test"
+    files = [str(path) for path in sorted(raw.glob("*"))]
+    examples = tf.constant(list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()))
+    clean.local.encoder.save(tmp_path / "run" / ENCODER_FOLDER)
+    types = load_section(ClickExportConfig, [types_of_examples(tmp_path / "run")])
+    served = ServedClickModel(model, clean.local.encoder, types).serialized(examples)
+    batch = next(iter(impression_batches(clean.local, "test", ROWS, max_length=model.max_length)))
+    expected = logits_function(model)(batch)
+    assert name == "prior" or np.ptp(expected) > 0.1
+    np.testing.assert_allclose(served["logit"], expected, atol=1e-5)
+
+
+def test_the_tuner_searches_settings_of_click_models(clean, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuner_module, "transformed_dataset", lambda _fn_args, _output: clean.local)
+    space = tmp_path / "space.yaml"
+    space.write_text("space: {model.embedding_dim: {type: choice, values: [2, 4]}}\n")
+    told = tuner_module.TunerSettings(
+        "dnn", assignments=("training.epochs=1", "model.hidden=[4]"), trials=1, objective="auc", space=str(space)
+    )
+    fn_args = SimpleNamespace(custom_config=told.custom_config(), working_dir=str(tmp_path / "work"))
+    tuner = tuner_module.tuner_fn(fn_args).tuner
+    tuner.search()
+    (best,) = tuner.get_best_hyperparameters()
+    config = run_config("dnn", assignments=tuned_assignments(best.get_config()))
+    assert config.model.embedding_dim in (2, 4)

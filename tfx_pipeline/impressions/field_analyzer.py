@@ -24,8 +24,9 @@ from tfrec.errors import DataError
 QUANTILES = 101
 """Quantiles of a number that is scaled by them."""
 
-NUMBERS_FILE = "numbers.bin"
-_NOTHING = b"-"  # in the place of a vocabulary without ids; no id is written like this
+NUMBERS_FILE, COUNTS_FILE = "numbers.bin", "counts.bin"
+NOTHING = b"-"
+"""The line of a vocabulary without ids; no id is written like this."""
 
 Arrays = tuple[npt.NDArray[Any], ...]
 
@@ -38,8 +39,8 @@ def vocabulary_names(roles: ImpressionSchema) -> list[str]:
 
 
 def asset_names(roles: ImpressionSchema) -> list[str]:
-    """Returns the names of the files that the analyzer writes: one per vocabulary, the numbers, the fields."""
-    return [*(f"vocabulary-{name}.tsv" for name in vocabulary_names(roles)), NUMBERS_FILE, FIELDS_FILE]
+    """Returns the names of the files that the analyzer writes: one per vocabulary, the numbers, counts and fields."""
+    return [*(_vocabulary_file(name) for name in vocabulary_names(roles)), NUMBERS_FILE, COUNTS_FILE, FIELDS_FILE]
 
 
 class FieldAnalyzer(tft_beam.experimental.PTransformAnalyzer):  # type: ignore[misc]
@@ -48,9 +49,9 @@ class FieldAnalyzer(tft_beam.experimental.PTransformAnalyzer):  # type: ignore[m
     The input of a batch is, in the order of the roles: texts of every category `[rows]`, the numbers float64
     `[numbers, rows]`, and of every list of ids its values `[values]` and row splits `[rows + 1]`.
 
-    * `vocabulary-NAME.tsv`: an id and its count per line, in the order of indices. Ids are in base64, since they may
-      hold line breaks and tabs.
+    * `vocabulary-NAME.txt`: an id per line, in the order of indices, in base64 since it may hold line breaks.
     * `numbers.bin`: float64 `[numbers, 2 + 101]`: least, greatest, quantiles.
+    * `counts.bin`: int64, training rows of every id, one vocabulary after another.
     * `fields.json`: the fields.
 
     Args:
@@ -116,9 +117,12 @@ def write_assets(encoder: FieldEncoder, roles: ImpressionSchema, folder: str) ->
         folder: Directory to write to, made if need be.
     """
     tf.io.gfile.makedirs(folder)
-    contents = [_vocabulary_lines(encoder.vocabularies[name]) for name in vocabulary_names(roles)]
+    vocabularies = [encoder.vocabularies[name] for name in vocabulary_names(roles)]
+    contents = [_vocabulary_lines(vocabulary) for vocabulary in vocabularies]
     numbers = [_number_row(encoder.fields.named(role.name)) for role in roles.numeric]
-    contents += [np.asarray(numbers, np.float64).tobytes(), encoder.fields.model_dump_json().encode()]
+    counts = [count for vocabulary in vocabularies for count in vocabulary.counts[FIRST_INDEX:].tolist()]
+    contents += [np.asarray(numbers, np.float64).tobytes(), np.asarray(counts, np.int64).tobytes()]
+    contents.append(encoder.fields.model_dump_json().encode())
     paths = [f"{folder}/{name}" for name in asset_names(roles)]
     for path, content in zip(paths, contents, strict=True):
         with tf.io.gfile.GFile(path, "wb") as file:
@@ -140,21 +144,27 @@ def read_assets(transform_graph: str) -> FieldEncoder:
         raise DataError("The transform graph is not of impressions.", file=folder, remedy="Run Transform again.")
     fields = FieldSet.model_validate_json((folder / FIELDS_FILE).read_bytes())
     names = dict.fromkeys(str(field.vocabulary) for field in fields.fields if field.vocabulary)
-    found = {name: _read_vocabulary((folder / f"vocabulary-{name}.tsv").read_bytes()) for name in names}
+    counts = np.frombuffer((folder / COUNTS_FILE).read_bytes(), np.int64)
+    found, start = {}, 0
+    for name in names:
+        ids = _read_ids((folder / _vocabulary_file(name)).read_bytes())
+        found[name] = Vocabulary(pa.array(ids, pa.string()), counts[start : start + len(ids)])
+        start += len(ids)
     return FieldEncoder(fields, found)
 
 
+def _vocabulary_file(name: str) -> str:
+    return f"vocabulary-{name}.txt"
+
+
 def _vocabulary_lines(vocabulary: Vocabulary) -> bytes:
-    ids, counts = vocabulary.ids.tolist(), vocabulary.counts[FIRST_INDEX:].tolist()
-    lines = [b"%s\t%d\n" % (encoded(str(one).encode()), count) for one, count in zip(ids, counts, strict=True)]
-    return b"".join(lines) or _NOTHING + b"\t0\n"
+    lines = [encoded(str(one).encode()) for one in vocabulary.ids.tolist()]
+    return b"\n".join(lines or [NOTHING]) + b"\n"
 
 
-def _read_vocabulary(content: bytes) -> Vocabulary:
-    rows = [line.split(b"\t") for line in content.splitlines()]
-    rows = [row for row in rows if row[0] != _NOTHING]
-    ids = [base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4)).decode() for text, _ in rows]
-    return Vocabulary(pa.array(ids, pa.string()), np.asarray([int(count) for _, count in rows], np.int64))
+def _read_ids(content: bytes) -> list[str]:
+    lines = [line for line in content.splitlines() if line != NOTHING]
+    return [base64.urlsafe_b64decode(line + b"=" * (-len(line) % 4)).decode() for line in lines]
 
 
 def encoded(text: bytes) -> bytes:

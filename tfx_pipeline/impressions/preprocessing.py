@@ -11,7 +11,14 @@ import tensorflow_transform as tft
 from tfrec.config.impression_schema import ImpressionSchema, SequenceColumn
 from tfrec.data.impressions.fit_fields import vocabulary_name
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX
-from tfx_pipeline.impressions.field_analyzer import QUANTILES, FieldAnalyzer, asset_names, vocabulary_names
+from tfx_pipeline.impressions.field_analyzer import (
+    NOTHING,
+    NUMBERS_FILE,
+    QUANTILES,
+    FieldAnalyzer,
+    asset_names,
+    vocabulary_names,
+)
 from tfx_pipeline.impressions.roles import ImpressionTransformSettings
 
 PREPROCESSING_FN = "tfx_pipeline.impressions.preprocessing.preprocessing_fn"
@@ -47,11 +54,12 @@ def preprocessing_fn(inputs: Features, custom_config: Mapping[str, Any] | None =
         FieldAnalyzer(roles, settings.seed),
         output_dtypes=[tf.string] * len(names),
         output_shapes=[[]] * len(names),
-        output_asset_default_values=[b"-\t0"] * len(names),
+        output_asset_default_values=[NOTHING] * len(names),
     )
-    tables = dict(zip(vocabulary_names(roles), assets, strict=False))
+    files = dict(zip(names, assets, strict=True))
+    tables = dict(zip(vocabulary_names(roles), assets, strict=False))  # the first ones
     shape = [len(numbers), 2 + QUANTILES]
-    learned = tf.reshape(tf.io.decode_raw(tf.io.read_file(assets[-2]), tf.float64), shape)
+    learned = tf.reshape(tf.io.decode_raw(tf.io.read_file(files[NUMBERS_FILE]), tf.float64), shape)
     outputs: dict[str, Any] = {}
     for role in roles.categorical:
         outputs[role.name] = _indices(texts[role.name], tables[vocabulary_name(role)])
@@ -84,14 +92,7 @@ def _kept(feature: tf.RaggedTensor, role: SequenceColumn) -> tf.RaggedTensor:
 
 def _indices(values: tf.Tensor, asset: tf.Tensor) -> tf.Tensor:
     """Indices of texts `[n]` in the vocabulary of an asset."""
-
-    def lookup(keys: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        line = tf.lookup.TextFileIndex.LINE_NUMBER
-        initializer = tf.lookup.TextFileInitializer(path, tf.string, 0, tf.int64, line, delimiter="\t")
-        table = tf.lookup.StaticHashTable(initializer, OOV_INDEX - FIRST_INDEX)
-        return table.lookup(keys), table.size()
-
-    found = tft.apply_vocabulary(tf.io.encode_base64(values), asset, lookup_fn=lookup)
+    found = tft.apply_vocabulary(tf.io.encode_base64(values), asset, default_value=OOV_INDEX - FIRST_INDEX)
     return found + tf.constant(FIRST_INDEX, found.dtype)
 
 
