@@ -11,7 +11,7 @@ import typer
 from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, make_table, print_json, run_command
 from tfrec.errors import ConfigError, did_you_mean
 
-_KINDS = {"users": ["users"], "items": ["items"], "both": ["items", "users"]}
+_KINDS = {"users": ["users"], "items": ["items"], "both": ["items", "users"], "memories": ["memories"]}
 _FORMATS = ("float32", "float16", "json")
 
 
@@ -28,7 +28,7 @@ def main(
     to: Annotated[
         Path | None, typer.Option("--to", help="Directory for vectors.npy and ids.parquet of each kind, not Redis.")
     ] = None,
-    what: Annotated[str, typer.Option(help="users, items or both.")] = "both",
+    what: Annotated[str, typer.Option(help="users, items, both, or memories of users.")] = "both",
     format: Annotated[str, typer.Option("--format", help="float32, float16 (bytes) or json (lists).")] = "float32",
     prefix: Annotated[
         str | None,
@@ -47,7 +47,12 @@ def main(
     ] = "{prefix}:{kind}:{version}:{id}",
     ttl: Annotated[int, typer.Option(min=0, help="Seconds until a version expires; 0: never.")] = 0,
     data: Annotated[
-        str | None, typer.Option(help="Data set whose users are encoded. Default: that of the run.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Data set whose users are encoded, with --what users also one of new users and items, converted "
+            "with the same columns. Default: that of the run.",
+            show_default=False,
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option(help="Split with the histories of the users; latest: each user's latest of all splits.")
@@ -109,9 +114,18 @@ def main(
         from tfrec.training.model_store import load_run
 
         loaded = load_run(run)
-        dataset = loaded.open_dataset(data)
+        if kinds == ["users"]:
+            dataset, translation = loaded.open_histories(data)
+        else:
+            dataset, translation = loaded.open_dataset(data), None
+        if translation is not None:
+            for name, count in translation.unknown.items():
+                if count:
+                    human.print(f"{count:,} values of `{name}` are unknown to the model.", style="yellow", markup=False)
         splits = user_splits(dataset, split)
-        vectors = ModelVectors(loaded, dataset, splits, normalise=normalise, append_bias=append_bias)
+        vectors = ModelVectors(
+            loaded, dataset, splits, translation=translation, normalise=normalise, append_bias=append_bias
+        )
         if dry_run:
             document = _dry_run(vectors, kinds, store, to, human)
         elif to is not None:
@@ -160,7 +174,7 @@ def _publish(vectors: Any, kinds: Any, store: Any, human: Any) -> dict[str, Any]
         )
         if one.resumed:
             human.print(f"{one.resumed:,} {header.kind} vectors of an interrupted publication were taken over.")
-        if one.pruned:
+        if one.pruned and store.template.versioned:  # of plain keys only records go, which nobody misses
             human.print(f"Removed versions of {header.kind}: {', '.join(one.pruned)}", markup=False)
     columns = ["vectors", "count", "dim", "format", "live version"]
     human.print(make_table(f"Published to {store.address.shown}", columns, rows))
@@ -177,8 +191,8 @@ def _write(vectors: Any, kinds: list[str], to: Path, overwrite: bool, human: Any
     with publish_progress(human) as report:
         for kind in kinds:
             path = to / kind
-            if kind == "items":
-                source = vectors.items()
+            if kind in ("items", "memories"):
+                source = vectors.items() if kind == "items" else vectors.memories()
                 about = source.description
                 with VectorDirectoryWriter(path, about, overwrite=overwrite) as writer:
                     writer.write(source.ids(0, about.count), source.vectors(0, about.count))

@@ -48,12 +48,21 @@ class RunConfig(StrictModel):
     data: DataConfig = Field(default_factory=DataConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
 
+    @property
+    def validates(self) -> bool:
+        """Whether weights are chosen by the validation split."""
+        return False
+
 
 class GradientRunConfig(RunConfig):
     """Further sections of models that are trained by gradient descent."""
 
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @property
+    def validates(self) -> bool:
+        return self.training.patience > 0
 
 
 class SessionRunConfig(GradientRunConfig):
@@ -125,6 +134,10 @@ class StagedRunConfig(RunConfig):
     retriever_optimizer: SequenceOptimizerConfig = Field(default_factory=SequenceOptimizerConfig)
     training: StagedTrainingConfig = Field(default_factory=StagedTrainingConfig)
     stages: StagesConfig = Field(default_factory=StagesConfig)
+
+    @property
+    def validates(self) -> bool:
+        return any(getattr(self.stages, stage).patience for stage in self.stages.run)
 
     @model_validator(mode="after")
     def _scores_are_those_of_the_objective(self) -> StagedRunConfig:

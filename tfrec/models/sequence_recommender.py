@@ -36,6 +36,8 @@ class SequenceRecommender(keras.Model):
     config_class: ClassVar[type[BaseModel]]
     registered_name: ClassVar[str]
     training_scheme: ClassVar[str]
+    has_vectors: ClassVar[bool] = False
+    """Whether models of this class have a `vector_part`, unless it is switched off."""
 
     def __init__(self, config: BaseModel, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -76,6 +78,11 @@ class SequenceRecommender(keras.Model):
         return {}
 
     @property
+    def vector_part(self) -> FactorisedRecommender | None:
+        """What of the model has vectors of users and items, which can be published; None where nothing has."""
+        return None
+
+    @property
     def scored_parts(self) -> dict[str, str]:
         """Methods that score as `score_targets` does without some parts of the model, by names for people."""
         return {}
@@ -113,6 +120,12 @@ class FactorisedRecommender(SequenceRecommender):
     Subclasses define `encode` and `item_table`; ranking and export use them without ever holding `[targets,
     vocab_size]` scores of a large catalogue.
     """
+
+    has_vectors = True
+
+    @property
+    def vector_part(self) -> FactorisedRecommender | None:
+        return self
 
     def encode(self, batch: Batch) -> tf.Tensor:
         """Returns the state after every event, float32 `[batch, length, dim]`; state t depends on events 0..t only."""

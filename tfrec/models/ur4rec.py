@@ -12,6 +12,7 @@ from tfrec.config.ur4rec_config import UR4RecConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_vectors
 from tfrec.data.targets import target_positions
+from tfrec.data.user_vectors import read_user_vectors
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.layers.preference_retriever import PreferenceRetriever, UserSide
 from tfrec.layers.score_fusion import ScoreFusion, standardise
@@ -53,6 +54,7 @@ class UR4Rec(SequenceRecommender):
     config_class = UR4RecConfig
     config: UR4RecConfig
     training_scheme = "stages"
+    has_vectors = True
 
     def __init__(
         self,
@@ -115,8 +117,6 @@ class UR4Rec(SequenceRecommender):
         if config.has_retriever and config.retriever.item_texts is not None:
             item_width = int(read_item_vectors(dataset, config.retriever.item_texts).shape[1])
         if config.has_retriever and config.retriever.user_texts is not None:
-            from tfrec.data.user_vectors import read_user_vectors
-
             user_width = int(read_user_vectors(dataset, config.retriever.user_texts).vectors.shape[1])
         model = cls(
             config,
@@ -142,8 +142,6 @@ class UR4Rec(SequenceRecommender):
         if self.retriever.item_texts is not None:
             self.retriever.item_texts.set_vectors(read_item_vectors(dataset, str(names.item_texts)))
         if self.retriever.user_texts is not None:
-            from tfrec.data.user_vectors import read_user_vectors
-
             self.retriever.user_texts.set_vectors(read_user_vectors(dataset, str(names.user_texts)).vectors)
 
     def get_config(self) -> dict[str, Any]:
@@ -181,6 +179,10 @@ class UR4Rec(SequenceRecommender):
     def expert_weights(self, batch: Batch) -> tf.Tensor:
         """Returns the router's mean weights over all items for every target, float32 `[targets, experts]`."""
         return self._retrieved(batch, use_memory=True)[1]
+
+    @property
+    def vector_part(self) -> SASRec | None:
+        return self.sasrec
 
     @property
     def scored_parts(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.index_translation import IndexTranslation
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.errors import ConfigError, did_you_mean
@@ -36,11 +37,13 @@ class ModelVectors:
         loaded: A trained model.
         dataset: The data set whose users are encoded, of the schema the model was trained with.
         splits: Where users are looked for, the most important first; see `user_splits`.
+        translation: What turns indices of the data set into those of the model, where its vocabularies are others;
+            then there are vectors of users only.
         normalise: Scale every vector to length 1 (zero vectors stay zero).
         append_bias: Append the bias to item vectors and 1 to user vectors, so that their products are the scores.
 
     Raises:
-        ConfigError: The model has no vectors.
+        ConfigError: The model has no vectors whose products are scores.
     """
 
     def __init__(
@@ -49,20 +52,23 @@ class ModelVectors:
         dataset: InteractionDataset,
         splits: list[str],
         *,
+        translation: IndexTranslation | None = None,
         normalise: bool = False,
         append_bias: bool = False,
     ) -> None:
-        if not isinstance(loaded.model, FactorisedRecommender):
+        model = loaded.model.vector_part
+        if model is None:
             raise ConfigError(
-                f"The model `{loaded.model.registered_name}` has no vectors: it counts, it does not embed.",
+                f"The model `{loaded.model.registered_name}` has no vectors whose products are scores.",
                 remedy="Publish a model such as gru4rec, sasrec or two_tower.",
             )
         if normalise and append_bias:
             raise ConfigError("Vectors with their bias appended cannot be normalised: products would change.")
         self._loaded = loaded
-        self._model: FactorisedRecommender = loaded.model
+        self._model: FactorisedRecommender = model
         self._dataset = dataset
         self._splits = splits
+        self._translation = translation
         self._normalise = normalise
         self._append_bias = append_bias
         self._latest: LatestSequences | None = None
@@ -70,6 +76,8 @@ class ModelVectors:
     def describe(self, kind: Kind) -> VectorDescription:
         """Returns what the vectors of a kind will be."""
         columns = self._dataset.manifest.columns
+        if kind == "memories":
+            return self.memories().description
         items = kind == "items"
         count = self._dataset.item_vocabulary.size - FIRST_INDEX if items else self._users().count
         fingerprint = dataset_fingerprint(self._dataset)
@@ -81,9 +89,9 @@ class ModelVectors:
             count=count,
             dim=self._model.vector_dim + int(self._append_bias),
             id_type=self._dataset.item_vocabulary.id_type if items else columns.user_id_type,
-            model=self._model.registered_name,
+            model=self._loaded.model.registered_name,
             model_version=self._loaded.checkpoint,
-            schema_hash=self._dataset.schema.hash,
+            schema_hash=self._dataset.schema.hash if self._translation is None else self._translation.schema_hash,
             normalised=self._normalise,
             bias_appended=self._append_bias,
             origin=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
@@ -95,6 +103,34 @@ class ModelVectors:
         table = vectors.numpy()[FIRST_INDEX:]  # [items, dim]
         finished = self._finished(table, bias.numpy()[FIRST_INDEX:])
         return ArraySource(self.describe("items"), pa.array(self._dataset.item_vocabulary.ids), finished)
+
+    def memories(self) -> ArraySource:
+        """Returns the memories of the users that have one, by their raw ids.
+
+        Raises:
+            ConfigError: The model remembers no users.
+        """
+        memory = getattr(self._loaded.model, "memory", None)
+        if memory is None:
+            raise ConfigError(
+                f"The model `{self._loaded.model.registered_name}` has no memories of users.",
+                remedy="Publish --what both, or train ur4rec with `model.memory.enabled=true`.",
+            )
+        table = memory.vectors.numpy()[FIRST_INDEX:]  # [users, dim]
+        used = table.any(axis=1)
+        users = self._dataset.vocabulary("user")
+        parts = ["memories", self._loaded.checkpoint, users.content_hash]
+        about = VectorDescription(
+            kind="memories",
+            count=int(used.sum()),
+            dim=int(table.shape[1]),
+            id_type=users.id_type,
+            model=self._loaded.model.registered_name,
+            model_version=self._loaded.checkpoint,
+            schema_hash=self._dataset.schema.hash,
+            origin=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        )
+        return ArraySource(about, pa.array(users.ids).filter(pa.array(used)), table[used])
 
     def write_users(self, writer: VectorDirectoryWriter, progress: Callable[[int], None]) -> None:
         """Encodes every user after his latest history, as an export's `encode_user` does, and writes the vectors.
@@ -119,6 +155,7 @@ class ModelVectors:
                     if not len(rows):
                         continue
                     own = {name: tf.gather(value, rows) for name, value in batch.items()}
+                    own = own if self._translation is None else self._translation(own)
                     ids = raw_ids(own.pop("user_id").numpy())
                     prepared, cold = self._after_history(own)
                     states = tf.where(cold[:, tf.newaxis], 0.0, encode(prepared)).numpy()  # [users, dim]

@@ -22,7 +22,7 @@ def publish_model(
     Args:
         store: Where to.
         vectors: The vectors; those of users are encoded into temporary files.
-        kinds: `items`, `users` or both.
+        kinds: `items`, `users` or both; or `memories`.
         report: Told of progress.
 
     Returns:
@@ -37,6 +37,8 @@ def publish_model(
         for kind in kinds:
             if kind == "items":
                 sources.append(vectors.items())
+            elif kind == "memories":
+                sources.append(vectors.memories())
             else:
                 write_users(vectors, Path(scratch) / kind, report)
                 sources.append(VectorDirectory(Path(scratch) / kind))

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["users", "items"]
+Kind = Literal["users", "items", "memories"]
+"""Vectors of users and of items, which go together, and memories of users, which stand for themselves."""
 
 
 class VectorDescription(BaseModel):

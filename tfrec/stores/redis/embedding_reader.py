@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,8 +69,8 @@ class EmbeddingReader:
         schema_hash: str | None = None,
         batch_size: int = 1000,
     ) -> None:
-        if kind not in ("users", "items"):
-            raise ConfigError(f"There are vectors of `users` and of `items`, received `{kind}`.")
+        if kind not in typing.get_args(Kind):
+            raise ConfigError(f"There are vectors of `users` and of `items`, and `memories`; received `{kind}`.")
         if address is None or isinstance(address, str):
             address = RedisAddress(address)
         elif not isinstance(address, RedisAddress) and address.get_encoder().decode_responses:

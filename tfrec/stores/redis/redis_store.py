@@ -143,7 +143,7 @@ class RedisVectorStore:
         return EmbeddingReader(self.address, kind, prefix=self.template.store_prefix, **expected)
 
     def live_versions(self) -> dict[Kind, str]:
-        """Returns the live version of each kind that was published."""
+        """Returns the live versions of the vectors of users and items, as far as they were published."""
         kinds: tuple[Kind, ...] = ("users", "items")
         with explained(self.address):
             found = self._client.mget([self._keys(kind).live for kind in kinds])
