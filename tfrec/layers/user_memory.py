@@ -149,7 +149,7 @@ class UserMemory(keras.layers.Layer):
             case "count":
                 due = state["interactions"] + events >= self.interactions
             case "time":
-                due = unused | (self._state["step"] - state["last_step"] >= self.steps)
+                due = unused | (self._state["step"] + 1 - state["last_step"] >= self.steps)
             case "drift":
                 now, then = tf.math.l2_normalize(inputs, axis=1), tf.math.l2_normalize(state["inputs"], axis=1)
                 due = unused | (tf.reduce_sum(now * then, axis=1) < 1.0 - self.drift)

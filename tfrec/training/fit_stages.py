@@ -25,10 +25,11 @@ from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, sav
 from tfrec.training.fit_epochs import fit_epochs
 from tfrec.training.fit_sequences import state_objective
 from tfrec.training.model_store import describe_model
-from tfrec.training.router_usage import RouterUsage
+from tfrec.training.router_usage import RouterUsage, copy_usage
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.stage_history import join_histories
 from tfrec.training.stage_validation import StageValidation
+from tfrec.training.text_provenance import text_provenance
 from tfrec.training.user_memories import (
     MEMORIES_FILE,
     load_memory_state,
@@ -72,6 +73,7 @@ def fit_stages(
     describe_model(model, run)
     if model.memory is not None:
         model.memory.prepare_training()
+    texts = text_provenance(config, dataset, console)
     stages: dict[str, dict[str, Any]] = {}
     before: RunDirectory | None = None
     for stage in config.stages.run:
@@ -97,7 +99,8 @@ def fit_stages(
     _load_weights(model, before)
     save_checkpoint(run.checkpoints, "final", weights=model.weights)
     rows = join_histories([(name, run.path / "stages" / name / "history.csv") for name in stages], run.history)
-    summary = _summary(stages, rows)
+    copy_usage(run.path / "stages", list(stages), run.path)
+    summary = {**_summary(stages, rows), "texts": texts}
     if model.fusion is not None and model.fusion.mode != "adaptive":
         shares = model.fusion.shared_weights()
         summary["fusion"] = dict(zip((SASREC, RETRIEVER), shares, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,24 @@ class RouterUsage(keras.callbacks.Callback):
         names = [name.removeprefix(_PREFIX) for name in weights]
         layers = {"router": {**usage_of(np.array(list(weights.values()))), "names": names}}
         write_json(self.path, {"epochs": [*epochs, {"epoch": epoch + 1, "layers": layers}]})
+
+
+def copy_usage(stages: Path, names: Sequence[str], run: Path) -> None:
+    """Joins the files of the stages into that of the run; epochs count on from stage to stage.
+
+    Args:
+        stages: Folder of the folders of the stages.
+        names: Stages in their order; of those without a router the epochs count, too.
+        run: Run directory.
+    """
+    found: list[dict[str, Any]] = []
+    before = 0
+    for name in names:
+        file, history = stages / name / USAGE_FILE, stages / name / "history.csv"
+        if file.is_file():
+            epochs = json.loads(file.read_text(encoding="utf-8"))["epochs"]
+            found += [{**entry, "epoch": entry["epoch"] + before} for entry in epochs]
+        if history.is_file():
+            before += len(history.read_text(encoding="utf-8").splitlines()) - 1
+    if found:
+        write_json(run / USAGE_FILE, {"epochs": found})

@@ -81,7 +81,8 @@ def _decides_weights(text: str) -> dict[str, Any]:
     settings: dict[str, Any] = yaml.safe_load(text)
     evaluation = settings.pop("evaluation", {})
     training = settings.get("training", {})
-    if training.get("patience"):
+    stages = [stage for stage in settings.get("stages", {}).values() if isinstance(stage, dict)]
+    if any(section.get("patience") for section in (training, *stages)):
         keys = ["tie_rule", "exclude_history"]
         if "gauc" in str(training.get("monitor")):
             keys.append("group")

@@ -25,7 +25,8 @@ def experts_section(run: RunDocuments) -> Section | None:
 def _table(epoch: Mapping[str, Any]) -> Table:
     layers = epoch["layers"]
     experts = max(len(layer["shares"]) for layer in layers.values())
-    columns = (*(f"E{number}" for number in range(experts)), "entropy", "max/min")
+    names = next(iter(layers.values())).get("names") or [f"E{number}" for number in range(experts)]
+    columns = (*names, "entropy", "max/min")
     rows = [
         Row(
             name,

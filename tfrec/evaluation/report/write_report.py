@@ -23,6 +23,7 @@ from tfrec.evaluation.report.reranking_section import reranking_section
 from tfrec.evaluation.report.run_documents import RunDocuments, read_run
 from tfrec.evaluation.report.similarity_section import similarity_section
 from tfrec.evaluation.report.slices_section import slices_section
+from tfrec.evaluation.report.stages_section import stages_section
 from tfrec.evaluation.report.users_section import users_section
 
 _SECTIONS = (
@@ -30,6 +31,7 @@ _SECTIONS = (
     users_section,
     accuracy_section,
     clicks_section,
+    stages_section,
     learning_section,
     experts_section,
     codes_section,
