@@ -9,7 +9,13 @@ from typing import Any
 from rich.console import Console
 
 from tfrec.config.clickstream_config import ClickstreamConfig
-from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, PairRunConfig, RunConfig
+from tfrec.config.run_config import (
+    GradientRunConfig,
+    ImpressionRunConfig,
+    PairRunConfig,
+    RunConfig,
+    StagedRunConfig,
+)
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.semantic_ids import read_health
 from tfrec.evaluation.branch_scorer import BranchScorer
@@ -34,6 +40,7 @@ from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 from tfrec.training.user_evaluation import add_user_section
 from tfrec.training.user_splits import check_users_apart
 
+_FITTED = (GradientRunConfig, StagedRunConfig)
 _LOOPS: dict[str, Callable[..., dict[str, Any]]] = {
     "counts": fit_counts,
     "session_parallel": fit_session_parallel,
@@ -87,7 +94,7 @@ def run_experiment(
     dataset = _open_dataset(config, run, console)
     check_dataset(dataset, config)
     record_data(run, config, dataset, resume=resume, replayed=replayed)
-    set_determinism(config.seed, deterministic=isinstance(config, GradientRunConfig) and config.training.deterministic)
+    set_determinism(config.seed, deterministic=isinstance(config, _FITTED) and config.training.deterministic)
     strategy = device_strategy(config)
     with strategy.scope():
         model = build_model(config, dataset)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfrec.config.load import Overlay, parse_assignment, read_yaml, run_config_class
-from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig
+from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig, StagedRunConfig
 from tfrec.config.strict_model import canonical_keys
 from tfrec.errors import ConfigError
 from tfrec.registry import model_class
@@ -20,6 +20,7 @@ from tfrec.tuning.objective import Objective
 from tfrec.tuning.search_space import SearchSpace
 
 _DEFAULT_TRIALS = 20
+_FITTED = (GradientRunConfig, StagedRunConfig)
 _DEFAULT_OBJECTIVE = "ndcg@10"
 SEARCHERS = ("random", "bayesian", "hyperband", "grid")
 SPLIT = "valid"
@@ -79,7 +80,7 @@ class SearchSettings:
         object.__setattr__(self, "decided", decided)
         object.__setattr__(self, "space", self.space.pinned(decided))
         base = self._given([])
-        monitored = base.training.monitor if isinstance(base, GradientRunConfig) else _DEFAULT_OBJECTIVE
+        monitored = base.training.monitor if isinstance(base, _FITTED) else _DEFAULT_OBJECTIVE
         goal = Objective.parse(self.objective or monitored, clicks=isinstance(base, ImpressionRunConfig))
         object.__setattr__(self, "goal", goal)
         if self.searcher == "grid" and self.space.combinations() is None:
@@ -100,7 +101,7 @@ class SearchSettings:
     @property
     def seeded(self) -> bool:
         """Whether seeds make a difference: models that only count give the same with every one."""
-        return isinstance(self._given([]), GradientRunConfig)
+        return isinstance(self._given([]), _FITTED)
 
     @property
     def clicks(self) -> bool:
