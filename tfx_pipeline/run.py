@@ -48,9 +48,12 @@ def main(
     ] = None,
     tune: Annotated[int, typer.Option(min=0, help="Trials of the Tuner before training; 0: no Tuner.")] = 0,
     space: Annotated[Path | None, typer.Option(help="YAML file of the Tuner's space. Default: the model's.")] = None,
-    searcher: Annotated[str, typer.Option(help="The Tuner's: random, bayesian or hyperband.")] = "random",
+    searcher: Annotated[str, typer.Option(help="The Tuner's: random, bayesian, hyperband or grid.")] = "random",
     objective: Annotated[
-        str, typer.Option(help="What the Tuner improves, e.g. ndcg@10. Default: what training monitors.")
+        str,
+        typer.Option(
+            help="What the Tuner improves, e.g. ndcg@10, of click models auc. Default: what training monitors."
+        ),
     ] = "",
     serving: Annotated[Path | None, typer.Option(help="Directory of versions. Default: ROOT/serving.")] = None,
     keep: Annotated[int, typer.Option(min=0, help="Versions to keep there; 0: all.")] = 0,

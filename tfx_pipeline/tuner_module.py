@@ -35,8 +35,8 @@ class TunerSettings:
         config: Text of a YAML file of settings; empty for none.
         assignments: Further settings, as `--set` takes them; they are not searched.
         trials: Number of trials; None for the searcher's default.
-        searcher: `random`, `bayesian` or `hyperband`.
-        objective: Metric of the full ranking of the split `valid`; empty for what training monitors.
+        searcher: `random`, `bayesian`, `hyperband` or `grid`.
+        objective: Metric of the split `valid`, of the full ranking or of clicks; empty for what training monitors.
         seed: Seed of the proposals and of every trial.
         space: Path of a search space; empty for the built-in one.
         confirm_seeds: Fresh seeds for the winner and the default configuration; 0: none.

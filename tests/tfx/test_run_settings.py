@@ -69,7 +69,7 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"model": "din", "conversion": {**CLICKS, "valid_fraction": 0.0}}, "validation split"),
         ({"model": "din", "conversion": {**CLICKS, "test_fraction": 0.0}}, "no split `test`"),
         ({"model": "popularity", "tune": 3, "conversion": VALID}, "no search space for `popularity`"),
-        ({"tune": 3, "searcher": "grid", "conversion": VALID}, "searcher `grid`"),
+        ({"tune": 3, "searcher": "gird", "conversion": VALID}, "searcher `gird`"),
         ({"tune": 3, "objective": "auc", "conversion": VALID}, "objective `auc`"),
         ({"tune": 3, "space": Path("none.yaml"), "conversion": VALID}, "none.yaml` does not exist"),
         ({"tune": 3}, "needs a validation split"),
