@@ -50,6 +50,14 @@ def main(
     follow_scripts: Annotated[
         bool, typer.Option("--follow-scripts", help="Do as the authors' scripts do where they differ from the recipe.")
     ] = False,
+    hold_out_items: Annotated[
+        float,
+        typer.Option(
+            help="With --output: drop the events of so large a share of the items, but for those that are the last of "
+            "their user; leave_one_out then tests on items without training events."
+        ),
+    ] = 0.0,
+    hold_out_seed: Annotated[int, typer.Option(min=0, help="Decides which items are held out.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
     memory_limit: Annotated[str, typer.Option(help="Memory for sorting; more goes to disk.")] = "2GB",
     dry_run: DryRunFlag = False,
@@ -84,8 +92,11 @@ def main(
             f"`--dataset`: there is no recipe for `{name}`.",
             remedy="Pass --output and split it with python -m tfrec.convert.",
         )
+    if hold_out_items and dataset is not None:
+        raise ConfigError("`--hold-out-items` changes the file of --output.", remedy="Leave --dataset out.")
     if items is not None and not source.item_sets:
         raise ConfigError(f"`--items`: `{name}` has no file about items.", remedy="Leave it out.")
+    from tfrec.data import held_out_items as held_out
     from tfrec.data.partial_output import check_output
     from tfrec.data.sources.locate import locate
     from tfrec.data.sources.prepare import prepare
@@ -111,6 +122,9 @@ def main(
         with talk.status(f"reading {name}"):
             events = prepare(source, folder, parquet, follow_scripts=follow_scripts, **settings)
             described = prepare(table, folder, item_file, **settings) if with_items else None
+            held = None
+            if hold_out_items and not dry_run:
+                held = held_out.hold_out_items(parquet, hold_out_items, seed=hold_out_seed, memory_limit=memory_limit)
         document: dict[str, Any] = {
             "name": name,
             "output": output,
@@ -120,6 +134,7 @@ def main(
             "citation": source.citation,
             "events": vars(events),
             "items": None if described is None else vars(described),
+            "held_out": None if held is None else vars(held),
         }
         if recipe is not None:
             target = dataset or "DATASET"
@@ -132,6 +147,9 @@ def main(
                 columns = ", ".join(described.columns)
                 text = f"Items: {described.rows:,} with {columns}: {items}"
                 console().print(text, markup=False, soft_wrap=True)
+            if held is not None:
+                text = f"{held.items:,} items are held out: {held.dropped:,} events of them were dropped, "
+                console().print(f"{text}{held.targets:,} are the last of their user.", markup=False, soft_wrap=True)
         if dataset is not None and recipe is not None and not dry_run:
             options = recipe.options(validation=validation, items=str(item_file) if with_items else None)
             document |= _convert(parquet, dataset, options, overwrite, memory_limit, json=json)
@@ -153,6 +171,7 @@ def _convert(
 ) -> dict[str, Any]:
     from tfrec.data.conversion import convert
     from tfrec.data.conversion_options import parse_options
+    from tfrec.data.print_conversion import print_dropped
 
     parsed = parse_options(
         output=dataset, input=(str(parquet),), overwrite=overwrite, memory_limit=memory_limit, **options
@@ -166,6 +185,7 @@ def _convert(
         ]
         columns = ["split", "sequences", "events", "targets", "first event (UTC)"]
         console().print(make_table(f"{manifest.counts.items:,} items", columns, rows))
+        print_dropped(manifest, console())
         console().print(f"Dataset: {dataset}", markup=False, soft_wrap=True)
     return {"dataset": dataset, "manifest": manifest.model_dump(mode="json")}
 
