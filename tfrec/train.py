@@ -23,7 +23,7 @@ def main(
         str,
         typer.Option(
             help="Settings under published names, name=value,...: gru4rec as the official `run.py -ps`, "
-            "long_term_interest as the flags of its publication."
+            "long_term_interest and ur4rec as the flags of their publications."
         ),
     ] = "",
     output: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/MODEL-DATE-TIME.")] = None,
@@ -53,6 +53,7 @@ def main(
     from tfrec.config.load import Overlay, dump_yaml, model_name_of, read_yaml
     from tfrec.config.long_term_interest_flags import parse_flags
     from tfrec.config.run_config import ImpressionRunConfig
+    from tfrec.config.ur4rec_flags import parse_stage_flags
     from tfrec.data.dataset import InteractionDataset
     from tfrec.data.impressions.impression_dataset import ImpressionDataset
     from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
@@ -72,7 +73,11 @@ def main(
     if replayed is not None:
         overlays.append((f"`{from_manifest}`", replayed["config"]))
     if params:
-        parsers = {"gru4rec": parse_official_params, "long_term_interest": parse_flags}
+        parsers = {
+            "gru4rec": parse_official_params,
+            "long_term_interest": parse_flags,
+            "ur4rec": parse_stage_flags,
+        }
         if name not in parsers:
             raise ConfigError(f"`--params` is for gru4rec, not for `{name}`.", remedy="Use `--set section.key=value`.")
         overlays.append(("`--params`", parsers[name](params)))

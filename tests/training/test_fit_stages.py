@@ -14,6 +14,7 @@ from rich.console import Console
 from tests.harness.text_shop import COLD_ID, text_shop
 from tfrec.config.run_config import StagedRunConfig
 from tfrec.config.stages_config import STAGES
+from tfrec.config.ur4rec_flags import parse_stage_flags
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError
 from tfrec.layers.user_memory import UserMemory
@@ -206,6 +207,28 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
     only = configured(shop, model__use_sasrec=False, stages__run="[pretrain_sasrec]")
     with pytest.raises(ConfigError, match="No stage has anything to train"):
         fit_stages(build_model(only, shop), shop, only, RunDirectory(tmp_path / "run"), QUIET)  # type: ignore[arg-type]
+
+
+def test_flags_of_the_publication(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("stages: {end_to_end: {epochs: 7, patience: 3}, joint_finetune: {alternate: adaptive}}")
+    flags = parse_stage_flags("--stages=pretrain_retriever+end_to_end,epochs_per_stage=4,--patience=0,seed=9")
+    config: Any = run_config("ur4rec", file=file, overlays=[("`--params`", flags)])
+    assert config.stages.run == ["pretrain_retriever", "end_to_end"]
+    assert {getattr(config.stages, stage).epochs for stage in STAGES} == {4}
+    assert (config.stages.end_to_end.patience, config.stages.joint_finetune.alternate, config.seed) == (
+        0,
+        "adaptive",
+        9,
+    )
+    for wrong, message in (
+        ("patience", "without `=`"),
+        ("epoch=1", "`--params`.*epochs_per_stage|Unknown name"),
+        ("data_dir=x", "tfrec.convert"),
+        ("patience=few", "no whole number"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            parse_stage_flags(wrong)
 
 
 def test_flags_override_files_and_nothing_is_ignored(tmp_path: Path) -> None:
