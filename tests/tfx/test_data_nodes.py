@@ -21,28 +21,36 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 pytestmark = pytest.mark.tfx
 pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 
+from tests.harness.tiny_run import tiny_run  # noqa: E402
 from tests.tfx.in_process import run_nodes  # noqa: E402
 from tfrec.data.conversion import convert  # noqa: E402
 from tfrec.data.conversion_options import parse_options  # noqa: E402
 from tfrec.data.dataset import InteractionDataset  # noqa: E402
+from tfrec.data.sequence_pipeline import sequence_dataset  # noqa: E402
 from tfrec.data.synthetic import generate_clickstream  # noqa: E402
 from tfrec.errors import ConfigError, DataError  # noqa: E402
+from tfrec.evaluation.ranking import evaluate_ranking  # noqa: E402
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds, load_bounds  # noqa: E402
 from tfx_pipeline.data_nodes import data_nodes  # noqa: E402
 from tfx_pipeline.features import TransformSettings  # noqa: E402
 from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
 from tfx_pipeline.preprocessing import time_feature  # noqa: E402
 from tfx_pipeline.raw_schema import EventLayout, sequence_schema  # noqa: E402
+from tfx_pipeline.trainer_module import export_model  # noqa: E402
 from tfx_pipeline.transformed_dataset import open_transformed_dataset  # noqa: E402
 
-FLAGS = {"user_col": "user_id", "split": "global_time", "test_days": 1, "valid_days": 1}
+KINDS = ("kind", "place")
+FLAGS = {"user_col": "user_id", "split": "global_time", "test_days": 1, "valid_days": 1, "event_features": KINDS}
 
 
 def _log() -> pa.Table:
-    """Clicks of 50 users with ids of text, who come back."""
+    """Clicks of 50 users with ids of text, who come back: each of a kind and from a place, unless that is missing."""
     clicks = generate_clickstream(300, 60, 6, seed=5)
     users = pa.array([f"ü{session % 50}" for session in clicks["session_id"].to_pylist()])
-    return clicks.append_column("user_id", users)
+    draws = np.random.default_rng(1)
+    kinds = pa.array(draws.integers(-1, 4, len(users)), mask=draws.random(len(users)) < 0.1)
+    places = pa.array(draws.choice(["home", "wörk", "", "sea"], len(users), p=[0.6, 0.3, 0.05, 0.05]))
+    return clicks.append_column("user_id", users).append_column("kind", kinds).append_column("place", places)
 
 
 LOG = _log()
@@ -75,7 +83,11 @@ class CleanRun:
 def _settings(root: Path, log: Path) -> Any:
     conversion = {"input": [str(log)], **FLAGS}
     return SimpleNamespace(
-        root=root, conversion=conversion, transform=TransformSettings(), anomalies=GateBounds(), occasion=""
+        root=root,
+        conversion=conversion,
+        transform=TransformSettings(categories=KINDS),
+        anomalies=GateBounds(),
+        occasion="",
     )
 
 
@@ -98,10 +110,31 @@ def test_transform_gives_the_dataset_of_convert(clean, tmp_path):
     mine, theirs = (_facts(each) for each in (dataset, clean.local))
     assert mine == theirs
     assert dataset.vocabulary("user").counts.tolist() == clean.local.vocabulary("user").counts.tolist()
+    for name in KINDS:
+        assert dataset.vocabulary(name).counts.tolist() == clean.local.vocabulary(name).counts.tolist()
     for split in clean.local.splits:
         _assert_same_records(dataset, clean.local, split)
+        mine, theirs = (next(iter(sequence_dataset(each, split, 10_000))) for each in (dataset, clean.local))
+        for name in KINDS:
+            np.testing.assert_array_equal(mine[name], theirs[name])
+            assert {0, 2, 3} <= {*np.unique(mine[name])}  # a missing value has index 0
     shards = [Path(path) for path in dataset.shard_paths("train")]
     assert all(shard.is_symlink() for shard in shards)
+
+
+def test_a_model_that_is_told_of_events_ranks_raw_examples_as_offline(clean, tmp_path):
+    """As the Evaluator asks it: raw values of their features, missing ones too, in the examples themselves."""
+    model = tiny_run(tmp_path / "run", "long_term_interest", clean.local, event_features=list(KINDS))
+    export_model(tmp_path / "run", tmp_path / "model", ["k=5"])
+    assert model.request_features == ("timestamp", *KINDS)
+    rank = tf.saved_model.load(str(tmp_path / "model")).signatures["rank_targets"]
+    records = []
+    for path in sorted(Path(clean.made["ParquetExampleGen"]["examples"].uri, "Split-test").glob("*")):
+        records += list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator())
+    found = rank(examples=tf.constant(records))["rank"].numpy()
+    batch = next(iter(sequence_dataset(clean.local, "test", 10_000)))
+    expected = evaluate_ranking(model, [batch], cutoffs=[5], keep_ranks=True).ranks
+    np.testing.assert_array_equal(found[found > 0], expected)
 
 
 def test_examples_in_another_order_are_sorted(clean, tmp_path):
@@ -208,6 +241,14 @@ def test_time_features_are_those_of_the_calendar():
     times = tf.constant([0, monday, monday + 2 * 3_600_000], tf.int64)
     assert time_feature("hour", times).numpy().tolist() == [0, 22, 0]
     assert time_feature("weekday", times).numpy().tolist() == [3, 0, 1]
+
+
+def test_a_feature_must_be_a_column(tmp_path):
+    pq.write_table(LOG, tmp_path / "log.parquet")
+    settings = _settings(tmp_path, tmp_path / "log.parquet")
+    settings.conversion["event_features"] = ("kinds",)
+    with pytest.raises(DataError, match=r"column `kinds` \(--event-features\) does not exist.*`kind`"):
+        data_nodes(settings)
 
 
 def test_flags_that_the_pipeline_cannot_follow_are_refused(tmp_path):
