@@ -54,6 +54,7 @@ class EvaluationConfig(StrictModel):
     )
     cold_events: int = Field(5, ge=1, description="Items with fewer training events are the slice `cold`.")
     batch_size: int = Field(256, ge=1, description="Sequences per evaluation batch.")
+    parts: bool = Field(True, description="Also measure the model without some of its parts, where it has such.")
     baselines: list[str] = Field(
         ["popularity", "session_popularity", "markov", "item_knn"], description="Counting models to compare with."
     )

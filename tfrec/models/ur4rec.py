@@ -176,10 +176,6 @@ class UR4Rec(SequenceRecommender):
         """As `score_targets`, by the retriever alone."""
         return self._retrieved(batch, use_memory=True)[0]
 
-    def expert_weights(self, batch: Batch) -> tf.Tensor:
-        """Returns the router's mean weights over all items for every target, float32 `[targets, experts]`."""
-        return self._retrieved(batch, use_memory=True)[1]
-
     @property
     def vector_part(self) -> SASRec | None:
         return self.sasrec
@@ -200,7 +196,7 @@ class UR4Rec(SequenceRecommender):
     def _scores(self, batch: Batch, *, use_memory: bool) -> tf.Tensor:
         if self.retriever is None:
             return self.score_by_sasrec(batch)
-        retrieved, _, side = self._retrieved(batch, use_memory=use_memory)
+        retrieved, side = self._retrieved(batch, use_memory=use_memory)
         if self.sasrec is None or self.fusion is None:
             return retrieved
         states = self.sasrec.encode_targets(batch)  # [targets, sasrec dim]
@@ -211,8 +207,8 @@ class UR4Rec(SequenceRecommender):
         weights = self.fusion.weights_of(states, side.vector)  # [targets, 2]
         return self.fusion(standardise(own, item & trained), standardise(retrieved, item), weights, ~trained)
 
-    def _retrieved(self, batch: Batch, *, use_memory: bool) -> tuple[tf.Tensor, tf.Tensor, UserSide]:
-        """Scores `[targets, vocab]`, mean weights of the experts `[targets, experts]`, and the users."""
+    def _retrieved(self, batch: Batch, *, use_memory: bool) -> tuple[tf.Tensor, UserSide]:
+        """Returns the retriever's scores `[targets, vocab]`, and what is known of the users."""
         retriever = self.retriever
         if retriever is None:
             raise RuntimeError("The retriever is switched off.")
@@ -227,22 +223,18 @@ class UR4Rec(SequenceRecommender):
         count = tf.shape(query_index)[0]
         pieces = tf.maximum((count + rows - 1) // rows, 1)
 
-        def one_piece(piece: tf.Tensor, *found: tf.TensorArray) -> tuple[Any, ...]:
+        def one_piece(piece: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             some = slice(piece * rows, (piece + 1) * rows)
             part = UserSide(*(_cut(value, some) for value in side))
             own = None if memories is None else memories[some]
-            scores, weights = retriever(part, candidates, memory=self.memory, memories=own)
-            weights = tf.reduce_mean(weights[:, FIRST_INDEX:], axis=1)  # [rows, experts]
-            return piece + 1, found[0].write(piece, scores), found[1].write(piece, weights)
+            scores, _ = retriever(part, candidates, memory=self.memory, memories=own)
+            return piece + 1, found.write(piece, scores)
 
-        widths = (self.vocab_size, len(retriever.experts))
-        arrays = [
-            tf.TensorArray(tf.float32, size=pieces, infer_shape=False, element_shape=[None, width]) for width in widths
-        ]
-        _, scores, weights = tf.while_loop(
-            lambda piece, *_: piece < pieces, one_piece, (tf.constant(0), *arrays), parallel_iterations=1
+        found = tf.TensorArray(tf.float32, size=pieces, infer_shape=False, element_shape=[None, self.vocab_size])
+        _, found = tf.while_loop(
+            lambda piece, _: piece < pieces, one_piece, (tf.constant(0), found), parallel_iterations=1
         )
-        return scores.concat(), weights.concat(), side
+        return found.concat(), side
 
     # ---- training -------------------------------------------------------------------------------------------------
 

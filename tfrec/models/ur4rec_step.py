@@ -253,7 +253,7 @@ class UR4RecStep:
             losses["fused"] = _mean(list_softmax(scale * fusion(first, second, weights, ~warm), lists.candidates))
         if self.joint.distillation_weight:
             temperature = self.joint.distillation_temperature
-            first, second = (tf.stop_gradient(scale) * scores[:, :] for scores in (first, second))
+            first, second = tf.stop_gradient(scale) * first, tf.stop_gradient(scale) * second
             both = list_distillation(first, second, temperature) + list_distillation(second, first, temperature)
             losses["distillation"] = _mean(both)
         return losses

@@ -12,6 +12,7 @@ from rich.console import Console
 from tfrec.config.run_config import ImpressionRunConfig, PairRunConfig
 from tfrec.data.candidate_list import read_candidates
 from tfrec.errors import ConfigError
+from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
 from tfrec.training.evaluation_document import evaluation_document
@@ -87,6 +88,9 @@ def evaluate_run(
         scorers: dict[str, Scorer] = {}
         if baselines:
             scorers.update(fit_baselines(config.evaluation.baselines, dataset, config, console))
+        if config.evaluation.parts:
+            parts = loaded.model.scored_parts
+            scorers |= {part: BranchScorer(loaded.model, method) for part, method in parts.items()}
         scorers[name] = loaded.model
         store = None
         if partial is not None:

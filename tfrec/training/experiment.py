@@ -109,7 +109,8 @@ def run_experiment(
     with strategy.scope():
         training = _LOOPS[model.training_scheme](model, dataset, config, run, console, resume=resume)
     scorers: dict[str, Scorer] = dict(fit_baselines(config.evaluation.baselines, dataset, config, console))
-    scorers |= {name: BranchScorer(model, method) for name, method in model.scored_parts.items()}
+    if config.evaluation.parts:
+        scorers |= {name: BranchScorer(model, method) for name, method in model.scored_parts.items()}
     scorers[config.model.name] = model
     if config.data.path is None and isinstance(config.data.synthetic, ClickstreamConfig):
         scorers["optimum"] = optimum_scorer(config.data.synthetic, dataset)

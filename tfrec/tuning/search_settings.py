@@ -194,6 +194,7 @@ class SearchSettings:
             "split": SPLIT,
             "protocol": "full",
             "baselines": [],
+            "parts": False,
             "details": False,
             "bootstrap": {"samples": 0},
             "cutoffs": sorted(cutoffs),
