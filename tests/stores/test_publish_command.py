@@ -69,7 +69,10 @@ def make_run(tmp_path, monkeypatch):
         else:
             recommender = tiny_recommender(model, dataset)
         loaded = SimpleNamespace(
-            model=recommender, checkpoint="c:1", open_dataset=lambda path: InteractionDataset.open(path or output)
+            model=recommender,
+            checkpoint="c:1",
+            open_dataset=lambda path: InteractionDataset.open(path or output),
+            open_histories=lambda path: (InteractionDataset.open(path or output), None),
         )
         monkeypatch.setattr("tfrec.training.model_store.load_run", lambda path: loaded)
         return recommender, dataset

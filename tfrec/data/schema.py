@@ -94,6 +94,11 @@ class DatasetSchema(BaseModel):
                 lines.append(f"`{name}`: expected {mine[name].describe()}, received {theirs[name].describe()}")
         return lines
 
+    def without_users(self) -> DatasetSchema:
+        """Returns what is left for a model to which a user is his events: neither an index of his nor his features."""
+        features = [feature for feature in self.features if feature.name != "user"]
+        return DatasetSchema(features=features, item_features=self.item_features)
+
     def _named(self) -> dict[str, FeatureSpec]:
         named = {feature.name: feature for feature in self.features}
         named |= {f"item.{feature.name}": feature for feature in self.item_features if feature.name != "title"}

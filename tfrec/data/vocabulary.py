@@ -96,6 +96,10 @@ class Vocabulary:
             self._content_hash = digest.hexdigest()
         return self._content_hash
 
+    def to_arrow(self) -> pa.Array:
+        """Returns the raw ids in index order, `[size - 2]`."""
+        return self._array
+
     def to_parquet(self) -> bytes:
         """Returns the vocabulary file: columns `id`, `index` (int32) and `count` (int64)."""
         table = pa.table(

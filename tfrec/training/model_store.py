@@ -10,6 +10,7 @@ from tfrec.config.load import load_run_config
 from tfrec.config.run_config import ImpressionRunConfig, RunConfig, SequenceRunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
+from tfrec.data.index_translation import IndexTranslation
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import ConfigError, DataError
 from tfrec.models.impression_model import ImpressionModel
@@ -45,18 +46,52 @@ class LoadedRun:
     def open_dataset(self, path: str | None = None) -> InteractionDataset:
         """Opens the data set of the run, or another one that must have the same schema.
 
+        A model that does not read who a user is takes any users: their vocabulary and features may be others.
+
         Raises:
             SchemaMismatchError: Features or vocabularies differ from those the model was trained with.
         """
+        self._check_searchable()
+        dataset = InteractionDataset.open(path or self.dataset_path)
+        expected = self._schema()
+        if "user" in self.model.request_features:
+            dataset.check_schema(expected)
+        else:
+            expected.without_users().check(dataset.schema.without_users(), file=dataset.path)
+        return dataset
+
+    def open_histories(self, path: str | None = None) -> tuple[InteractionDataset, IndexTranslation | None]:
+        """Opens a data set for its histories, whatever indices its items, kinds of events and users have there.
+
+        Args:
+            path: Its directory. Default: that of the run.
+
+        Returns:
+            The data set; and what turns its indices into those of the model, None when they are the same.
+
+        Raises:
+            DataError: The data set of the run, which tells what its indices stand for, is gone or has changed; or
+                events lack a feature that the model reads, or have ids of another type.
+        """
+        self._check_searchable()
+        dataset = InteractionDataset.open(path or self.dataset_path)
+        expected = self._schema()
+        if dataset.schema.hash == expected.hash:
+            return dataset, None
+        names = ["item", *self.model.event_vocabularies]
+        names += ["user"] if "user" in self.model.request_features else []
+        return dataset, IndexTranslation.between(dataset, expected, names, trained=self.dataset_path)
+
+    def _schema(self) -> DatasetSchema:
+        file = self.directory.path / SCHEMA_FILE
+        return DatasetSchema.from_text(file.read_text(encoding="utf-8"), file=str(file))
+
+    def _check_searchable(self) -> None:
         if isinstance(self.config, ImpressionRunConfig):
             raise ConfigError(
                 f"`{self.config.model.name}` is a click model: it scores rows, it has no catalogue to search.",
                 remedy="Use tfrec.predict, tfrec.evaluate or tfrec.export.",
             )
-        dataset = InteractionDataset.open(path or self.dataset_path)
-        schema = self.directory.path / SCHEMA_FILE
-        dataset.check_schema(DatasetSchema.from_text(schema.read_text(encoding="utf-8"), file=str(schema)))
-        return dataset
 
 
 MODEL_FILE = "model.json"
