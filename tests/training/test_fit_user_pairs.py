@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from rich.console import Console
@@ -18,22 +21,33 @@ from tests.harness.behavior_shop import TINY_MODEL, behavior_shop
 from tests.sequence_batches import make_batch
 from tfrec.config.behavior_log_config import BehaviorLogConfig
 from tfrec.config.training_config import PairTrainingConfig
+from tfrec.data.behavior_log import BehaviorLog
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.user_windows import user_pairs
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SchemaMismatchError
 from tfrec.evaluation.user_retrieval import retrieve_users
 from tfrec.evaluation.user_vectors import model_vectors
 from tfrec.models.long_term_interest import LongTermInterest
+from tfrec.stores.model_vectors import ModelVectors
+from tfrec.stores.vector_directory import VectorDirectoryWriter
 from tfrec.training import fit_epochs
 from tfrec.training.evaluate_run import evaluate_run
 from tfrec.training.experiment import run_experiment
 from tfrec.training.expert_usage import usage_of
 from tfrec.training.fit_user_pairs import fit_user_pairs
-from tfrec.training.model_store import build_model, run_config
+from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.user_validation import UserValidation
 
 QUIET = Console(quiet=True)
+LOG: dict[str, Any] = {
+    "num_users": 300,
+    "num_categories": 12,
+    "styles_per_category": 2,
+    "items_per_style": 4,
+    "mean_events": 25,
+    "max_events": 40,
+}
 SETTINGS = {
     **{f"model.{key}": value for key, value in TINY_MODEL.items()},
     "model.readout": "mean",
@@ -48,9 +62,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> InteractionDataset:
-    log = BehaviorLogConfig(
-        num_users=300, num_categories=12, styles_per_category=2, items_per_style=4, mean_events=25, max_events=40
-    )
+    log = BehaviorLogConfig(**LOG)
     return behavior_shop(
         tmp_path_factory.mktemp("shop"), log, split="random_user", valid_fraction=0.2, test_fraction=0.2
     )
@@ -273,3 +285,74 @@ def test_vectors_of_targets_are_those_of_their_windows(shop: InteractionDataset)
     np.testing.assert_allclose(scores, found.numpy() @ table.numpy().T, atol=1e-5)
     model.keep_items(2.0 * table, bias)
     np.testing.assert_allclose(model.score_targets(batch), 2.0 * scores, atol=1e-5)
+
+
+def test_one_user_to_validate_and_one_to_measure(tmp_path: Path) -> None:
+    """Nobody to tell him from: all epochs are run, the weights are kept, and what is left out is said."""
+    lonely = behavior_shop(tmp_path, split="random_user", valid_fraction=0.04, test_fraction=0.04, seed=4)
+    assert [lonely.num_sequences(split) for split in ("valid", "test")] == [1, 1]
+    said = io.StringIO()
+    config = configured(lonely, training__patience=1, training__epochs=2)
+    metrics = run_experiment(config, tmp_path / "run", Console(file=said, width=200), report=False)
+    assert metrics["train"]["epochs"] == 2
+    assert "best_epoch" not in metrics["train"]
+    assert "user_recall@10" not in metrics["test"]
+    assert isinstance(load_run(tmp_path / "run").model, LongTermInterest)
+    assert "all 2 epochs are run as with `training.patience=0`" in said.getvalue()
+    assert "`test` has fewer than two users" in said.getvalue()
+
+
+def test_vectors_of_new_users(trained: tuple[Path, dict[str, Any]], shop: InteractionDataset, tmp_path: Path) -> None:
+    """A later log has other users, a new item and indices of its own: its vectors are those of its raw ids."""
+    dataset = InteractionDataset.open(shop.path)
+    log = BehaviorLog(BehaviorLogConfig(**{**LOG, "num_users": 30, "seed": 5}))  # another world, with ids of the first
+    events = log.events()
+    fresh = np.concatenate([[10**12], events["item_id"].to_numpy()[1:]])
+    events = events.set_column(1, "item_id", pa.array(fresh))
+    events = events.set_column(0, "user_id", pa.chunked_array([pc.add(events["user_id"].combine_chunks(), 10**6)]))
+    options: dict[str, Any] = {"split": "random_user", "valid_fraction": 0.0, "test_fraction": 0.0}
+    later = behavior_shop(tmp_path / "later", events=events, items=(), **options)
+    loaded = load_run(trained[0])
+    with pytest.raises(SchemaMismatchError):
+        loaded.open_dataset(later.path)
+    opened, translation = loaded.open_histories(later.path)
+    assert translation is not None
+    known = set(dataset.item_vocabulary.ids.tolist())
+    assert translation.unknown["item"] == len({*fresh.tolist()} - known) >= 1
+    with VectorDirectoryWriter(tmp_path / "vectors", _about(loaded, opened, translation)) as writer:
+        ModelVectors(loaded, opened, ["train"], translation=translation).write_users(writer, lambda done: None)
+    ids = pq.read_table(tmp_path / "vectors" / "ids.parquet")["id"].to_pylist()
+    found = dict(zip(ids, np.load(tmp_path / "vectors" / "vectors.npy"), strict=True))
+    user = ids[3]
+    own = events.filter(pc.equal(events["user_id"], user))
+    raw = {name: own[name].to_pylist() for name in ("item_id", "behavior_type", "time")}
+    items = dataset.item_vocabulary.lookup(raw["item_id"])
+    times = np.array([text.replace(" ", "T") for text in raw["time"]], "datetime64[ms]").astype(np.int64)
+    kinds = dataset.vocabulary("behavior_type").lookup(raw["behavior_type"])
+    order = np.argsort(times, kind="stable")
+    width = min(len(order), TINY_MODEL["long_length"])
+    window = {"item": items, "timestamp": times, "behavior_type": kinds}
+    window = {name: tf.constant(values[order][-width:])[tf.newaxis] for name, values in window.items()}
+    expected = loaded.model.encode_window("long", {**window, "length": tf.constant([width])})[0][0]
+    np.testing.assert_allclose(found[user], expected, atol=1e-5)
+
+
+def _about(loaded: Any, dataset: InteractionDataset, translation: Any) -> Any:
+    about = ModelVectors(loaded, dataset, ["train"], translation=translation).describe("users")
+    assert about.schema_hash == loaded.open_dataset().schema.hash
+    return about
+
+
+def test_other_users_alone_are_no_other_schema(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """The same log under other names of users fits the model, and can be measured."""
+    log = BehaviorLog(BehaviorLogConfig(**LOG))
+    events = log.events()
+    renamed = events.set_column(0, "user_id", pc.add(events["user_id"], 10**6))
+    options: dict[str, Any] = {"split": "random_user", "valid_fraction": 0.2, "test_fraction": 0.2}
+    twin = behavior_shop(
+        tmp_path, BehaviorLogConfig(**LOG), renamed, vocabulary=load_run(trained[0]).dataset_path, **options
+    )
+    loaded = load_run(trained[0])
+    assert twin.vocabulary("user").content_hash != loaded.open_dataset().vocabulary("user").content_hash
+    opened = loaded.open_dataset(twin.path)
+    assert opened.vocabulary("item").content_hash == loaded.open_dataset().vocabulary("item").content_hash

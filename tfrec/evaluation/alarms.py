@@ -10,6 +10,9 @@ Alarm = dict[str, Any]
 MAX_CONSTANT_SHARE = 0.5
 MAX_TIED_SHARE = 0.5
 MAX_LIST_OVERLAP = 0.9
+MAX_USER_CHANCE = 0.1
+USER_METRIC = "user_recall@10"
+"""What models of long and short windows are judged by."""
 # Lists of fewer targets agree too easily.
 _MIN_PROBED = 16
 
@@ -69,3 +72,57 @@ def find_alarms(
         text = f"`{name}` is below the most popular items for everyone: {metric} {value:.4f} against {limit:.4f}."
         add("below_popularity", text, value, limit)
     return alarms
+
+
+def find_user_alarms(name: str, section: Mapping[str, Any]) -> list[Alarm]:
+    """Returns the alarms on a model whose purpose is vectors of users.
+
+    `users_at_chance`: the interval of the share of users who are found among the first 10 reaches down to chance.
+    `below_user_baseline`: that share is below that of vectors without towers, and the interval of the difference
+    excludes zero. Neither is told where chance is 1.
+
+    Args:
+        name: Name of the model.
+        section: What `user_section` returned.
+    """
+    chance = section["chance"][USER_METRIC]
+    if chance >= 1.0:
+        return []
+    own = section["models"][name]
+    value = own["metrics"][USER_METRIC]
+    alarms: list[Alarm] = []
+
+    def add(kind: str, message: str, limit: float) -> None:
+        place = {"name": kind, "model": name, "protocol": "vectors of users"}
+        alarms.append({**place, "message": message, "value": value, "limit": limit})
+
+    low = own["intervals"].get(USER_METRIC, {"low": value})["low"]
+    if low <= chance:
+        text = f"`{name}` cannot tell users apart: {USER_METRIC} {value:.4f}, interval from {low:.4f}"
+        add("users_at_chance", f"{text}, chance {chance:.4f}.", chance)
+    best = best_user_baseline(section)
+    difference = {} if best is None else section["models"][best]["difference"][USER_METRIC]
+    if best is not None and difference.get("high", 0.0) < 0:
+        limit = section["models"][best]["metrics"][USER_METRIC]
+        text = f"`{name}` finds users less often than `{best}`, which has no towers: {USER_METRIC} {value:.4f}"
+        interval = f"{difference['low']:+.4f} to {difference['high']:+.4f}"
+        add("below_user_baseline", f"{text} against {limit:.4f} ({interval}).", limit)
+    return alarms
+
+
+def best_user_baseline(section: Mapping[str, Any]) -> str | None:
+    """Returns the baseline that finds most users, of a section of `user_section`."""
+    models = section["models"]
+    names = [name for name, model in models.items() if model["role"] == "baseline"]
+    return max(names, key=lambda name: float(models[name]["metrics"][USER_METRIC])) if names else None
+
+
+def too_few_users(section: Mapping[str, Any]) -> str | None:
+    """Returns what to say when so few users are compared that chance alone finds many; takes a section as above."""
+    chance = section["chance"][USER_METRIC]
+    if chance < MAX_USER_CHANCE:
+        return None
+    return (
+        f"With {section['users']:,} users chance alone has {USER_METRIC} {chance:.2f}: it says little about the model. "
+        "Measure more users."
+    )

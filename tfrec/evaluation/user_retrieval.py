@@ -105,7 +105,7 @@ def retrieve_users(long: Any, short: Any, owner: NDArray[Any]) -> UserRetrieval:
     if len(users) < 2:
         raise TfrecError(
             "There are fewer than two users with a long and a short window: nothing can be compared.",
-            remedy="Evaluate a split with more users, or convert with larger --valid-fraction and --test-fraction.",
+            remedy="Measure a split with more users.",
         )
     if not all(np.isfinite(part.data if scipy.sparse.issparse(part) else part).all() for part in (queries, keys)):
         raise TfrecError("A user's vector is not finite.", remedy="The model has diverged or is damaged.")

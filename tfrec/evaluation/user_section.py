@@ -10,10 +10,11 @@ import numpy as np
 from tfrec.config.evaluation_config import BootstrapConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.evaluation.interest_probe import probe_interests, probe_popular
-from tfrec.evaluation.user_retrieval import mean_intervals, retrieve_users
+from tfrec.evaluation.user_retrieval import UserRetrieval, mean_intervals, retrieve_users
 from tfrec.evaluation.user_vectors import UserVectors, baseline_vectors, user_vectors
 from tfrec.models.window_pair_encoder import WindowPairEncoder
 
+_COMPARED = ("user_recall@1", "user_recall@10", "user_mrr")
 _PROBED = 5000
 _LEAST_PROBED = 100
 
@@ -39,7 +40,8 @@ def user_section(
 
     Returns:
         `users`, `chance`, and under `models` the model and baselines without towers with `role`, `metrics`,
-        `intervals`; of the model also `similarity`; under `probe` the share of events of short windows in the 10
+        `intervals`; of the model also `similarity`, of baselines `difference`, by which the model is ahead, with its
+        interval by resampling users; under `probe` the share of events of short windows in the 10
         categories predicted first, by model, where items have categories.
     """
     users = user_vectors(model, dataset, split)
@@ -54,7 +56,11 @@ def user_section(
                 "role": "model" if own == name else "baseline",
                 "metrics": result.metrics(),
                 "intervals": result.intervals(bootstrap),
-                **({"similarity": result.similarity()} if own == name else {}),
+                **(
+                    {"similarity": result.similarity()}
+                    if own == name
+                    else {"difference": _difference(found[name], result, bootstrap)}
+                ),
             }
             for own, result in found.items()
         },
@@ -62,6 +68,13 @@ def user_section(
     if details and len(users.counts) > 1 and dataset.num_sequences("train") >= _LEAST_PROBED:
         document["probe"] = _probe(user_vectors(model, dataset, "train", _PROBED), users, bootstrap, name)
     return document
+
+
+def _difference(model: UserRetrieval, baseline: UserRetrieval, bootstrap: BootstrapConfig) -> dict[str, Any]:
+    own, other = model.gains(), baseline.gains()
+    gaps = {metric: own[metric] - other[metric] for metric in _COMPARED}
+    bounds = mean_intervals(gaps, model.owner, bootstrap)
+    return {metric: {"value": float(values.mean()), **bounds.get(metric, {})} for metric, values in gaps.items()}
 
 
 def _probe(train: UserVectors, test: UserVectors, bootstrap: BootstrapConfig, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.user_windows import keep_rows, user_pairs
+from tfrec.data.user_windows import WindowOptions, keep_rows, user_pairs
 from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.models.window_pair_encoder import SIDES, WindowPairEncoder
 
@@ -45,7 +45,7 @@ def model_vectors(
 ) -> tuple[NDArray[np.int64], Vectors]:
     """Returns whom rows belong to, `[users]`, and the vectors of the model by side; arguments as of `user_vectors`."""
     owners, parts = [], []
-    for pair in _pairs(model, dataset, split, most):
+    for pair in _pairs(model.windows, dataset, split, most):
         owners.append(pair["owner"].numpy())
         parts.append(model.pair_graph(pair).numpy())
     joined = np.concatenate(parts)  # [users, 2, dim]
@@ -70,7 +70,7 @@ def user_vectors(
     counts: dict[str, dict[str, list[Any]]] = {name: {side: [] for side in SIDES} for name in names}
     tables = {name: table.numpy() for name, table in model.categories.items()}
     sizes = {"item": model.vocab_size, **{name: int(table.max()) + 1 for name, table in tables.items()}}
-    for pair in _pairs(model, dataset, split, most):
+    for pair in _pairs(model.windows, dataset, split, most):
         owners.append(pair["owner"].numpy())
         encoded.append(model.pair_graph(pair).numpy())
         for side in SIDES:
@@ -86,6 +86,23 @@ def user_vectors(
         {side: np.concatenate(parts) for side, parts in pooled.items()},
         {name: {side: scipy.sparse.vstack(parts).tocsr() for side, parts in of.items()} for name, of in counts.items()},
     )
+
+
+def has_rivals(windows: WindowOptions, dataset: InteractionDataset, split: str, most: int | None = None) -> bool:
+    """Returns whether a split has two users with both windows, without whom nothing can be compared.
+
+    Args:
+        windows: How the events of a user are cut.
+        dataset: The data; it is read until a second user is found.
+        split: Name of the split.
+        most: See `user_vectors`.
+    """
+    found: set[int] = set()
+    for pair in _pairs(windows, dataset, split, most):
+        found.update(pair["owner"].numpy().tolist())
+        if len(found) > 1:
+            return True
+    return False
 
 
 def baseline_vectors(users: UserVectors) -> Iterator[tuple[str, Vectors]]:
@@ -107,10 +124,10 @@ def baseline_vectors(users: UserVectors) -> Iterator[tuple[str, Vectors]]:
 
 
 def _pairs(
-    model: WindowPairEncoder, dataset: InteractionDataset, split: str, most: int | None
+    windows: WindowOptions, dataset: InteractionDataset, split: str, most: int | None
 ) -> Iterator[Mapping[str, Any]]:
     with dataset.explain_data_loss(split):
-        for pair in user_pairs(dataset, split, _BATCH, model.windows, _drawn(dataset.num_sequences(split), most)):
+        for pair in user_pairs(dataset, split, _BATCH, windows, _drawn(dataset.num_sequences(split), most)):
             yield keep_rows(pair, pair["short"]["length"] > 0)
 
 

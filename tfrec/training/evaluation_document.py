@@ -22,6 +22,7 @@ from tfrec.training.run_manifest import dataset_fingerprint, source_commit
 from tfrec.version import __version__
 
 FORMAT_VERSION = 1
+_BY_PRODUCT = " Next items are a by-product of this model; what it is for is vectors of users."
 OPTIMUM = "optimum"
 """Name of the row that no model can beat, known for synthetic data."""
 
@@ -49,8 +50,9 @@ def evaluation_document(
     analysis = SectionSettings(settings.cutoffs, settings.bootstrap, counts, settings.cold_events)
     sections = {name: protocol_section(name, found, roles, analysis) for name, found in results.items()}
     trained = not issubclass(model_class(model), CountingRecommender)
+    by_product = model_class(model).training_scheme == "user_pairs"
     alarms = [
-        alarm
+        {**alarm, "message": alarm["message"] + _BY_PRODUCT} if by_product else alarm
         for section in sections.values()
         for alarm in find_alarms(model, section["models"][model], section, trained=trained)
     ]

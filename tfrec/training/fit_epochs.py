@@ -151,7 +151,7 @@ def _validation(
         raise DataError(
             "`training.patience` needs a validation split, which the data set does not have.",
             file=dataset.path,
-            remedy="Convert with `--valid-days` (or `--valid`), or set `training.patience=0`.",
+            remedy="Convert with `--valid-days`, `--valid-fraction` or `--valid`, or set `training.patience=0`.",
         )
     training = config.training
     return validation_class(

@@ -11,12 +11,14 @@ from tfrec.config.run_config import PairRunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch
 from tfrec.data.user_windows import training_pairs
+from tfrec.evaluation.user_vectors import has_rivals
 from tfrec.models.window_pair_encoder import WindowPairEncoder
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.expert_usage import ExpertUsage
 from tfrec.training.fit_epochs import fit_epochs
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.user_validation import UserValidation
+from tfrec.training.validation import SPLIT
 
 
 def fit_user_pairs(
@@ -39,8 +41,10 @@ def fit_user_pairs(
         resume: Continue from the latest checkpoint of `run`.
 
     Returns:
-        What `fit_epochs` returns.
+        What `fit_epochs` returns. Where the validation split has fewer than two users with both windows, all epochs
+        are run without it, and the last weights are kept.
     """
+    config = _without_validation_of_one(model, dataset, config, console)
     training = config.training
     if lacking := getattr(model, "features_left_out", []):
         names = ", ".join(f"`{name}`" for name in lacking)
@@ -65,3 +69,22 @@ def fit_user_pairs(
         validation_class=functools.partial(UserValidation, training=training),
         callbacks=[ExpertUsage(run.path, run.tensorboard, console)],
     )
+
+
+def _without_validation_of_one(
+    model: WindowPairEncoder, dataset: InteractionDataset, config: PairRunConfig, console: Console
+) -> PairRunConfig:
+    """Returns the configuration without `patience` where there is nobody to tell a validated user from, and says so."""
+    training = config.training
+    if not training.patience or SPLIT not in dataset.splits:
+        return config
+    if has_rivals(model.windows, dataset, SPLIT, training.validation_users):
+        return config
+    console.print(
+        f"`{SPLIT}` has fewer than two users with a long and a short window: nothing can be validated, so all "
+        f"{training.epochs} epochs are run as with `training.patience=0`.",
+        markup=False,
+        style="yellow",
+        soft_wrap=True,
+    )
+    return config.model_copy(update={"training": training.model_copy(update={"patience": 0})})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfrec.evaluation.alarms import USER_METRIC, best_user_baseline, too_few_users
 from tfrec.evaluation.report.accuracy_section import protocol_caption
 from tfrec.evaluation.report.audit_section import audit_notices
 from tfrec.evaluation.report.blocks import Block, Facts, Notice, Paragraph, Section
@@ -15,6 +16,8 @@ _ALARMS = {
     "constant_scores": "scores are constant",
     "tied_scores": "the tie rule makes the numbers",
     "at_chance": "no better than chance",
+    "users_at_chance": "users are not told apart",
+    "below_user_baseline": "users are found less often than without towers",
     "below_popularity": "below the popularity baseline",
 }
 
@@ -25,11 +28,12 @@ def overview_section(run: RunDocuments) -> Section:
     notices = _alarms(run)
     if view.model is not None:
         notices += audit_notices(run)
+        notices += _few_users(run)
     else:
         remedy = f"`python -m tfrec.evaluate --run {run.name} --report report.html` measures the model."
         notices.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
     blocks: list[Block] = [*sorted(notices, key=lambda notice: ("alarm", "warning", "fine").index(notice.level))]
-    facts = _figures(run, view)
+    facts = [*_user_figures(run), *_figures(run, view)]
     if facts:
         blocks.append(Facts(tuple(facts), large=True))
     verdict = _verdict(run, view)
@@ -48,6 +52,29 @@ def _alarms(run: RunDocuments) -> list[Notice]:
     if not notices and run.protocols and "alarms" in run.evaluation:
         notices.append(Notice("fine", "No alarm", "the model has not collapsed and is better than chance"))
     return notices
+
+
+def _few_users(run: RunDocuments) -> list[Notice]:
+    section = run.evaluation.get("users")
+    warning = too_few_users(section) if section else None
+    return [] if warning is None else [Notice("warning", "Caution", "Few users are compared", warning)]
+
+
+def _user_figures(run: RunDocuments) -> list[tuple[str, str, str]]:
+    """Returns what a model of vectors of users is for, before the figures of next items."""
+    section = run.evaluation.get("users")
+    if not section:
+        return []
+    own = next(entry for entry in section["models"].values() if entry["role"] == "model")
+    interval = interval_text(USER_METRIC, (own.get("intervals") or {}).get(USER_METRIC))
+    chance = f"chance {metric_text(USER_METRIC, section['chance'][USER_METRIC])}"
+    note = ", ".join(part for part in (interval, chance) if part)
+    facts = [(f"users found: {USER_METRIC}", metric_text(USER_METRIC, own["metrics"][USER_METRIC]), note)]
+    best = best_user_baseline(section)
+    if best is not None:
+        value = metric_text(USER_METRIC, section["models"][best]["metrics"][USER_METRIC])
+        facts.append((f"best without towers: {best}", value, USER_METRIC))
+    return facts
 
 
 def _figures(run: RunDocuments, view: ProtocolView) -> list[tuple[str, str, str]]:
@@ -78,7 +105,8 @@ def _verdict(run: RunDocuments, view: ProtocolView) -> str:
     if not known(own):
         return ""
     gap = float(own) - float(other)
-    text = f"Measured on {protocol_caption(run, view)}. "
+    next_items = "Next items, a by-product of this model: measured" if run.evaluation.get("users") else "Measured"
+    text = f"{next_items} on {protocol_caption(run, view)}. "
     text += (
         f"{view.model} is {'ahead of' if gap > 0 else 'behind' if gap < 0 else 'level with'} the best baseline, {best}"
     )
