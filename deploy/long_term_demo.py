@@ -1,7 +1,7 @@
 """The Tianchi log from CSV to vectors of users in Redis: `python deploy/long_term_demo.py --from DIR`.
 
 Reads the published file, or its sample `sample_user_behavior.csv`, makes a data set, trains the long-term interest
-model, publishes the vectors of all users as JSON lists under `user:ID`, and reads some back as any client would.
+model, publishes the vectors of its users (those with at least 20 events) as JSON lists under `user:ID`, and reads some back as any client would.
 Without `--redis` it starts a Redis of its own, which ends with it.
 """
 

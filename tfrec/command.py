@@ -8,6 +8,7 @@ failed, 6 an export does not answer as its model, 7 the gate of a pipeline block
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 
 from tfrec.compat import load_tensorflow
-from tfrec.errors import TfrecError
+from tfrec.errors import ConfigError, TfrecError
 from tfrec.tables import make_table
 
 __all__ = ["DebugFlag", "DryRunFlag", "JsonFlag", "console", "make_table", "print_json", "run_command"]
@@ -49,7 +50,8 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     Args:
         function: A typer-style function; its docstring is the `--help` text.
         argv: Arguments without the program name. Default: `sys.argv[1:]`.
-        prog: Program name for the usage line. Default: `python -m <module of function>`.
+        prog: Program name for the usage line. Default: `python -m <module of function>`, or
+            `python <file>` of a script.
 
     Returns:
         The exit code.
@@ -65,12 +67,15 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     app.command()(quietly)
     if prog is None:
         module = function.__module__
-        if module == "__main__" and (spec := getattr(sys.modules["__main__"], "__spec__", None)):
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        if module == "__main__" and spec is not None:
             module = spec.name
-        prog = f"python -m {module}"
+        prog = f"python {sys.argv[0]}" if module == "__main__" else f"python -m {module}"
     errors = Console(stderr=True, highlight=False)
     try:
-        typer.main.get_command(app).main(args=arguments, prog_name=prog)
+        command = typer.main.get_command(app)
+        _check_values(command, arguments)
+        command.main(args=arguments, prog_name=prog)
     except SystemExit as stop:  # typer's way out, also after `--help` and usage errors, which it has printed
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if code == EXIT_INTERRUPTED:
@@ -90,6 +95,16 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     except Exception as error:  # noqa: BLE001  the last line of defence of every command
         return _unexpected(error, errors, arguments)
     return 0
+
+
+def _check_values(command: Any, arguments: Sequence[str]) -> None:
+    """Raises ConfigError where an option stands in the place of another one's value, which it would become."""
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    hungry = {name for option in options if not option.is_flag and not option.count for name in option.opts}
+    for name, value in itertools.pairwise(arguments):
+        if name in hungry and value in known:
+            raise ConfigError(f"`{name}` needs a value; `{value}` follows it.", remedy=f"Write `{name} VALUE {value}`.")
 
 
 def _unexpected(error: Exception, errors: Console, arguments: Sequence[str]) -> int:

@@ -189,6 +189,9 @@ def _validate(
             message = message.removeprefix("value error, ")
             raise ConfigError(f"The configuration contradicts itself: {message}.", remedy=remedy) from error
         shown = key if flag == "--set" else f"{flag} {key}"
+        if isinstance(first["input"], Mapping) and first["type"] == "value_error":  # a rule between keys of a section
+            message = message.removeprefix("value error, ")
+            raise ConfigError(f"The section `{shown}` contradicts itself: {message}.", remedy=remedy) from error
         raise ConfigError(
             f"Configuration key `{shown}` has the value `{first['input']}`: {message}.", remedy=remedy
         ) from error

@@ -48,11 +48,7 @@ def print_conversion(manifest: Manifest, output: str, console: Console, *, dry_r
     add("last event (UTC)", _utc(manifest.last_time), [_utc(split.last_time) for split in splits])
     title = f"{counts.events_read:,} events read, {counts.events:,} of them in the dataset"
     console.print(make_table(title, ["", "in all", *manifest.splits], rows))
-    dropped = [(reason, f"{count:,}") for reason, count in dropped_events(manifest)]
-    if dropped:
-        console.print(
-            make_table(f"{counts.events_read - counts.events:,} events dropped", ["reason", "events"], dropped)
-        )
+    print_dropped(manifest, console)
     for noun, record in (("Item", manifest.items), ("User", manifest.users)):
         if record is not None:
             features = ", ".join(f"{feature.name} ({feature.kind})" for feature in record.features)
@@ -67,6 +63,23 @@ def print_conversion(manifest: Manifest, output: str, console: Console, *, dry_r
             make_table("Audit: what connects the splits", ["", "split", "count", "share", "verdict"], findings)
         )
     console.print(f"Nothing was written to {output} (--dry-run)." if dry_run else f"Dataset: {output}", markup=False)
+
+
+def print_dropped(manifest: Manifest, console: Console) -> None:
+    """Prints how many events and sequences of the log are in no split, and why; nothing where none is missing.
+
+    Args:
+        manifest: Of a finished conversion.
+        console: Where to print.
+    """
+    counts = manifest.counts
+    rows = [(reason, f"{count:,}") for reason, count in dropped_events(manifest)]
+    if rows:
+        title = f"{counts.events_read - counts.events:,} events dropped"
+        if gone := counts.dropped_sequences.get("before_split", 0):
+            sessions = manifest.columns.session or manifest.filters.session_gap_seconds is not None
+            title += f", with them {gone:,} {'sessions' if sessions else 'users'}"
+        console.print(make_table(title, ["reason", "events"], rows))
 
 
 def _audit_rows(manifest: Manifest, audit: AuditRecord) -> list[tuple[str, ...]]:

@@ -63,7 +63,17 @@ def _behavior_dataset(config: BehaviorLogConfig, folder: Path, console: Console)
             options = {} if recipe is None else recipe.options(items=str(items))
             del options["time_unit"]
             resume = folder.with_name(folder.name + ".partial").exists()
-            convert(parse_options(input=(str(log),), output=str(folder), time_col="time", resume=resume, **options))
+            manifest = convert(
+                parse_options(input=(str(log),), output=str(folder), time_col="time", resume=resume, **options)
+            )
+        shares = ", ".join(f"{part.sequences:,} in `{split}`" for split, part in manifest.splits.items())
+        short = manifest.counts.dropped_sequences.get("before_split", 0)
+        console.print(
+            f"{config.num_users:,} users generated: {shares}; {short:,} with fewer than "
+            f"{manifest.filters.min_seq_len} events are left out.",
+            markup=False,
+            soft_wrap=True,
+        )
     return InteractionDataset.open(folder)
 
 

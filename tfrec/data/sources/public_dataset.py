@@ -107,8 +107,12 @@ class PublicDataset:
             missing.append((len(paths), absent))
         name = max(missing, key=lambda pair: pair[0])[1]
         below = next(iter(sorted(directory.glob(f"*/{name}"))), None)
+        others = [names for names in self.file_names if name not in names.split(" + ")]
+        also = f" Instead of it also {' or '.join(others)} will do." if others else ""
         hint = f"It is in `{below.parent}`: pass that with --from." if below else f"Get it from its owner: {self.where}"
-        raise DataError(f"The file `{name}` of the data set `{self.name}` is missing.", file=directory, remedy=hint)
+        raise DataError(
+            f"The file `{name}` of the data set `{self.name}` is missing.", file=directory, remedy=hint + also
+        )
 
     def has_files(self, directory: Path) -> bool:
         """Whether all files of an alternative are in a directory."""
