@@ -149,6 +149,21 @@ def test_objectives_against_numpy() -> None:
     assert loss(loss="focal", focal_gamma=2.0) == pytest.approx((losses * (1 - right) ** 2).mean(), rel=1e-4)
 
 
+def test_weights_of_the_loss_are_not_counted_twice(data: Path, log: Path, tmp_path: Path) -> None:
+    """Clicks that weigh as much as all other rows make logits balanced; a weight of 2 moves them by log 2."""
+    train(data, tmp_path / "even", "objective.positive_weight=balanced", "training.epochs=1")
+    plain = predict(tmp_path / "even", log, tmp_path / "plain.csv")
+    moved = predict(tmp_path / "even", log, tmp_path / "moved.csv", balanced=True)
+    assert moved["mean"] == pytest.approx(plain["mean"], abs=1e-6)
+    document = json.loads((tmp_path / "even" / "evaluation.json").read_text())
+    assert document["metrics"]["wll_balanced"] == pytest.approx(document["metrics"]["wll"], abs=1e-9)
+    prior = document["baselines"]["prior"]  # has no weights, so it is moved all the way: log-loss of one half
+    assert prior["wll_balanced"] == pytest.approx(np.log(2.0), abs=0.02)
+    again = evaluate_run(tmp_path / "even", quiet(), assignments=["objective.positive_weight=2.0"])
+    rate = load_run(tmp_path / "even").model.click_rate  # type: ignore[attr-defined]
+    assert again["balanced_shift"] == pytest.approx(np.log((1 - rate) / rate / 2.0))
+
+
 def test_monitors() -> None:
     assert monitor_terms("auc - 0.5*logloss") == [(1.0, "auc"), (-0.5, "logloss")]
     for wrong in ("", "auc+", "recall", "auc logloss", "2auc"):

@@ -134,14 +134,20 @@ def calibration(labels: npt.ArrayLike, p: npt.ArrayLike, bins: int) -> tuple[lis
     return curve, error / max(len(y), 1)
 
 
-def balanced_shift(click_rate: float) -> float:
-    """What is added to logits so that a calibrated model predicts as if there were as many clicks as other rows.
+def balanced_shift(click_rate: float, positive_weight: float = 1.0) -> float:
+    """What is added to logits so that a model predicts as if there were as many clicks as other rows.
+
+    Args:
+        click_rate: Share of clicks in the training rows.
+        positive_weight: Weight of clicks in the loss: it has moved the logits by its logarithm already.
 
     Example:
-        >>> round(balanced_shift(0.0185), 3)
-        3.971
+        >>> round(balanced_shift(0.0185), 3), round(balanced_shift(0.2, 4.0), 3)
+        (3.971, 0.0)
     """
-    return float(np.log1p(-click_rate) - np.log(click_rate)) if 0.0 < click_rate < 1.0 else 0.0
+    if not 0.0 < click_rate < 1.0:
+        return 0.0
+    return float(np.log1p(-click_rate) - np.log(click_rate) - np.log(positive_weight))
 
 
 def click_metrics(labels: npt.ArrayLike, logits: npt.ArrayLike, *, shift: float = 0.0) -> dict[str, float]:

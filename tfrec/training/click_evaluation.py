@@ -24,6 +24,7 @@ from tfrec.evaluation.score_impressions import ScoredImpressions, score_impressi
 from tfrec.models.click_prior import ClickPrior
 from tfrec.models.impression_model import constant_logit
 from tfrec.tables import make_table
+from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.run_manifest import dataset_fingerprint, source_commit
 from tfrec.version import __version__
 
@@ -54,7 +55,7 @@ def click_evaluation(
     columns = list(dict.fromkeys([*slices, *group]))
     scored = score_impressions(model, dataset, settings.split, settings.batch_size, columns=columns)
     click_rate = dataset.num_clicks("train") / dataset.num_rows("train")
-    shift = balanced_shift(click_rate)
+    shift = balanced_shift(click_rate, weight_of_clicks(config.objective, click_rate))
     metrics: dict[str, Any] = click_metrics(scored.labels, scored.logits, shift=shift)
     if group:
         metrics["gauc"] = group_auc(scored.labels, scored.logits, scored.columns[group[0]])
@@ -71,7 +72,7 @@ def click_evaluation(
     baselines = {}
     if "prior" in settings.baselines and not isinstance(model, ClickPrior):
         constant = np.full(len(scored.labels), constant_logit(click_rate))
-        baselines["prior"] = click_metrics(scored.labels, constant, shift=shift)
+        baselines["prior"] = click_metrics(scored.labels, constant, shift=balanced_shift(click_rate))
     return {
         "kind": "impressions",
         "run": run,

@@ -85,12 +85,17 @@ def click_objective(config: ClickObjectiveConfig, click_rate: float) -> Objectiv
     if config.loss == "focal":
         loss = legacy_keras().losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, from_logits=True)
     task = RankingTask(loss)
-    weight = config.positive_weight
-    if weight == "balanced":
-        weight = (1.0 - click_rate) / click_rate if click_rate > 0 else 1.0
+    weight = weight_of_clicks(config, click_rate)
 
     def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        weights = None if weight == 1.0 else tf.where(labels > 0.5, float(weight), 1.0)[:, tf.newaxis]
+        weights = None if weight == 1.0 else tf.where(labels > 0.5, weight, 1.0)[:, tf.newaxis]
         return task(labels[:, tf.newaxis], logits[:, tf.newaxis], sample_weight=weights, compute_metrics=False)
 
     return objective
+
+
+def weight_of_clicks(config: ClickObjectiveConfig, click_rate: float) -> float:
+    """Returns the weight of clicks in the loss, in numbers."""
+    if config.positive_weight == "balanced":
+        return (1.0 - click_rate) / click_rate if click_rate > 0 else 1.0
+    return config.positive_weight

@@ -23,6 +23,7 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.click_metrics import balanced_shift, probabilities
 from tfrec.evaluation.score_impressions import logits_function
 from tfrec.models.impression_model import ImpressionModel
+from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import load_run
 from tfrec.training.prediction_order import order_as_sample
@@ -118,7 +119,9 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     stamps = [[source.path, source.file.size, source.file.stamp] for source in sources]
     mark = json.dumps([loaded.checkpoint, encoder.hash, stamps, header, options.balanced])
     tally = _resumed(partial, mark) if options.resume else None
-    shift = balanced_shift(model.click_rate) if options.balanced else 0.0
+    config: Any = loaded.config
+    weight = weight_of_clicks(config.objective, model.click_rate)
+    shift = balanced_shift(model.click_rate, weight) if options.balanced else 0.0
     predict = logits_function(model)
     with partial.open("r+b" if tally else "wb") as file:
         if tally is None:

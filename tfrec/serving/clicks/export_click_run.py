@@ -20,6 +20,7 @@ from tfrec.serving.export_document import CLICKS, SCHEMA_ASSET, export_facts
 from tfrec.serving.export_options import ExportOptions
 from tfrec.serving.publish_version import NewVersion, publish_version, step
 from tfrec.serving.version_directory import VersionDirectory
+from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import load_run
 
@@ -44,6 +45,7 @@ def export_click_run(
         loaded = load_run(run)
         encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
     model: Any = loaded.model
+    trained: Any = loaded.config
     if options.like is not None:
         config = config.model_copy(update={"types": {**types_like(options.like, encoder), **config.types}})
     version = directory.next_version(options.version)
@@ -52,7 +54,8 @@ def export_click_run(
         console.print(f"Would export {model.registered_name} to `{path}`.", markup=False)
         return {"model": model.registered_name, "version": version, "path": str(path)}
     with step(console, "Building the signatures"):
-        served = ServedClickModel(model, encoder, config)
+        weight = weight_of_clicks(trained.objective, model.click_rate)
+        served = ServedClickModel(model, encoder, config, positive_weight=weight)
         signatures = served.signatures()
     with step(console, "Golden requests"):
         answers = OfflineClickAnswers(model, encoder, served.shift)

@@ -33,6 +33,7 @@ class ServedClickModel(tf.Module):
         model: A trained model. Its Keras object is not part of the SavedModel, only its weights and what it computes.
         encoder: Its fitted features.
         config: Calibration, and types of inputs.
+        positive_weight: Weight that clicks had in the loss.
 
     Attributes:
         shift: What is added to logits.
@@ -41,12 +42,20 @@ class ServedClickModel(tf.Module):
         ConfigError: A type does not suit a column.
     """
 
-    def __init__(self, model: ImpressionModel, encoder: FieldEncoder, config: ClickExportConfig | None = None) -> None:
+    def __init__(
+        self,
+        model: ImpressionModel,
+        encoder: FieldEncoder,
+        config: ClickExportConfig | None = None,
+        *,
+        positive_weight: float = 1.0,
+    ) -> None:
         super().__init__(name="served")
         config = config or ClickExportConfig()
         self._weights = [variable.value for variable in model.weights]
         self._logits = Untracked(logits_function(model))  # one graph for all signatures
-        self.shift = balanced_shift(model.click_rate) if config.calibrate == "balanced" else 0.0
+        balanced = config.calibrate == "balanced"
+        self.shift = balanced_shift(model.click_rate, positive_weight) if balanced else 0.0
         self.encoder = GraphEncoder(encoder, input_columns(encoder, config.types), model.max_length)
 
     @property
