@@ -1,4 +1,4 @@
-"""Item tower: a vector of an item's own plus a vector made of its side features."""
+"""Tower of items, or of users: a vector of each one's own plus a vector made of its side features."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FeatureShape(TypedDict):
 
 
 class ItemTower(keras.layers.Layer):
-    """Maps item indices to vectors; side features lie in tables that are not trained and are read by gather.
+    """Maps indices of items, or of users, to vectors; side features lie in untrained tables and are read by gather.
 
     Vectors of categories and lists (the mean over the list), numbers, and ready-made vectors (scaled to length 1 and
     projected) are joined and go through dense layers. The result is added to the item's own vector. An item without

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +156,7 @@ def prepare_test(source: str | Path, indexer: str | Path, output: Path) -> None:
     Raises:
         DataError: As of `prepare_competition`.
     """
-    with duckdb.connect() as work:
+    with tempfile.TemporaryDirectory() as scratch, duckdb.connect(f"{scratch}/work.db") as work:
         load_indexer(work, Path(indexer))
         files = JsonFiles(Path(source), work, Path(source), only_test=True)
         files.load_test_events()
