@@ -190,8 +190,8 @@ class FieldFit:
     def merge(self, other: FieldFit) -> None:
         """Adds what another fit of the same schema learned of other rows.
 
-        Vocabularies and ranges are those of one fit of all rows; quantiles too, up to 20,000 training rows, beyond which
-        they are of a sample.
+        Vocabularies and ranges are those of one fit of all rows; so are quantiles up to 20,000 rows, beyond which they
+        are of a sample.
         """
         for name, counts in other._counts.items():
             self._counts[name].merge(counts)
