@@ -41,7 +41,9 @@ def main(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With --train: settings of the training.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted call stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output; with --train also the run and its data.")
+    ] = False,
     json_output: JsonFlag = False,
     debug: DebugFlag = False,
 ) -> None:
@@ -56,14 +58,11 @@ def main(
     if calibrate not in ("none", "balanced"):
         raise ConfigError(f"`--calibrate {calibrate}` is unknown.", remedy="Known: none, balanced.")
     human = console(json_output=json_output)
-    if train:
-        if impressions is None:
-            raise ConfigError("`--train` needs to know the columns.", remedy="Pass --impressions SCHEMA.yaml.")
-        if not (resume and (run / "metrics.json").is_file()):
-            _train(run, tuple(train), impressions, model, assignments or [], human)
+    if train and impressions is None:
+        raise ConfigError("`--train` needs to know the columns.", remedy="Pass --impressions SCHEMA.yaml.")
     from rich.progress import Progress
 
-    from tfrec.training.predict_impressions import PredictionOptions, predict_impressions
+    from tfrec.training.predict_impressions import PredictionOptions, check_prediction, predict_impressions
 
     options = PredictionOptions(
         run=run,
@@ -76,34 +75,19 @@ def main(
         resume=resume,
         overwrite=overwrite,
     )
+    check_prediction(options)
+    if train and impressions is not None:
+        from tfrec.training.train_from_files import train_from_files
+
+        train_from_files(
+            run, train, impressions, model, assignments or [], input, human, resume=resume, overwrite=overwrite
+        )
     with Progress(console=human, transient=True, disable=not human.is_terminal) as bar:
         task = bar.add_task("predicting")
         summary = predict_impressions(options, progress=lambda d, t: bar.update(task, completed=d, total=t))
     _print(summary, human)
     if json_output:
         print_json(summary)
-
-
-def _train(run: Path, files: tuple[str, ...], schema: Path, model: str, settings: list[str], human: Console) -> None:
-    from tfrec.config.load import read_yaml
-    from tfrec.config.run_config import ImpressionRunConfig
-    from tfrec.data.impressions.impression_conversion import convert_impressions
-    from tfrec.data.impressions.impression_options import impression_options
-    from tfrec.process_tuning import keep_freed_memory
-    from tfrec.training.experiment import run_experiment
-    from tfrec.training.model_store import run_config
-
-    keep_freed_memory()
-    data = run.with_name(f"{run.name}.data")
-    config = run_config(model, assignments=[*settings, f"data.path={data}"])
-    if not isinstance(config, ImpressionRunConfig):
-        raise ConfigError(f"`{model}` is a recommender, not a click model.", remedy="Pass for example --model feseq.")
-    options = impression_options(
-        output=str(data), impressions=read_yaml(schema), input=files, overwrite=True, seed=config.seed
-    )
-    manifest = convert_impressions(options)
-    human.print(f"{manifest.rows_read:,} rows of {len(manifest.sources)} files: {data}", markup=False)
-    run_experiment(config, run, human, overwrite=run.exists())
 
 
 def _print(summary: dict[str, Any], human: Console) -> None:

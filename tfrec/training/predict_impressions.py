@@ -26,7 +26,7 @@ from tfrec.models.impression_model import ImpressionModel
 from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import load_run
-from tfrec.training.prediction_order import order_as_sample
+from tfrec.training.prediction_order import check_sample, order_as_sample
 
 _SAVE_BATCHES = 64
 _DIGITS = 8
@@ -71,6 +71,7 @@ class _Tally:
     low: float = 1.0
     high: float = 0.0
     unknown: dict[str, int] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
 
     def add(self, p: npt.NDArray[np.float64]) -> None:
         self.rows += len(p)
@@ -92,16 +93,15 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
         progress: Called as `progress(rows done, rows)`.
 
     Returns:
-        `output`, `rows`, `mean`, `min`, `max`, `std`, `unknown` (share of values out of vocabulary by feature),
-        `first` (first rows).
+        `output`, `rows`, `mean`, `min`, `max`, `std`, `unknown` (share of values out of vocabulary by feature,
+        of lists among all their values), `first` (first rows).
 
     Raises:
         DataError: The input lacks a column or has values that cannot be read; or ids do not fit the sample.
         ConfigError: The output exists, or the run is not of a click model.
     """
     output, partial = options.output, options.output.with_name(f"{options.output.name}.partial")
-    if output.exists() and not options.overwrite:
-        raise ConfigError(f"The file `{output}` exists.", remedy="Pass --overwrite, or another --output.")
+    sources = check_prediction(options)
     loaded = load_run(options.run)
     model: Any = loaded.model
     if not isinstance(model, ImpressionModel):
@@ -109,9 +109,6 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
             f"`{loaded.config.model.name}` is a recommender, not a click model.", remedy="Use tfrec.recommend."
         )
     encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
-    sources = open_sources(options.input, split=None, file_format=None)
-    if not sources:
-        raise DataError("No input.", remedy="Name files with --input.")
     check_columns(sources, encoder.fields.columns)
     id_column = _id_column(options, encoder, sources)
     total = sum(source.rows for source in sources)
@@ -145,11 +142,33 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
         os.fsync(file.fileno())
     if tally.rows != total:
         raise DataError(f"{tally.rows:,} rows were predicted, {total:,} were expected.", remedy="Run again.")
-    if options.sample is not None:
-        order_as_sample(partial, options.sample)
-    partial.replace(output)
+    if options.sample is None:
+        partial.replace(output)
+    else:  # what was predicted stays as it is until the output is there: another sample may be given with `resume`
+        order_as_sample(partial, options.sample, output)
+        partial.unlink()
     _journal(partial).unlink(missing_ok=True)
     return _summary(output, tally)
+
+
+def check_prediction(options: PredictionOptions) -> list[ImpressionSource]:
+    """Checks what needs no model, before one is trained or many rows are predicted, and returns the opened input.
+
+    Raises:
+        DataError: There is no input, or the sample has another number of rows.
+        ConfigError: The output exists, or its directory does not.
+    """
+    output = options.output
+    if output.exists() and not options.overwrite:
+        raise ConfigError(f"The file `{output}` exists.", remedy="Pass --overwrite, or another --output.")
+    if not output.parent.is_dir():
+        raise ConfigError(f"The directory `{output.parent}` does not exist.", remedy="Make it, or correct --output.")
+    sources = open_sources(options.input, split=None, file_format=None)
+    if not sources:
+        raise DataError("No input.", remedy="Name files with --input.")
+    if options.sample is not None:
+        check_sample(options.sample, sum(source.rows for source in sources))
+    return sources
 
 
 def _id_column(options: PredictionOptions, encoder: FieldEncoder, sources: list[ImpressionSource]) -> str | None:
@@ -190,9 +209,11 @@ def _checked(p: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.float64]:
 
 def _count_unknown(encoder: FieldEncoder, columns: dict[str, Any], tally: _Tally) -> None:
     for part in encoder.fields.fields:
-        if part.kind == "category":
-            count = int(np.count_nonzero(columns[part.name].values == OOV_INDEX))
-            tally.unknown[part.name] = tally.unknown.get(part.name, 0) + count
+        if part.kind in ("category", "ids"):
+            values = columns[part.name].values
+            unknown, known = tally.unknown.setdefault(part.name, 0), tally.values.setdefault(part.name, 0)
+            tally.unknown[part.name] = unknown + int(np.count_nonzero(values == OOV_INDEX))
+            tally.values[part.name] = known + len(values)
 
 
 def _write(file: Any, ids: pa.Array, p: npt.NDArray[np.float64]) -> None:
@@ -246,6 +267,6 @@ def _summary(output: Path, tally: _Tally) -> dict[str, Any]:
         "min": tally.low,
         "max": tally.high,
         "std": max(tally.squares / rows - mean * mean, 0.0) ** 0.5,
-        "unknown": {name: count / rows for name, count in tally.unknown.items()},
+        "unknown": {name: count / max(tally.values[name], 1) for name, count in tally.unknown.items()},
         "first": first,
     }

@@ -11,30 +11,41 @@ import pyarrow.csv as pa_csv
 from tfrec.errors import DataError
 
 
-def order_as_sample(path: Path, sample: Path) -> None:
-    """Puts the rows of a CSV file of predictions into the order of a sample file; only ids and numbers are in memory.
+def check_sample(sample: Path, rows: int) -> pa.Table:
+    """Reads a sample file, as text.
+
+    Raises:
+        DataError: It cannot be read, has fewer than two columns, or another number of rows than the input.
+    """
+    wanted = _read(sample)
+    if wanted.num_columns < 2:
+        raise DataError("A sample has two columns, id and probability.", file=sample)
+    if wanted.num_rows != rows:
+        raise DataError(
+            f"The sample has {wanted.num_rows:,} rows, the input {rows:,}.",
+            file=sample,
+            remedy="Predict the file that the sample belongs to.",
+        )
+    return wanted
+
+
+def order_as_sample(path: Path, sample: Path, output: Path) -> None:
+    """Writes the rows of a CSV file of predictions in the order of a sample file; ids and numbers are in memory.
 
     Args:
         path: Predictions: id, probability.
         sample: CSV file whose first column has the ids; its header is taken over.
+        output: CSV file to write, under a temporary name until it is whole.
 
     Raises:
         DataError: The ids of the two files are not the same, or one occurs twice.
     """
-    wanted = _read(sample)
     found = _read(path)
-    if wanted.num_columns < 2:
-        raise DataError("A sample has two columns, id and probability.", file=sample)
+    wanted = check_sample(sample, found.num_rows)
     names = wanted.column_names[:2]
     ids = pa.concat_arrays(found.column(0).chunks) if found.num_rows else pa.array([], pa.string())
     if len(pc.unique(ids)) != len(ids):
         raise DataError("An id occurs twice.", file=path, column=found.column_names[0], remedy="Correct the input.")
-    if wanted.num_rows != found.num_rows:
-        raise DataError(
-            f"The sample has {wanted.num_rows:,} rows, the input {found.num_rows:,}.",
-            file=sample,
-            remedy="Predict the file that the sample belongs to.",
-        )
     place = pc.index_in(wanted.column(0), value_set=ids)
     if place.null_count:
         row = pc.index(pc.is_null(place), True).as_py()
@@ -48,9 +59,9 @@ def order_as_sample(path: Path, sample: Path) -> None:
     if len(pc.unique(place)) != len(place):
         raise DataError("An id occurs twice.", file=sample, column=names[0], remedy="Correct the sample.")
     ordered = pa.table({names[0]: wanted.column(0), names[1]: found.column(1).take(place)})
-    temporary = path.with_name(f"{path.name}.ordered")
+    temporary = output.with_name(f"{output.name}.ordered")
     ordered.to_pandas().to_csv(temporary, index=False, lineterminator="\n")
-    temporary.replace(path)
+    temporary.replace(output)
 
 
 def _read(path: Path) -> pa.Table:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import ValidationError
 
 from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.example_encoder import NumpyEncoder
@@ -55,7 +56,7 @@ def convert_impressions(options: ImpressionOptions, *, progress: Progress | None
     """
     report = progress or (lambda stage, done, total: None)
     sources = _sources(options)
-    schema = _expanded(options.impressions, sources)
+    schema = expanded_schema(options.impressions, sources)
     check_columns(sources, [schema.label, *schema.feature_columns])
     if options.dry_run:
         check_output(Path(options.output), options.overwrite)
@@ -81,12 +82,25 @@ def _sources(options: ImpressionOptions) -> list[ImpressionSource]:
     return sources
 
 
-def _expanded(schema: ImpressionSchema, sources: list[ImpressionSource]) -> ImpressionSchema:
+def expanded_schema(schema: ImpressionSchema, sources: list[ImpressionSource]) -> ImpressionSchema:
+    """Returns a schema with the columns that its patterns match in the first file.
+
+    Raises:
+        DataError: A pattern matches nothing, or a column that has another role.
+    """
     numbers = []
     for column in schema.numeric:
         numbers += [column.model_copy(update={"name": name}) for name in expand_names([column.name], sources[0])]
     values = schema.model_dump()
-    return ImpressionSchema.model_validate({**values, "numeric": [number.model_dump() for number in numbers]})
+    try:
+        return ImpressionSchema.model_validate({**values, "numeric": [number.model_dump() for number in numbers]})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(
+            f"With the columns that patterns match, {problem}.",
+            file=sources[0].path,
+            remedy="Narrow the patterns of the schema.",
+        ) from error
 
 
 def _cached_folds(options: ImpressionOptions, sources: list[ImpressionSource], cache: Path) -> Folds:
