@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import pytest
@@ -49,6 +50,7 @@ def command(
         (["--fail", "runtime"], 1, "Unexpected error: RuntimeError: out of luck"),
         (["--count", "many"], 2, "Invalid value for '--count'"),
         (["--cuont", "1"], 2, "cuont"),
+        (["--fail", "--count", "1"], 2, "`--fail` needs a value; `--count` follows it."),
         (["--help"], 0, ""),
     ],
 )
@@ -76,6 +78,17 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for text in ("python -m tfrec.example", "--fail", "--count", "--json", "--debug", "How to fail."):
         assert text in out
+
+
+def test_a_script_is_named_as_it_is_called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(count: Annotated[int, typer.Option(help="A number.")] = 1) -> None:
+        """Does nothing."""
+
+    script.__module__ = "__main__"
+    monkeypatch.setattr("sys.argv", ["deploy/some_demo.py"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    run_command(script, ["--help"])
+    assert "Usage: python deploy/some_demo.py" in capsys.readouterr().out
 
 
 def test_table_shows_floats_with_four_decimals(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,3 +81,10 @@ def test_a_scheduled_step_size_cannot_follow_a_plateau(course: str) -> None:
     run_config("long_term_interest", assignments=[course, "training.patience=3", "training.plateau_factor=1"])
     with pytest.raises(ConfigError, match=r"training\.plateau_factor=0\.5"):
         run_config("long_term_interest", assignments=[course, "training.patience=3"])
+
+
+def test_a_section_that_contradicts_itself_is_named_and_not_printed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        run_config("long_term_interest", assignments=["model.experts=2", "model.active_experts=4"])
+    problem = caught.value.problem
+    assert problem == "The section `model` contradicts itself: active_experts=4 of 2 that can be selected."

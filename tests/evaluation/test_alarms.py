@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tfrec.evaluation.alarms import find_alarms
+from tfrec.evaluation.alarms import find_alarms, find_user_alarms, too_few_users
 
 ALIVE = {"num_probed": 100, "share_constant": 0.0, "list_overlap": 0.3, "overlap_length": 10}
 
@@ -73,3 +73,44 @@ def test_few_targets_a_single_one_and_counted_models_may_agree() -> None:
 def test_a_cutoff_that_nobody_can_miss_says_nothing_about_chance() -> None:
     full = section(metrics={"recall@20": 1.0}, intervals={"recall@20": {"low": 1.0, "high": 1.0}})
     assert names(full, protocol(chance=1.0)) == []
+
+
+def users(own: float, low: float, chance: float = 0.01, **high: float) -> dict[str, Any]:
+    """A section of vectors of users; `high` ends the interval of the difference to each baseline, all at 0.5."""
+    metric = "user_recall@10"
+    baselines = {
+        name: {
+            "role": "baseline",
+            "metrics": {metric: 0.5 + place / 100},
+            "intervals": {},
+            "difference": {metric: {"value": own - 0.5, "low": -0.9, "high": end}},
+        }
+        for place, (name, end) in enumerate(high.items())
+    }
+    model = {"role": "model", "metrics": {metric: own}, "intervals": {metric: {"low": low, "high": 1.0}}}
+    return {"users": 500, "chance": {metric: chance}, "models": {"long": model, **baselines}}
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (users(0.6, 0.5, mean_pooling=0.1), []),
+        (users(0.3, 0.2, mean_pooling=0.1, item_counts=-0.1), ["below_user_baseline"]),
+        (users(0.3, 0.2, mean_pooling=0.1), []),  # below, but the users cannot tell
+        (users(0.3, 0.01, mean_pooling=-0.1), ["users_at_chance", "below_user_baseline"]),
+        (users(0.3, 0.2), []),
+        (users(1.0, 1.0, chance=1.0, mean_pooling=-0.1), []),
+    ],
+)
+def test_alarms_on_vectors_of_users(section: dict[str, Any], expected: list[str]) -> None:
+    found = find_user_alarms("long", section)
+    assert [alarm["name"] for alarm in found] == expected
+    if "below_user_baseline" in expected:
+        best = list(section["models"])[-1]
+        assert f"than `{best}`" in found[-1]["message"]
+        assert found[-1]["limit"] == section["models"][best]["metrics"]["user_recall@10"]
+
+
+def test_few_users_are_said_to_be_few() -> None:
+    assert too_few_users(users(0.6, 0.5, chance=0.09)) is None
+    assert "chance alone has user_recall@10 0.10" in str(too_few_users(users(0.6, 0.5, chance=0.1)))

@@ -245,8 +245,13 @@ def test_published_json_lists_under_the_users_own_ids(make_run, server, capsys):
     assert run(*arguments, "--key-template", "user:{id}") == 0
     assert "Keys without versions" in capsys.readouterr().out
     assert EmbeddingReader(server.url, "users").version == live  # they have a prefix of their own
+    capsys.readouterr()
+    for template in ("copy:{id}", "own:{id}"):  # of keys without versions nothing is removed, and nothing is said to be
+        assert run(*arguments, "--key-template", template) == 0
+        assert "Removed" not in capsys.readouterr().out
     with server.client() as client:
         numbers = json.loads(client.get(f"user:Bürger: {2**40 + 3}"))
+        assert json.loads(client.get(f"own:Bürger: {2**40 + 3}")) == numbers
     assert len(numbers) == 6
     assert all(isinstance(number, float) for number in numbers)
 

@@ -90,6 +90,11 @@ def test_it_learns_and_says_so_everywhere(trained: tuple[Path, dict[str, Any]]) 
     assert own["metrics"]["pairwise_accuracy"] > 0.55
     assert own["metrics"]["user_recall@10"] > document["chance"]["user_recall@10"]
     assert set(document["models"]) == {"long_term_interest", "mean_pooling", "category_counts", "item_counts"}
+    pooled = document["models"]["mean_pooling"]
+    gap = own["metrics"]["user_recall@10"] - pooled["metrics"]["user_recall@10"]
+    found = pooled["difference"]["user_recall@10"]
+    assert found["value"] == pytest.approx(gap)
+    assert found["low"] <= found["value"] <= found["high"]
     assert metrics["test"]["num_targets"] == document["users"]  # next items: one target per user
     best = max(float(row["valid_user_recall@10"]) for row in rows)
     assert metrics["train"]["valid_user_recall@10"] == best

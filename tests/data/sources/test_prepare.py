@@ -59,6 +59,28 @@ def test_a_missing_file_is_named_with_its_owner(tmp_path):
     assert "https://www.kaggle.com/datasets/retailrocket/ecommerce-dataset" in error.remedy
 
 
+def test_another_file_that_will_do_is_named(tmp_path):
+    error = failure(tmp_path, "tianchi")
+    assert "The file `tianchi_mobile_recommend_train_user.csv`" in str(error)
+    assert error.remedy.endswith("Instead of it also sample_user_behavior.csv will do.")
+    assert "Instead" not in failure(tmp_path).remedy
+
+
+def test_users_with_few_events_are_counted(tmp_path, capsys):
+    """30 users of 20 events and one of 19, who is not in the data set."""
+    header = "user_id,item_id,behavior_type,user_geohash,item_category,time"
+    rows = [
+        f"{user},{100 + event},1,,7,2014-12-01 {event % 24:02d}"
+        for user in range(31)
+        for event in range(20 - user // 30)
+    ]
+    (tmp_path / "sample_user_behavior.csv").write_text("\n".join([header, *rows]) + "\n")
+    assert run("get", "tianchi", "--from", tmp_path, "--dataset", tmp_path / "DS") == 0
+    out = capsys.readouterr().out
+    assert "19 events dropped, with them 1 users" in out
+    assert "sequences with fewer than 20 events (--min-seq-len)" in out
+
+
 def test_one_of_two_files_is_missing(tmp_path):
     (tmp_path / "2019-Oct.csv").write_text("")
     assert "`2019-Nov.csv`" in str(failure(tmp_path, "rees46"))

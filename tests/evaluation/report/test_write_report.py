@@ -251,6 +251,23 @@ def test_losing_model_is_called_behind(tmp_path: Path) -> None:
     assert "sasrec is behind the best baseline, markov, by 0.0100 hit@10 (-10.3\N{NO-BREAK SPACE}%)." in page.text
 
 
+def test_vectors_of_users_come_before_next_items(tmp_path: Path) -> None:
+    names = ("user_recall@1", "user_recall@10", "user_mrr", "pairwise_accuracy", "own_cosine", "other_cosine", "gap")
+    levels = {"sasrec": ("model", 0.1234), "mean_pooling": ("baseline", 0.2345), "item_counts": ("baseline", 0.2222)}
+    models = {
+        name: {"role": role, "metrics": dict.fromkeys(names, level), "intervals": {}}
+        for name, (role, level) in levels.items()
+    }
+    section = {"split": "test", "users": 40, "chance": {"user_recall@10": 0.25}, "models": models}
+    overview = report_of(tmp_path, {**one_protocol(), "users": section}).sections["overview"]
+    places = [overview.index(text) for text in ("user_recall@10", "0.1234", "mean_pooling", "0.2345", "hit@10")]
+    assert "item_counts" not in overview
+    assert places[1:] == sorted(places[1:])
+    assert "Few users are compared" in overview
+    assert "With 40 users chance alone has user_recall@10 0.25" in overview
+    assert "Next items, a by-product of this model: measured on" in overview
+
+
 def test_unmeasured_values_are_dashes(tmp_path: Path) -> None:
     evaluation = one_protocol()
     evaluation["protocols"][0]["models"]["sasrec"]["metrics"] |= {"hit@10": None, "ndcg@20": float("nan")}
