@@ -172,3 +172,49 @@ def test_interaction_of_autoint_is_a_distribution() -> None:
     told = new_model("autoint").explain(new_batch())
     assert told["fields"] == ["inventory_id", "hour", "age", "seq"]
     np.testing.assert_allclose(tf.reduce_sum(told["interaction"], axis=1), np.ones(4), rtol=1e-5)
+
+
+TWO_LISTS = FieldSet(
+    label="clicked",
+    fields=(
+        Field(name="shop", kind="category", vocabulary="shop", size=6),
+        Field(name="city", kind="category", vocabulary="city", size=6),
+        Field(name="now", kind="number"),
+        Field(name="shops", kind="ids", vocabulary="shop", size=6, max_length=4),
+        Field(name="cities", kind="ids", vocabulary="city", size=6, max_length=4),
+        Field(name="times", kind="numbers", max_length=4),
+    ),
+)
+
+
+def test_lists_of_other_lengths_are_aligned_at_the_end() -> None:
+    """The first list has the tokens; a shorter one begins with zeros there, a longer one loses what is before."""
+    settings = {"target": ["shop", "city"], "sequence": ["shops", "cities"], "time_target": "now", "num_times": 9}
+    config = model_class("feseq").config_class(embedding_dim=4, max_length=4, time_sequence="times", **settings)
+    model: Any = model_class("feseq")(config, TWO_LISTS, seed=1)
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(3).normal(size=weight.shape))
+    batch = {
+        "shop": [2, 3, 2],
+        "city": [4, 5, 3],
+        "now": [9.0, 9.0, 9.0],
+        "shops": [[2, 3, 4], [5, 0, 0], [0, 0, 0]],
+        "shops/length": [3, 1, 0],
+        "cities": [[2, 0], [3, 4], [5, 0]],
+        "cities/length": [1, 2, 1],
+        "times": [[5.0, 8.0], [6.0, 0.0], [0.0, 0.0]],
+        "times/length": [2, 1, 0],
+    }
+    tensors = {
+        name: tf.constant(values, tf.float32 if name in ("now", "times") else tf.int32)
+        for name, values in batch.items()
+    }
+    matrix, counts, row, distance = model._token_matrix(tensors)
+    assert counts.numpy().tolist() == [4, 2, 1]
+    shop, city = (np.asarray(model.vectors.tables[name].vectors) for name in ("shop", "city"))
+    cities = [np.zeros(4), np.zeros(4), city[2], city[4], city[4], city[5], city[3]]  # of the lists, then the target
+    np.testing.assert_allclose(matrix[:, :4], shop[[2, 3, 4, 2, 5, 3, 2]], rtol=1e-6)
+    np.testing.assert_allclose(matrix[:, 4:8], np.stack(cities), rtol=1e-6)
+    # Times 5 and 8 are of the last two entries; the first has none and counts as long ago: bucket 9 - 2.
+    assert model._time_index(tensors, row, distance).numpy().tolist() == [7, 4, 1, 0, 3, 0, 0]
+    assert np.isfinite(model.logits(tensors)).all()

@@ -18,9 +18,12 @@ from tfrec.layers.interaction_stack import InteractionStack
 from tfrec.layers.interactions import build_interaction
 from tfrec.layers.post_norm_block import PostNormBlock
 from tfrec.layers.sequence_pooling import SequencePooling
-from tfrec.models.impression_model import Batch, ImpressionModel
+from tfrec.models.impression_model import Batch, ImpressionModel, aligned_at_end
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
+
+_LONG_AGO = 1e30
+"""Time since an entry that has none: the largest there is."""
 
 
 @register_model("feseq")
@@ -33,7 +36,8 @@ class FESeq(ImpressionModel):
     all other fields and the pooled vector gives the logit.
 
     Padding is never computed: the tokens of a batch lie one after another, rows in descending order of length, and the
-    memory of attention is linear in the length.
+    memory of attention is linear in the length. The first list says how many tokens there are; others are aligned with
+    it at the end, and zeros where they are shorter.
 
     Args:
         config: Architecture.
@@ -136,7 +140,7 @@ class FESeq(ImpressionModel):
         if self.config.positions:
             parts.append(tf.gather(self.position_table.value, distance))
         if self.config.time_target is not None:
-            parts.append(tf.gather(self.time_table.value, self._time_index(batch, counts, row, distance)))
+            parts.append(tf.gather(self.time_table.value, self._time_index(batch, row, distance)))
         return tf.concat(parts, axis=1), counts, row
 
     def _pooled(self, batch: Batch, dropout_seed: tf.Tensor | None) -> tf.Tensor:
@@ -144,8 +148,9 @@ class FESeq(ImpressionModel):
         lengths = batch[f"{self.sequences[0]}/length"]
         order = tf.argsort(-lengths, stable=True)  # similar lengths together: attention pads within blocks only
         names = {*self.sequences, *self.targets, *self.context, *self.items}
-        names |= {f"{name}/length" for name in self.sequences} | {self.config.time_target, self.config.time_sequence}
-        ordered = {name: tf.gather(batch[name], order) for name in names if name is not None}
+        names |= {self.config.time_target, self.config.time_sequence} - {None}
+        names |= {f"{name}/length" for name in (*self.sequences, self.config.time_sequence) if name is not None}
+        ordered = {name: tf.gather(batch[name], order) for name in names}
         tokens, counts, row = self.tokens(ordered, dropout_seed=dropout_seed)
         for block in self.transformer:
             tokens = block(tokens, counts, dropout_seed=dropout_seed)
@@ -160,24 +165,26 @@ class FESeq(ImpressionModel):
         counts = lengths + 1  # [batch]
         last = tf.cumsum(counts) - 1  # [batch], where the targets are
         parts = []
-        for name in self.sequences:
-            padded = tf.pad(batch[name], [[0, 0], [0, 1]])
-            parts.append(self.vectors.of_values(name, tf.gather_nd(padded, place)))  # [tokens, dim]
+        distance = tf.gather(lengths, row) - column  # [tokens]
+        padded = tf.pad(batch[self.sequences[0]], [[0, 0], [0, 1]])
+        parts.append(self.vectors.of_values(self.sequences[0], tf.gather_nd(padded, place)))  # [tokens, dim]
+        for name in self.sequences[1:]:
+            values, there = aligned_at_end(batch, name, row, distance)
+            parts.append(tf.where(there[:, tf.newaxis], self.vectors.of_values(name, values), 0.0))
         targets = self.vectors.side_by_side(batch, self.targets)  # [batch, targets * dim]
         sequence = tf.tensor_scatter_nd_update(tf.concat(parts, axis=1), last[:, tf.newaxis], targets)
         matrix = [sequence]
         if self.context:
             matrix.append(tf.gather(self.vectors.side_by_side(batch, self.context), row))
-        return tf.concat(matrix, axis=1), counts, row, tf.gather(lengths, row) - column
+        return tf.concat(matrix, axis=1), counts, row, distance
 
-    def _time_index(self, batch: Batch, counts: tf.Tensor, row: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
+    def _time_index(self, batch: Batch, row: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
         """Row of the table of times for every token, int32 `[tokens]`."""
         config = self.config
         now = tf.gather(batch[str(config.time_target)], row)
-        column = tf.gather(counts, row) - 1 - distance
-        padded = tf.pad(batch[str(config.time_sequence)], [[0, 0], [0, 1]])
-        then = tf.gather_nd(padded, tf.stack([row, column], axis=1))
-        passed = tf.maximum(tf.where(distance == 0, 0.0, now - then), 0.0)
+        then, there = aligned_at_end(batch, str(config.time_sequence), row, distance)
+        passed = tf.where(there, now - then, _LONG_AGO)
+        passed = tf.maximum(tf.where(distance == 0, 0.0, passed), 0.0)
         if config.time_log_base > 1.0:
             passed = tf.math.log1p(passed) / math.log(config.time_log_base)
         return tf.cast(tf.minimum(passed, float(config.num_times - 2)), tf.int32)
@@ -225,8 +232,8 @@ class FESeq(ImpressionModel):
         if self.config.positions:
             found.append((self.position_table, tf.range(tf.reduce_max(lengths) + 1)))
         if self.config.time_target is not None:
-            _, counts, row, distance = self._token_matrix(batch)
-            found.append((self.time_table, self._time_index(batch, counts, row, distance)))
+            _, _, row, distance = self._token_matrix(batch)
+            found.append((self.time_table, self._time_index(batch, row, distance)))
         return found
 
     def dense_vectors(self) -> list[Any]:

@@ -210,6 +210,20 @@ def real_positions(values: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf
     return tf.gather_nd(values, place), tf.cast(place[:, 0], tf.int32)
 
 
+def aligned_at_end(batch: Batch, name: str, row: tf.Tensor, distance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Values of another list at the tokens of the first, by their distance to the end, and whether it has one there.
+
+    Args:
+        batch: See `Batch`.
+        name: The list.
+        row: Row of every token, int32 `[tokens]`.
+        distance: Places to the target, 0 at the target, int32 `[tokens]`.
+    """
+    place = tf.gather(batch[f"{name}/length"], row) - distance
+    padded = tf.pad(batch[name], [[0, 0], [0, 1]])
+    return tf.gather_nd(padded, tf.stack([row, tf.maximum(place, 0)], axis=1)), place >= 0
+
+
 def constant_logit(rate: float) -> float:
     """Returns the logit of a probability, finite for 0 and 1."""
     clipped = min(max(rate, 1e-7), 1.0 - 1e-7)
