@@ -20,6 +20,7 @@ from tfrec.training.fit_user_pairs import fit_user_pairs
 from tfrec.training.model_store import build_model, run_config
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_manifest import dataset_fingerprint
+from tfrec.training.synthetic_data import synthetic_dataset
 from tfrec.training.user_splits import check_users_apart, check_users_unseen
 
 
@@ -99,3 +100,13 @@ def test_a_feature_of_the_defaults_may_be_missing_and_is_named(shared: Interacti
     said = io.StringIO()
     fit_user_pairs(model, shared, config, run, Console(file=said))
     assert "Not in the data set, so the model does without: `item_category`, `behavior_type`." in said.getvalue()
+
+
+def test_generated_users_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    said = io.StringIO()
+    dataset = synthetic_dataset(TINY_LOG, tmp_path / "dataset", Console(file=said, width=40))
+    counts = pc.value_counts(BehaviorLog(TINY_LOG).events()["user_id"]).field("counts").to_numpy()
+    sizes = ", ".join(f"{dataset.num_sequences(split)} in `{split}`" for split in dataset.splits)
+    short = int((counts < 20).sum())
+    assert short > 0
+    assert said.getvalue() == f"40 users generated: {sizes}; {short} with fewer than 20 events are left out.\n"
