@@ -1,8 +1,8 @@
 """The Tianchi log from CSV to vectors of users in Redis: `python deploy/long_term_demo.py --from DIR`.
 
 Reads the published file, or its sample `sample_user_behavior.csv`, makes a data set, trains the long-term interest
-model, publishes the vectors of its users (those with at least 20 events) as JSON lists under `user:ID`, and reads some back as any client would.
-Without `--redis` it starts a Redis of its own, which ends with it.
+model, publishes the vectors of its users (those with at least 20 events) as JSON lists under `user:ID`, and reads some
+back as any client would. Without `--redis` it starts a Redis of its own, which ends with it.
 """
 
 from __future__ import annotations
