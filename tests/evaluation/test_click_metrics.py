@@ -100,3 +100,9 @@ def test_slices() -> None:
     assert found[0]["auc"] == 1.0
     assert np.isnan(found[1]["auc"])
     assert found[1]["mean_prediction"] == pytest.approx(0.25)
+
+
+def test_of_many_values_the_most_frequent_are_sliced() -> None:
+    groups = np.array([4, 3, 3, 2, 2, 2, 9])
+    found = click_slices([0, 1, 0, 1, 0, 0, 1], np.zeros(7), groups, {value: str(value) for value in range(10)}, most=2)
+    assert [(part["value"], part["rows"]) for part in found] == [("2", 3), ("3", 2)]

@@ -19,7 +19,9 @@ from tfrec.data.impressions.impression_world import ImpressionWorld
 from tfrec.errors import ConfigError, DataError, TrainingError
 from tfrec.evaluation.click_metrics import auc, probabilities
 from tfrec.evaluation.report.write_report import write_report
+from tfrec.evaluation.score_impressions import ScoredImpressions
 from tfrec.training import predict_impressions as module
+from tfrec.training.click_evaluation import _curves
 from tfrec.training.evaluate_run import evaluate_run
 from tfrec.training.experiment import run_experiment
 from tfrec.training.fit_impressions import click_objective
@@ -164,6 +166,46 @@ def test_weights_of_the_loss_are_not_counted_twice(data: Path, log: Path, tmp_pa
     assert again["balanced_shift"] == pytest.approx(np.log((1 - rate) / rate / 2.0))
 
 
+def test_curves_are_those_of_all_thresholds() -> None:
+    """Rows with equal predictions pass a threshold together; rare clicks keep their points."""
+    random = np.random.default_rng(0)
+    labels = (random.random(5000) < 0.01).astype(np.float32)
+    tied = ScoredImpressions(labels, np.zeros(5000, np.float32), {})
+    assert _curves(tied)["roc"] == [[1.0, 1.0]]
+    scored = ScoredImpressions(labels, (random.normal(0, 1, 5000) + labels).astype(np.float32).round(2), {})
+    curves = _curves(scored)
+    roc = np.array([[0.0, 0.0], *curves["roc"]])
+    area = float(np.sum(np.diff(roc[:, 0]) * (roc[1:, 1] + roc[:-1, 1]) / 2.0))
+    assert area == pytest.approx(auc(labels, scored.logits), abs=2e-3)
+    above = scored.logits[:, None] >= np.unique(scored.logits)  # [rows, thresholds]
+    hits = labels @ above
+    known = np.stack([hits / labels.sum(), hits / above.sum(axis=0)], axis=1)
+    for point in curves["precision_recall"]:
+        assert np.abs(known - point).max(axis=1).min() < 1e-5
+    reached = {round(recall * labels.sum()) for recall, _ in curves["precision_recall"]}
+    assert reached >= set(hits[hits > 0].tolist())  # every click that there is a threshold after
+
+
+def test_what_cannot_be_monitored_is_said_at_once(data: Path, log: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"names `hours`, which is no category of the data\. Did you mean `hour`"):
+        train(data, tmp_path / "group", "evaluation.group=hours")
+    assert not (tmp_path / "group" / "history.csv").exists()
+    frame = pd.read_parquet(log).head(60)
+    parts = {"train": frame, "valid": frame.query("clicked == 0"), "test": frame}
+    for split, part in parts.items():
+        part.to_parquet(tmp_path / f"{split}.parquet", index=False)
+    files = {split: (str(tmp_path / f"{split}.parquet"),) for split in parts}
+    convert_impressions(impression_options(output=str(tmp_path / "DS"), impressions=ROLES, split="given", **files))
+    with pytest.raises(TrainingError, match=r"not a number on the split `valid`.*training\.patience=0"):
+        train(tmp_path / "DS", tmp_path / "valid")
+    parts["valid"].to_parquet(tmp_path / "train.parquet", index=False)
+    convert_impressions(
+        impression_options(output=str(tmp_path / "DS"), impressions=ROLES, split="given", overwrite=True, **files)
+    )
+    with pytest.raises(DataError, match=r"have no clicks.*Check `label`"):
+        train(tmp_path / "DS", tmp_path / "train")
+
+
 def test_monitors() -> None:
     assert monitor_terms("auc - 0.5*logloss") == [(1.0, "auc"), (-0.5, "logloss")]
     for wrong in ("", "auc+", "recall", "auc logloss", "2auc"):
@@ -254,7 +296,7 @@ def test_a_file_that_does_not_fit_is_refused(run: Path, log: Path, tmp_path: Pat
     frame = pd.read_parquet(log).head(20)
     for name, changed in {
         "column `hour`: The column is missing": frame.drop(columns="hour"),
-        "column `l_feat_1`: Not a number": frame.assign(l_feat_1="high"),
+        "column `l_feat_1`, row 1: Not a number: `high`": frame.assign(l_feat_1="high"),
         "column `seq`: Neither lists nor text": frame.assign(seq=True),
     }.items():
         changed.to_parquet(tmp_path / "bad.parquet")

@@ -200,7 +200,7 @@ def auc_interval(
 
 
 def click_slices(
-    labels: npt.ArrayLike, logits: npt.ArrayLike, groups: npt.NDArray[Any], names: dict[int, str]
+    labels: npt.ArrayLike, logits: npt.ArrayLike, groups: npt.NDArray[Any], names: dict[int, str], *, most: int = 50
 ) -> list[dict[str, Any]]:
     """Metrics by the value of a feature: `value`, `rows`, `clicks`, `auc`, `logloss`, `mean_prediction`.
 
@@ -209,10 +209,12 @@ def click_slices(
         logits: `[rows]`.
         groups: Index of the value, int `[rows]`.
         names: Raw value by index.
+        most: Values that are measured; of more, those with most rows.
     """
     y, z = np.asarray(labels, np.float64), np.asarray(logits, np.float64)
     found = []
-    for group in np.unique(groups).tolist():
+    values, rows = np.unique(groups, return_counts=True)
+    for group in np.sort(values[np.argsort(-rows, kind="stable")[:most]]).tolist():
         part = groups == group
         p = probabilities(z[part])
         found.append(

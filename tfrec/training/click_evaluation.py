@@ -51,7 +51,7 @@ def click_evaluation(
     settings = config.evaluation
     known = {field.name for field in dataset.encoder.fields.fields if field.kind == "category"}
     slices = [name for name in settings.slices if name in known]
-    group = [settings.group] if settings.group in known else []
+    group = [settings.group] if settings.group is not None else []
     columns = list(dict.fromkeys([*slices, *group]))
     scored = score_impressions(model, dataset, settings.split, settings.batch_size, columns=columns)
     click_rate = dataset.num_clicks("train") / dataset.num_rows("train")
@@ -88,8 +88,10 @@ def click_evaluation(
         "slices": {
             name: [
                 {key: None if value != value else value for key, value in part.items()}  # JSON has no NaN
-                for part in click_slices(scored.labels, scored.logits, scored.columns[name], _names(dataset, name))
-            ][:_MOST_SLICES]
+                for part in click_slices(
+                    scored.labels, scored.logits, scored.columns[name], _names(dataset, name), most=_MOST_SLICES
+                )
+            ]
             for name in slices
         },
         "explanation": explain_clicks(model, dataset, settings.split, settings.batch_size),
@@ -121,14 +123,20 @@ def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
 
 
 def _curves(scored: ScoredImpressions) -> dict[str, list[list[float]]]:
-    """ROC curve and precision by recall, a few hundred points each; empty where there is only one class."""
+    """ROC curve and precision by recall, a few hundred points each; empty where there is only one class.
+
+    Points lie between different predictions only, evenly by rows and evenly by clicks, which are few.
+    """
     order = np.argsort(-scored.logits, kind="stable")
     labels = scored.labels[order].astype(np.float64)
     clicks = labels.sum()
     if not 0 < clicks < len(labels):
         return {"roc": [], "precision_recall": []}
     hits, rows = np.cumsum(labels), np.arange(1, len(labels) + 1)
-    places = np.unique(np.linspace(0, len(labels) - 1, _CURVE_POINTS).astype(np.int64))
+    ends = np.flatnonzero(np.r_[np.diff(scored.logits[order]) < 0, True])
+    by_clicks = np.searchsorted(hits, np.linspace(1, clicks, _CURVE_POINTS).round())
+    wanted = np.r_[np.linspace(0, len(labels) - 1, _CURVE_POINTS).astype(np.int64), by_clicks]
+    places = np.unique(ends[np.searchsorted(ends, wanted)])
     recall, false = hits[places] / clicks, (rows - hits)[places] / (len(labels) - clicks)
     precision = hits[places] / rows[places]
     return {

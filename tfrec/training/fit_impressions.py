@@ -12,6 +12,7 @@ from tfrec.config.impression_run_configs import ClickObjectiveConfig
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.training_impressions import training_impressions
 from tfrec.data.training_sequences import batches_per_epoch
+from tfrec.errors import DataError
 from tfrec.models.impression_model import Objective
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.fit_epochs import fit_epochs
@@ -40,10 +41,19 @@ def fit_impressions(
 
     Returns:
         What `fit_epochs` returns.
+
+    Raises:
+        DataError: The training rows have only one class; or as `fit_epochs`.
     """
     training = config.training
     rows = dataset.num_rows("train")
     click_rate = dataset.num_clicks("train") / rows
+    if click_rate in (0.0, 1.0):
+        raise DataError(
+            f"The training rows have {'no' if click_rate == 0.0 else 'only'} clicks.",
+            file=dataset.path,
+            remedy="Check `label` of the schema, and the split.",
+        )
     model.prepare_training(
         click_objective(config.objective, click_rate), vector_penalty=config.objective.vector_penalty
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.fields import FieldEncoder
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.files import write_json
 from tfrec.training.click_evaluation import click_evaluation, print_click_evaluation
 from tfrec.training.determinism import set_determinism
@@ -38,11 +38,11 @@ def run_impression_experiment(
     """Trains a click model, measures it and writes the run directory; arguments and errors as of `run_experiment`."""
     run = RunDirectory(output)
     if config.data.path is not None and not resume:
-        check_splits(ImpressionDataset.open(config.data.path), config)
+        _check(ImpressionDataset.open(config.data.path), config)
     run.prepare(overwrite=overwrite, resume=resume)
     write_settings(run, config, resume=resume)
     dataset, best_auc = _open(config, run, console)
-    check_splits(dataset, config)
+    _check(dataset, config)
     record_data(run, config, dataset, resume=resume, replayed=replayed)
     dataset.encoder.save(run.path / ENCODER_FOLDER)
     set_determinism(config.seed, deterministic=config.training.deterministic)
@@ -83,7 +83,7 @@ def evaluate_impression_run(
     for path in data or [loaded.dataset_path]:
         dataset = ImpressionDataset.open(path)
         dataset.check_fields(encoder)
-        check_splits(dataset, config)
+        _check(dataset, config)
         dataset.verify(config.evaluation.split)
         document = click_evaluation(loaded.model, dataset, config, run=str(run))
         print_click_evaluation(document, console)
@@ -97,6 +97,16 @@ def evaluate_impression_run(
         write_report(run, report, evaluation=result)
         console.print(f"Report: {report}", markup=False)
     return result
+
+
+def _check(dataset: ImpressionDataset, config: ImpressionRunConfig) -> None:
+    check_splits(dataset, config)
+    group = config.evaluation.group
+    known = [field.name for field in dataset.encoder.fields.fields if field.kind == "category"]
+    if group is not None and group not in known:
+        raise ConfigError(
+            f"`evaluation.group` names `{group}`, which is no category of the data.", remedy=did_you_mean(group, known)
+        )
 
 
 def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> tuple[ImpressionDataset, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfrec.config.impression_run_configs import ImpressionTrainingConfig, monitor_terms
+from tfrec.errors import TrainingError
 from tfrec.evaluation.click_metrics import click_metrics, group_auc
 from tfrec.evaluation.score_impressions import score_impressions
 from tfrec.training.validation import SPLIT, Validation
@@ -22,6 +23,9 @@ class ImpressionValidation(Validation):
     Args:
         training: Settings of monitor and plateau.
         *args, **kwargs: Those of `Validation`.
+
+    Raises:
+        TrainingError: The monitor is not a number, as AUC is not without clicks.
 
     Reference: the training loop of FuxiCTR, which FESeq uses.
     """
@@ -44,7 +48,13 @@ class ImpressionValidation(Validation):
             logs.update({f"{SPLIT}_{name}": metrics[name] for name in ("auc", "logloss", "ap", "score")})
             logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
         value = sum(factor * metrics.get(name, float("nan")) for factor, name in terms)
-        return round(value, _DIGITS) if np.isfinite(value) else float("-inf")
+        if not np.isfinite(value):
+            raise TrainingError(
+                f"`training.monitor={self.monitor}` is not a number on the split `{SPLIT}`.",
+                remedy="It needs clicks and other rows there, gauc a group with both: validate with more rows, or set "
+                "`training.monitor=-logloss` or `training.patience=0`.",
+            )
+        return round(value, _DIGITS)
 
     def judged(self, better: bool) -> None:
         rate = self.model.optimizer.learning_rate
