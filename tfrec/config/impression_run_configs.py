@@ -54,7 +54,12 @@ class ImpressionTrainingConfig(TrainingConfig):
     batch_size: int = Field(256, ge=1, description="Rows per step.")
     epochs: int = Field(4, ge=1, description="Passes over the training split.")
     monitor: str = Field("auc-logloss", description="Sum of validation metrics, e.g. auc or auc-0.5*logloss.")
-    plateau_factor: float = Field(0.1, gt=0, le=1, description="Step size times this after an epoch without gain.")
+    plateau_factor: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Step size times this after an epoch without gain, where `optimizer.schedule` is constant.",
+    )
     min_learning_rate: float = Field(1e-6, ge=0, description="The step size does not fall below it.")
 
     @field_validator("monitor")
