@@ -65,7 +65,9 @@ def main(
         str | None,
         typer.Option(
             help="given, session_time, session_time_last, leave_one_out (leaks across users in time), global_time or "
-            "random_user. Default: given with --train, session_time for sessions, else global_time."
+            "random_user. Default: given with --train, session_time for sessions, else global_time. Impressions: "
+            "given, random, tail (last rows), time (by --time-col) or day. Default: given with --train, day with "
+            "--day-col, else random."
         ),
     ] = None,
     test_days: Annotated[
@@ -197,6 +199,7 @@ def main(
             format=format,
             split=split or ("given" if train else "day" if day_col else "random"),
             day_column=day_col,
+            time_column=time_col if split == "time" else None,
             sample=sample,
             stratify=stratify,
             shards=shards,

@@ -62,7 +62,7 @@ def impressions(rows: int, seed: int, *, strange: bool = False) -> pa.Table:
             random, rows, 12, ",", [str(n) for n in range(9)] + ([" 4", "9 ", "007", "x", ""] if strange else [])
         ),
         "recent": _lists(random, rows, 5, "^", [str(n) for n in range(1, 5)] + (["6", "\u30001"] if strange else [])),
-        "paid": _lists(random, rows, 7, ",", ["1.5", "-20", "1e1"] + ([" 7"] if strange else [])),
+        "paid": _lists(random, rows, 7, ",", ["1.5", "-20", "1e1"] + ([" 7", ""] if strange else [])),
     }
     return pa.table(columns)
 

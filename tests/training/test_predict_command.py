@@ -97,7 +97,7 @@ def test_nothing_is_trained_for_what_cannot_be_predicted(
     assert code == (2 if problem == "output" else 3)
     words = {
         "column": "column `hour`",
-        "type": "column `price`: Not a number",
+        "type": "column `price`: Not a number: `high`",
         "sample": "The sample has 1 rows, the input 50",
         "output": "does not exist",
     }

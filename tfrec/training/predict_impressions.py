@@ -126,13 +126,13 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
             tally = _Tally(bytes=file.tell())
         file.truncate(tally.bytes)
         file.seek(tally.bytes)
-        for number, (source, batch, first) in enumerate(_batches(sources, encoder, id_column, tally.rows), 1):
-            columns = encoder.encode(batch, file=source.path)
+        for number, (source, batch, first, row) in enumerate(_batches(sources, encoder, id_column, tally.rows), 1):
+            columns = encoder.encode(batch, file=source.path, rows=np.arange(row, row + batch.num_rows))
             logits = predict(batch_of_columns(columns, encoder.fields, model.max_length)).numpy()
-            p = _checked(probabilities(logits.astype(np.float64) + shift), first)
+            p = _checked(probabilities(logits.astype(np.float64) + shift), source.path, row)
             _count_unknown(encoder, columns, tally)
             ids = batch.column(batch.schema.get_field_index(id_column)) if id_column else _numbers(first, len(p))
-            _write(file, ids, p)
+            _write(file, ids, p, source.path, row)
             tally.add(p)
             if number % _SAVE_BATCHES == 0:
                 _save(file, partial, mark, tally)
@@ -185,24 +185,27 @@ def _id_column(options: PredictionOptions, encoder: FieldEncoder, sources: list[
 
 def _batches(
     sources: list[ImpressionSource], encoder: FieldEncoder, id_column: str | None, done: int
-) -> Iterator[tuple[ImpressionSource, pa.RecordBatch, int]]:
-    """Batches from row `done` on, and the number of the first row of each."""
+) -> Iterator[tuple[ImpressionSource, pa.RecordBatch, int, int]]:
+    """Batches from row `done` on, and the number of the first row of each among all rows and in its file."""
     columns = list(dict.fromkeys([*encoder.fields.columns, *([id_column] if id_column else [])]))
     before = 0
     for source in sources:
         position = max(before, done)
         if position < before + source.rows:
             for batch in source.batches(columns, position - before):
-                yield source, batch, position
+                yield source, batch, position, position - before
                 position += batch.num_rows
         before += source.rows
 
 
-def _checked(p: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.float64]:
+def _checked(p: npt.NDArray[np.float64], path: str, first: int) -> npt.NDArray[np.float64]:
     wrong = np.flatnonzero(~np.isfinite(p) | (p < 0.0) | (p > 1.0))
     if len(wrong):
         raise DataError(
-            f"The prediction is {p[wrong[0]]}.", row=first + int(wrong[0]) + 1, remedy="Check the numbers of that row."
+            f"The prediction is {p[wrong[0]]}.",
+            file=path,
+            row=first + int(wrong[0]) + 1,
+            remedy="Check the numbers of that row.",
         )
     return p
 
@@ -216,9 +219,10 @@ def _count_unknown(encoder: FieldEncoder, columns: dict[str, Any], tally: _Tally
             tally.values[part.name] = known + len(values)
 
 
-def _write(file: Any, ids: pa.Array, p: npt.NDArray[np.float64]) -> None:
+def _write(file: Any, ids: pa.Array, p: npt.NDArray[np.float64], path: str, first: int) -> None:
     if ids.null_count:
-        raise DataError("An id is missing.", remedy="Every row needs one.")
+        row = first + pc.index(pc.is_null(ids), True).as_py() + 1
+        raise DataError("An id is missing.", file=path, row=row, remedy="Every row needs one.")
     table = pd.DataFrame({"id": pc.cast(ids, pa.string()).to_pandas(), "p": np.round(p, _DIGITS)})
     file.write(table.to_csv(header=False, index=False, lineterminator="\n").encode())
 

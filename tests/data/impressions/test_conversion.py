@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfrec.data.impressions import impression_conversion
+from tfrec.data.impressions.column_values import read_lists
 from tfrec.data.impressions.impression_batches import batch_of_columns, impression_batches
 from tfrec.data.impressions.impression_conversion import convert_impressions
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
@@ -139,8 +141,41 @@ def test_splits_and_samples(tmp_path: Path, impression_log: Path) -> None:
 
     by_day = folds(split="day", day_column="day_of_week")
     assert by_day.tolist() == [{"6": 1, "7": 2}.get(day, 0) for day in frame["day_of_week"]]
+    turned = pd.Categorical(frame["day_of_week"].iloc[::-1], categories=list("1234567"))
+    pd.DataFrame({"clicked": 0, "hour": "1", "day": turned}).to_parquet(tmp_path / "days.parquet", index=False)
+    days: dict[str, Any] = {"output": "x", "impressions": roles, "split": "day", "day_column": "day"}
+    checked = impression_options(input=(str(tmp_path / "days.parquet"),), **days)
+    found = assign_rows(checked, impression_conversion._sources(checked))
+    assert found.tolist() == [{"2": 1, "1": 2}.get(day, 0) for day in frame["day_of_week"].iloc[::-1]]
+    pd.DataFrame({"clicked": 0, "hour": "1", "day": ["1", None, "2"]}).to_parquet(
+        tmp_path / "none.parquet", index=False
+    )
+    checked = impression_options(input=(str(tmp_path / "days.parquet"), str(tmp_path / "none.parquet")), **days)
+    with pytest.raises(DataError, match=r"none.parquet`, column `day`, row 2: A day is missing"):
+        assign_rows(checked, impression_conversion._sources(checked))
     tail = folds(split="tail", valid_fraction=0.1, test_fraction=0.2)
     assert tail.tolist() == [0] * 2100 + [1] * 300 + [2] * 600
+    moments = pd.Timestamp("2024-05-01") + pd.to_timedelta(np.random.default_rng(1).permutation(3000) // 2, "h")
+    table = pd.read_parquet(impression_log, columns=["clicked", "hour"])
+    kinds = {"ns": moments, "text": moments.astype(str), "seconds": moments.astype("int64") / 1e9}
+    order = np.argsort(moments, kind="stable")
+    for name, times in kinds.items():
+        table.assign(moment=times).to_parquet(tmp_path / f"{name}.parquet", index=False)
+        checked = impression_options(
+            output="x",
+            input=(str(tmp_path / f"{name}.parquet"),),
+            impressions=roles,
+            split="time",
+            time_column="moment",
+        )
+        found = assign_rows(checked, impression_conversion._sources(checked))
+        assert found[order].tolist() == [0] * 2400 + [1] * 300 + [2] * 300, name
+    with pytest.raises(ConfigError, match="split=time and --time-col"):
+        folds(split="time")
+    table.assign(moment=moments.where(moments.hour != 5)).to_parquet(tmp_path / "gap.parquet", index=False)
+    checked = checked.model_copy(update={"input": (str(tmp_path / "gap.parquet"),)})
+    with pytest.raises(DataError, match=rf"column `moment`, row {np.argmax(moments.hour == 5) + 1}: A time is missing"):
+        assign_rows(checked, impression_conversion._sources(checked))
     drawn = folds(sample=600, stratify="clicked", valid_fraction=0.0, test_fraction=0.5, seed=3)
     used = drawn != 255
     assert used.sum() == 600
@@ -187,12 +222,12 @@ def test_interrupted_conversion_resumes_with_the_same_bytes(
 def test_bad_input_names_file_and_column(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column `n`: The column is missing\. Known"):
         converted(tmp_path, ROWS.drop(columns="n"), "a")
-    with pytest.raises(DataError, match=r"column `y`: A label is `3`"):
+    with pytest.raises(DataError, match=r"column `y`, row 3: A label is `3`"):
         converted(tmp_path, ROWS.assign(y=[0, 1, 3, 0]), "b")
     assert not list(tmp_path.glob("b.partial"))
-    with pytest.raises(DataError, match=r"column `n`: Not a number"):
+    with pytest.raises(DataError, match=r"column `n`, row 2: Not a number: `x`"):
         converted(tmp_path, ROWS.assign(n=["1", "x", "2", "3"]), "c")
-    with pytest.raises(DataError, match=r"column `n`: A number is infinite"):
+    with pytest.raises(DataError, match=r"column `n`, row 2: A number is infinite"):
         converted(tmp_path, ROWS.assign(n=[1.0, np.inf, 0.0, 0.0]), "d")
     with pytest.raises(ConfigError, match="split=given goes with --train"):
         impression_options(output="x", impressions=ROLES, input=("a",), split="given")
@@ -235,3 +270,60 @@ def test_lists_of_a_parquet_list_column(tmp_path: Path) -> None:
     options = {"split": "tail", "valid_fraction": 0.0, "test_fraction": 0.0, "impressions": roles}
     convert_impressions(impression_options(output=str(tmp_path / "lists"), input=(str(file),), **options))
     assert only_batch(ImpressionDataset.open(tmp_path / "lists"))["s"].tolist() == [[2, 3], [2, 0]]
+
+
+def test_values_mean_the_same_however_they_are_stored(tmp_path: Path) -> None:
+    """Decimals, dictionaries, booleans, text with spaces, and lists."""
+    roles = {"label": "y", "categorical": ["c"], "numeric": ["n"], "sequence": [{"name": "s", "max_length": 3}]}
+    plain = {"y": [1, 0, 1], "c": ["7", None, "8"], "n": [2.0, None, 4.5], "s": ["1,2", None, "2,1"]}
+    columns: dict[str, list[Any]] = {
+        "y": [pa.array(plain["y"]), pa.array([True, False, True]), pa.array(["1", " 0", "1.0"])],
+        "c": [
+            pa.array([7, None, 8]),
+            pa.array([Decimal("7.00"), None, Decimal("8.00")]),
+            pa.array([Decimal("7"), None, Decimal("8")]),
+            pa.array(["7.0", None, "8"]).dictionary_encode(),
+        ],
+        "n": [
+            pa.array(["2", "", " 4.5 "]),
+            pa.array(["2", None, "4.5"]).dictionary_encode(),
+            pa.array([Decimal("2.0"), None, Decimal("4.5")]),
+        ],
+        "s": [
+            pa.array(plain["s"]).dictionary_encode(),
+            pa.array([["1", "2"], [], ["2", "1"]], pa.large_list(pa.string())),
+        ],
+    }
+
+    def batch(name: str, table: pa.Table) -> dict[str, Any]:
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        options = {"split": "tail", "valid_fraction": 0.0, "test_fraction": 0.0, "impressions": roles}
+        files = (str(tmp_path / f"{name}.parquet"),)
+        convert_impressions(impression_options(output=str(tmp_path / name), input=files, overwrite=True, **options))
+        return only_batch(ImpressionDataset.open(tmp_path / name))
+
+    expected = batch("plain", pa.table(plain))
+    assert expected["n"].tolist() == pytest.approx([0.0, -0.8, 1.0])  # missing counts as 0, before scaling
+    for name, kinds in columns.items():
+        for values in kinds:
+            found = batch("other", pa.table({**plain, name: values}))
+            for part, wanted in expected.items():
+                np.testing.assert_array_equal(found[part], wanted, err_msg=f"{name} {values.type} {part}")
+    fixed = read_lists(pa.array([[1, 2], None, [2, 1]], pa.list_(pa.int32(), 2)), ",", 3, "last", "s", "memory")
+    assert (fixed.offsets.tolist(), fixed.as_texts().to_pylist()) == ([0, 2, 2, 4], ["1", "2", "2", "1"])
+    for name, odd in {"c": pa.array([[1], [2], [3]]), "s": pa.array([[[1]], [[2]], [[3]]])}.items():
+        with pytest.raises(DataError, match=f"column `{name}`: Not .*ids"):
+            batch("odd", pa.table({**plain, name: odd}))
+
+
+def test_rows_of_errors_are_counted_within_their_file(tmp_path: Path) -> None:
+    frame = pd.concat([ROWS] * 700, ignore_index=True)
+    frame["n"] = frame["n"].astype(str).replace("nan", None)
+    frame.loc[1500, "n"] = "much"
+    for name, part in {"first": ROWS, "second": frame}.items():
+        part.assign(n=part["n"].astype("string")).to_parquet(tmp_path / f"{name}.parquet", index=False)
+    files = tuple(str(tmp_path / f"{name}.parquet") for name in ("first", "second"))
+    options = {"impressions": ROLES, "input": files, "split": "tail", "test_fraction": 0.0}
+    for share in (0.1, 0.9):  # among the rows that are learnt from, and among those that are only written
+        with pytest.raises(DataError, match=r"second\.parquet`, column `n`, row 1501: Not a number: `much`"):
+            convert_impressions(impression_options(output=str(tmp_path / "DS"), **options, valid_fraction=share))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tfrec.data.example_encoder import FeatureColumn
-from tfrec.data.impressions.column_values import Floats, as_numbers, id_texts, label_column, read_lists
+from tfrec.data.impressions.column_values import (
+    Floats,
+    Rows,
+    as_numbers,
+    id_texts,
+    label_column,
+    read_as,
+    read_lists,
+)
 from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, Vocabulary
 from tfrec.errors import DataError
@@ -145,12 +153,13 @@ class FieldEncoder:
         text = self.fields.model_dump_json() + self.schema.hash
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def encode(self, batch: pa.RecordBatch, *, file: str) -> dict[str, FeatureColumn]:
+    def encode(self, batch: pa.RecordBatch, *, file: str, rows: Rows | None = None) -> dict[str, FeatureColumn]:
         """Encodes the features of some rows.
 
         Args:
             batch: Rows with all columns of the fields.
             file: Name for error messages.
+            rows: Numbers of the rows in that file, for the same.
 
         Returns:
             By name: int64 indices, float32 numbers, or lists of them.
@@ -163,22 +172,23 @@ class FieldEncoder:
         for field in self.fields.fields:
             column = batch.column(batch.schema.get_field_index(field.name))
             if field.kind == "category":
-                encoded[field.name] = FeatureColumn(field.name, self._indices(field, column), single)
+                with read_as("ids", column, field.name, file):
+                    encoded[field.name] = FeatureColumn(field.name, self._indices(field, column), single)
             elif field.kind == "number":
-                values = field.scale(as_numbers(column, field.name, file))
+                values = field.scale(as_numbers(column, field.name, file, rows))
                 encoded[field.name] = FeatureColumn(field.name, values.astype(np.float32), single)
             else:
-                encoded[field.name] = self._list(field, column, file)
+                encoded[field.name] = self._list(field, column, file, rows)
         return encoded
 
-    def labels(self, batch: pa.RecordBatch, *, file: str) -> FeatureColumn:
+    def labels(self, batch: pa.RecordBatch, *, file: str, rows: Rows | None = None) -> FeatureColumn:
         """Returns the label of some rows, 0 or 1.
 
         Raises:
             DataError: A label is missing or something else.
         """
         name = self.fields.label
-        return label_column(batch.column(batch.schema.get_field_index(name)), name, file)
+        return label_column(batch.column(batch.schema.get_field_index(name)), name, file, rows)
 
     def _indices(self, field: Field, column: pa.Array) -> npt.NDArray[np.int64]:
         encoded = column.dictionary_encode()
@@ -188,10 +198,13 @@ class FieldEncoder:
         indices: npt.NDArray[np.int64] = np.append(table, OOV_INDEX)[positions]
         return indices
 
-    def _list(self, field: Field, column: pa.Array, file: str) -> FeatureColumn:
+    def _list(self, field: Field, column: pa.Array, file: str, rows: Rows | None) -> FeatureColumn:
         lists = read_lists(column, field.separator, field.max_length, field.keep, field.name, file)
         if field.kind == "numbers":
-            values = as_numbers(lists.as_texts(), field.name, file) if lists.numbers is None else lists.numbers
+            values: npt.NDArray[Any] | None = lists.numbers
+            if values is None:
+                rows = None if rows is None else np.repeat(rows, np.diff(lists.offsets))  # of the tokens
+                values = as_numbers(lists.as_texts(), field.name, file, rows)
             return FeatureColumn(field.name, field.scale(np.asarray(values, float)).astype(np.float32), lists.offsets)
         table = self._direct[str(field.vocabulary)]
         if table is not None and lists.numbers is not None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfrec.config.impression_schema import CategoricalColumn, ImpressionSchema, NumericColumn, SequenceColumn
-from tfrec.data.impressions.column_values import as_numbers, id_texts, read_lists
+from tfrec.data.impressions.column_values import Rows, as_numbers, id_texts, read_as, read_lists
 from tfrec.data.impressions.fields import Field, FieldEncoder, FieldSet
 from tfrec.data.impressions.token_lists import TokenLists
 from tfrec.data.vocabulary import Vocabulary
@@ -144,7 +144,6 @@ class FieldFit:
     Args:
         schema: Roles of columns; patterns are expanded already.
         seed: Of the sample for quantiles.
-        vocabularies: Vocabularies that are taken over instead of counted.
     """
 
     def __init__(self, schema: ImpressionSchema, *, seed: int = 0) -> None:
@@ -160,8 +159,13 @@ class FieldFit:
             self._min_counts[name] = min(wanted, self._min_counts.get(name, wanted))
         self._numbers = {column.name: _Number(column, column.scaling or schema.scaling) for column in schema.numeric}
 
-    def add(self, batch: pa.RecordBatch, *, file: str) -> None:
+    def add(self, batch: pa.RecordBatch, *, file: str, rows: Rows | None = None) -> None:
         """Takes some training rows into account.
+
+        Args:
+            batch: The rows.
+            file: Name for error messages.
+            rows: Numbers of the rows in that file, for the same.
 
         Raises:
             DataError: A column cannot be read as what it is.
@@ -172,9 +176,11 @@ class FieldFit:
             return batch.column(batch.schema.get_field_index(name))
 
         for category in schema.categorical:
-            self._counts[vocabulary_name(category)].add_column(column_of(category.name))
+            column = column_of(category.name)
+            with read_as("ids", column, category.name, file):
+                self._counts[vocabulary_name(category)].add_column(column)
         for name, number in self._numbers.items():
-            number.add(as_numbers(column_of(name), name, file), self._rng)
+            number.add(as_numbers(column_of(name), name, file, rows), self._rng)
         for sequence in schema.sequence:
             if sequence.kind == "ids":
                 lists = read_lists(

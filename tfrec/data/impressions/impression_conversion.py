@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.example_encoder import NumpyEncoder
+from tfrec.data.impressions.column_values import Rows
 from tfrec.data.impressions.fields import FIELDS_FILE, FieldEncoder
 from tfrec.data.impressions.fit_fields import FieldFit
 from tfrec.data.impressions.impression_manifest import ImpressionManifest, ImpressionSourceRecord, ImpressionSplit
@@ -116,8 +117,8 @@ def _cached_folds(options: ImpressionOptions, sources: list[ImpressionSource], c
 
 def _stream(
     sources: list[ImpressionSource], columns: list[str], folds: Folds
-) -> Iterator[tuple[ImpressionSource, pa.RecordBatch, Folds]]:
-    """Batches of all files with the splits of their rows; leading rows that are not used are not read."""
+) -> Iterator[tuple[ImpressionSource, pa.RecordBatch, Folds, Rows]]:
+    """Batches of all files with the splits and numbers of their rows; leading rows that are not used are not read."""
     used = folds != UNUSED
     first = int(np.argmax(used)) if used.any() else len(folds)
     before = 0
@@ -126,7 +127,8 @@ def _stream(
             row = max(first - before, 0)
             position = before + row
             for batch in source.batches(columns, row):
-                yield source, batch, folds[position : position + batch.num_rows]
+                numbers = np.arange(position - before, position - before + batch.num_rows)
+                yield source, batch, folds[position : position + batch.num_rows], numbers
                 position += batch.num_rows
             if position != before + source.rows:
                 raise DataError(
@@ -150,10 +152,10 @@ def _fitted(
     fit = FieldFit(schema, seed=options.seed)
     training = np.where(folds == 0, np.uint8(0), UNUSED)
     total, done = int(np.count_nonzero(training == 0)), 0
-    for source, batch, part in _stream(sources, schema.feature_columns, training):
+    for source, batch, part, numbers in _stream(sources, schema.feature_columns, training):
         rows = _rows(batch, part == 0)
         if rows.num_rows:
-            fit.add(rows, file=source.path)
+            fit.add(rows, file=source.path, rows=numbers[part == 0])
             done += rows.num_rows
             report("fitting", done, total)
     encoder = fit.finish()
@@ -182,11 +184,14 @@ def _write(
     columns = [encoder.fields.label, *encoder.fields.columns]
     serialize = NumpyEncoder()
 
-    def encode(source: ImpressionSource, batch: pa.RecordBatch, part: Folds) -> tuple[list[bytes], Any, Folds]:
-        rows = _rows(batch, part != UNUSED)
-        features = encoder.encode(rows, file=source.path)
-        label = encoder.labels(rows, file=source.path)
-        return serialize.encode([*features.values(), label]), label.values, part[part != UNUSED]
+    def encode(
+        source: ImpressionSource, batch: pa.RecordBatch, part: Folds, numbers: Rows
+    ) -> tuple[list[bytes], Any, Folds]:
+        used = part != UNUSED
+        rows = _rows(batch, used)
+        features = encoder.encode(rows, file=source.path, rows=numbers[used])
+        label = encoder.labels(rows, file=source.path, rows=numbers[used])
+        return serialize.encode([*features.values(), label]), label.values, part[used]
 
     try:
         for examples, labels, part in _in_order(encode, _stream(sources, columns, left)):

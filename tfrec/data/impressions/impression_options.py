@@ -14,8 +14,9 @@ from tfrec.errors import ConfigError
 class ImpressionOptions(StrictModel):
     """Options of `tfrec.convert --impressions`.
 
-    The rules of `split`: `random` rows; `tail`, the last rows in the order of the files; `day`, the last values of
-    `day_column` in the order in which they first appear; `given`, files of their own for every split.
+    The rules of `split`: `random` rows; `tail`, the last rows in the order of the files; `time`, the last rows by
+    `time_column`; `day`, the last values of `day_column` in the order in which they first appear; `given`, files of
+    their own for every split.
     """
 
     output: str
@@ -25,10 +26,11 @@ class ImpressionOptions(StrictModel):
     valid: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     format: str | None = None
-    split: Literal["random", "tail", "day", "given"] = "random"
+    split: Literal["random", "tail", "time", "day", "given"] = "random"
     valid_fraction: float = Field(0.1, ge=0, lt=1)
     test_fraction: float = Field(0.1, ge=0, lt=1)
     day_column: str | None = None
+    time_column: str | None = None
     valid_days: int = Field(1, ge=0)
     test_days: int = Field(1, ge=0)
     sample: int | None = Field(None, ge=1)
@@ -51,6 +53,8 @@ class ImpressionOptions(StrictModel):
             raise ValueError("no input: name files with --input, or with --train, --valid and --test")
         if (self.split == "day") != (self.day_column is not None):
             raise ValueError("split=day and --day-col go together")
+        if (self.split == "time") != (self.time_column is not None):
+            raise ValueError("split=time and --time-col go together")
         if self.valid_fraction + self.test_fraction >= 1.0:
             raise ValueError("valid_fraction and test_fraction leave nothing for training")
         if self.stratify is not None and self.sample is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from tfrec.data.impressions.column_values import id_texts
+from tfrec.data.impressions.column_values import as_times, id_texts
 from tfrec.data.impressions.impression_options import ImpressionOptions
 from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns
 from tfrec.errors import DataError
@@ -42,6 +43,8 @@ def assign_rows(options: ImpressionOptions, sources: list[ImpressionSource]) -> 
         )
     elif options.split == "day":
         folds = _by_day(options, sources)
+    elif options.split == "time":
+        folds = _by_time(options, sources, used)
     else:
         valid = round(options.valid_fraction * len(chosen))
         test = round(options.test_fraction * len(chosen))
@@ -78,18 +81,48 @@ def _sample(
 
 
 def _by_day(options: ImpressionOptions, sources: list[ImpressionSource]) -> Folds:
-    codes, days = _codes(sources, str(options.day_column))
+    name = str(options.day_column)
+    codes, days = _codes(sources, name)
+    if None in days:
+        row = int(np.argmax(codes == days.index(None)))
+        for source in sources:
+            if row < source.rows:
+                remedy = "Drop rows without a day, or take another --split."
+                raise DataError("A day is missing.", file=source.path, column=name, row=row + 1, remedy=remedy)
+            row -= source.rows
     if len(days) <= options.valid_days + options.test_days:
         raise DataError(
             f"There are {len(days)} days; {options.valid_days} are to validate and {options.test_days} to test.",
             file=sources[0].path,
-            column=options.day_column,
+            column=name,
             remedy="Lower --valid-days or --test-days.",
         )
     fold_of_day = np.zeros(len(days), np.uint8)
     fold_of_day[len(days) - options.test_days :] = 2
     fold_of_day[len(days) - options.test_days - options.valid_days : len(days) - options.test_days] = 1
     return fold_of_day[codes]
+
+
+def _by_time(options: ImpressionOptions, sources: list[ImpressionSource], used: npt.NDArray[np.bool_]) -> Folds:
+    """The last rows in time, of those that are used; rows of the same moment stay together, in the later split."""
+    name = str(options.time_column)
+    check_columns(sources, [name])
+    parts = []
+    for source in sources:
+        before = 0
+        for batch in source.batches([name]):
+            numbers = np.arange(before, before + batch.num_rows)
+            parts.append(as_times(batch.column(0), name, source.path, numbers))
+            before += batch.num_rows
+    times = np.concatenate(parts)
+    ordered = np.sort(times[used])
+    test = round(options.test_fraction * len(ordered))
+    valid = round(options.valid_fraction * len(ordered))
+    folds = np.zeros(len(times), np.uint8)
+    for fold, place in ((1, len(ordered) - test - valid), (2, len(ordered) - test)):
+        if place < len(ordered):
+            folds[times >= ordered[place]] = fold
+    return folds
 
 
 def _codes(sources: list[ImpressionSource], name: str) -> tuple[npt.NDArray[np.int64], list[str | None]]:
@@ -99,7 +132,10 @@ def _codes(sources: list[ImpressionSource], name: str) -> tuple[npt.NDArray[np.i
     parts = []
     for source in sources:
         for batch in source.batches([name]):
-            encoded = batch.column(0).dictionary_encode()
+            column = batch.column(0)
+            if pa.types.is_dictionary(column.type):  # whose values may be in any order
+                column = column.dictionary_decode()
+            encoded = column.dictionary_encode()
             texts = [*id_texts(encoded.dictionary).to_pylist(), None]
             positions = encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
             for position in np.unique(positions):  # a dictionary is in the order of first appearance

@@ -97,7 +97,7 @@ class GraphEncoder(tf.Module):
 def _floats(values: tf.Tensor) -> tf.Tensor:
     """Numbers of any type as float64, not-a-number where missing."""
     if values.dtype == tf.string:
-        return tf.strings.to_number(values, tf.float64)
+        return tf.strings.to_number(tf.where(tf.equal(values, ""), "nan", values), tf.float64)
     if values.dtype.is_integer:
         nothing = tf.constant(float("nan"), tf.float64)
         return tf.where(tf.equal(values, MISSING_NUMBER), nothing, tf.cast(values, tf.float64))
