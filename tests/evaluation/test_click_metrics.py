@@ -106,3 +106,10 @@ def test_of_many_values_the_most_frequent_are_sliced() -> None:
     groups = np.array([4, 3, 3, 2, 2, 2, 9])
     found = click_slices([0, 1, 0, 1, 0, 0, 1], np.zeros(7), groups, {value: str(value) for value in range(10)}, most=2)
     assert [(part["value"], part["rows"]) for part in found] == [("2", 3), ("3", 2)]
+
+
+def test_resamples_without_a_click_are_no_auc_of_zero() -> None:
+    """With one click more than a third of the resamples have none; the others all have this AUC."""
+    labels, scores = np.r_[1.0, np.zeros(400)], np.r_[0.9, np.full(400, 0.5)]
+    assert auc_interval(labels, scores, samples=50, confidence=0.9) == (1.0, 1.0)
+    assert np.isnan(auc_interval(np.zeros(5), np.arange(5), samples=3, confidence=0.9)).all()

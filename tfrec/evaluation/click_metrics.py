@@ -182,7 +182,7 @@ def auc_interval(
     """Bootstrap interval of the AUC: rows are drawn with replacement (Poisson weights), scores are sorted once.
 
     Returns:
-        Lower and upper end of the percentile interval.
+        Lower and upper end of the percentile interval, of the resamples that have both classes; NaN without any.
     """
     y, s = np.asarray(labels, np.float64), np.asarray(scores)
     order = np.argsort(s, kind="stable")
@@ -194,8 +194,12 @@ def auc_interval(
         weights = rng.poisson(1.0, len(y)).astype(np.float64)
         clicks, others = np.add.reduceat(weights * y, starts), np.add.reduceat(weights * (1.0 - y), starts)
         below = np.cumsum(others) - others
-        values[sample] = np.sum(clicks * (below + 0.5 * others)) / max(clicks.sum() * others.sum(), 1e-300)
-    low, high = np.quantile(values, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
+        pairs = clicks.sum() * others.sum()
+        values[sample] = np.sum(clicks * (below + 0.5 * others)) / pairs if pairs else np.nan
+    drawn = values[~np.isnan(values)]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    low, high = np.quantile(drawn, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
     return float(low), float(high)
 
 
