@@ -108,6 +108,11 @@ class UR4RecConfig(StrictModel):
     def _a_branch_is_left(self) -> UR4RecConfig:
         if not self.has_sasrec and not self.has_retriever:
             raise ValueError("both branches are switched off")
+        if self.retriever.window > self.sasrec.max_length:
+            raise ValueError(
+                f"`retriever.window` ({self.retriever.window}) must not exceed `sasrec.max_length` "
+                f"({self.sasrec.max_length}), the events of a user that are read at all"
+            )
         return self
 
     @property

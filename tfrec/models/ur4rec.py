@@ -152,7 +152,7 @@ class UR4Rec(SequenceRecommender):
 
     @property
     def history_window(self) -> int:
-        return max(self.config.sasrec.max_length, self.config.retriever.window)
+        return self.config.sasrec.max_length
 
     @property
     def request_features(self) -> tuple[str, ...]:
