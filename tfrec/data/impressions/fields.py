@@ -25,6 +25,7 @@ from tfrec.data.impressions.column_values import (
 from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX, Vocabulary
 from tfrec.errors import DataError
+from tfrec.files import atomic_write
 
 FIELDS_FILE = "fields.json"
 _DIRECT = 1 << 20
@@ -223,7 +224,8 @@ class FieldEncoder:
         (folder / "vocab").mkdir(parents=True, exist_ok=True)
         for name, vocabulary in self.vocabularies.items():
             (folder / "vocab" / f"{name}.parquet").write_bytes(vocabulary.to_parquet())
-        (folder / FIELDS_FILE).write_text(self.fields.model_dump_json(indent=1), encoding="utf-8")
+        with atomic_write(folder / FIELDS_FILE) as file:
+            file.write(self.fields.model_dump_json(indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> FieldEncoder:
