@@ -10,6 +10,7 @@ from rich.console import Console
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX
+from tfrec.evaluation.click_alarms import find_click_alarms, mean_caution
 from tfrec.evaluation.click_metrics import (
     auc_interval,
     balanced_shift,
@@ -46,7 +47,7 @@ def click_evaluation(
 
     Returns:
         The content of `evaluation.json`: `metrics`, `baselines`, `calibration`, `curves` (ROC and precision by
-        recall), `slices`, and what it was made with.
+        recall), `slices`, `alarms`, `cautions` (sentences), and what it was made with.
     """
     settings = config.evaluation
     known = {field.name for field in dataset.encoder.fields.fields if field.kind == "category"}
@@ -55,7 +56,8 @@ def click_evaluation(
     columns = list(dict.fromkeys([*slices, *group]))
     scored = score_impressions(model, dataset, settings.split, settings.batch_size, columns=columns)
     click_rate = dataset.num_clicks("train") / dataset.num_rows("train")
-    shift = balanced_shift(click_rate, weight_of_clicks(config.objective, click_rate))
+    weight = weight_of_clicks(config.objective, click_rate)
+    shift = balanced_shift(click_rate, weight)
     metrics: dict[str, Any] = click_metrics(scored.labels, scored.logits, shift=shift)
     if group:
         metrics["gauc"] = group_auc(scored.labels, scored.logits, scored.columns[group[0]])
@@ -73,14 +75,21 @@ def click_evaluation(
     if "prior" in settings.baselines and not isinstance(model, ClickPrior):
         constant = np.full(len(scored.labels), constant_logit(click_rate))
         baselines["prior"] = click_metrics(scored.labels, constant, shift=balanced_shift(click_rate))
+    measured = {
+        "model": config.model.name,
+        "split": settings.split,
+        "rows": len(scored.labels),
+        "clicks": int(np.count_nonzero(scored.labels)),
+        "metrics": metrics,
+    }
+    caution = mean_caution(measured, weight_of_clicks=weight)
     return {
         "kind": "impressions",
         "run": run,
         "data": dataset.path,
-        "split": settings.split,
-        "model": config.model.name,
-        "rows": len(scored.labels),
-        "metrics": metrics,
+        **measured,
+        "alarms": find_click_alarms(measured, trained=not isinstance(model, ClickPrior)),
+        "cautions": [] if caution is None else [caution],
         "baselines": baselines,
         "balanced_shift": shift,
         "calibration": curve,
@@ -102,11 +111,11 @@ def click_evaluation(
 
 
 def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
-    """Prints the metrics of a model beside those of the baselines."""
+    """Prints the metrics of a model beside those of the baselines, and what a reader must know of them."""
     models = {document["model"]: document["metrics"], **document["baselines"]}
     columns = ["auc", "logloss", "ap", "wll", "score", "score_balanced"]
     rows = [[name, *(f"{metrics[column]:.4f}" for column in columns)] for name, metrics in models.items()]
-    title = f"{document['rows']:,} rows of {document['split']}"
+    title = f"{document['rows']:,} rows of {document['split']}, {document['clicks']:,} clicks"
     console.print(make_table(title, ["model", *columns], rows))
     metrics = document["metrics"]
     if "auc_low" in metrics:
@@ -120,6 +129,10 @@ def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
         f"Logits moved by {document['balanced_shift']:.3f} (balanced classes) change the score from "
         f"{metrics['score']:.4f} to {metrics['score_balanced']:.4f}; AUC and AP stay."
     )
+    for alarm in document["alarms"]:
+        console.print(f"ALARM {alarm['message']}", markup=False, style="bold red")
+    for caution in document["cautions"]:
+        console.print(f"Caution: {caution}", markup=False, style="yellow")
 
 
 def _curves(scored: ScoredImpressions) -> dict[str, list[list[float]]]:
