@@ -100,6 +100,9 @@ def test_a_run_leaves_what_it_measured(run: Path, data: Path) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
     assert f"{document['metrics']['auc']:.4f}" in page
     assert "Calibration" in page
+    assert "interval of AUC" in page
+    assert '<th scope="col">click rate</th>' in page  # of the splits
+    assert not [word for word in ("Leak audit", "nlabelled", "None", "Split rule: unknown") if word in page]
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(

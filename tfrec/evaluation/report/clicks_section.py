@@ -23,7 +23,7 @@ _AREA = 260.0
 def clicks_section(run: RunDocuments) -> Section | None:
     """Returns the section of a click model, or None for recommenders."""
     document = run.evaluation
-    if document.get("kind") != "impressions":
+    if not run.is_clicks:
         return None
     own = document["metrics"]
     rows = [_row(run.model, own, "model"), *(_row(name, part, "") for name, part in document["baselines"].items())]

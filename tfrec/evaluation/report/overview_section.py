@@ -6,6 +6,7 @@ from tfrec.evaluation.alarms import USER_METRIC, best_user_baseline, too_few_use
 from tfrec.evaluation.report.accuracy_section import protocol_caption
 from tfrec.evaluation.report.audit_section import audit_notices
 from tfrec.evaluation.report.blocks import Block, Facts, Notice, Paragraph, Section
+from tfrec.evaluation.report.clicks_overview import click_cautions, click_figures, click_verdict
 from tfrec.evaluation.report.numbers import interval_text, known, metric_text, seconds_text
 from tfrec.evaluation.report.protocol_view import ProtocolView
 from tfrec.evaluation.report.run_documents import RunDocuments
@@ -19,6 +20,8 @@ _ALARMS = {
     "users_at_chance": "users are not told apart",
     "below_user_baseline": "users are found less often than without towers",
     "below_popularity": "below the popularity baseline",
+    "few_clicks": "too few clicks to measure by",
+    "clicks_at_chance": "no better than the click rate alone",
 }
 
 
@@ -26,17 +29,20 @@ def overview_section(run: RunDocuments) -> Section:
     """Returns notices, the headline figures and the verdict."""
     view = ProtocolView(run.protocols[0]) if run.protocols else ProtocolView({})
     notices = _alarms(run)
-    if view.model is not None:
+    if run.is_clicks:  # rows are no sequences: there is no leak audit, and no ranking of items
+        notices += click_cautions(run)
+    elif view.model is not None:
         notices += audit_notices(run)
         notices += _few_users(run)
     else:
         remedy = f"`python -m tfrec.evaluate --run {run.name} --report report.html` measures the model."
         notices.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
     blocks: list[Block] = [*sorted(notices, key=lambda notice: ("alarm", "warning", "fine").index(notice.level))]
-    facts = [*_user_figures(run), *_figures(run, view)]
+    facts = click_figures(run) if run.is_clicks else _user_figures(run)
+    facts += _figures(run, view)
     if facts:
         blocks.append(Facts(tuple(facts), large=True))
-    verdict = _verdict(run, view)
+    verdict = click_verdict(run) if run.is_clicks else _verdict(run, view)
     if verdict:
         blocks.append(Paragraph(verdict))
     return Section("overview", "At a glance", tuple(blocks))
@@ -49,8 +55,9 @@ def _alarms(run: RunDocuments) -> list[Notice]:
         where = "; ".join(str(alarm[key]) for key in ("model", "protocol") if alarm.get(key))
         title = _ALARMS.get(name, name.replace("_", " ")) + (f" ({where})" if where else "")
         notices.append(Notice("alarm", "Alarm", title, str(alarm.get("message") or "")))
-    if not notices and run.protocols and "alarms" in run.evaluation:
-        notices.append(Notice("fine", "No alarm", "the model has not collapsed and is better than chance"))
+    if not notices and "alarms" in run.evaluation and (run.protocols or run.is_clicks):
+        fine = "there are enough clicks, and the model" if run.is_clicks else "the model has not collapsed and"
+        notices.append(Notice("fine", "No alarm", f"{fine} is better than chance"))
     return notices
 
 
@@ -91,7 +98,7 @@ def _figures(run: RunDocuments, view: ProtocolView) -> list[tuple[str, str, str]
             facts.append((f"best baseline: {best}", metric_text(metric, view.value(best, metric)), metric))
     if known(run.training.get("seconds")):
         speed = run.training.get("events_per_second")
-        note = f"{speed:,.0f} events/s" if known(speed) else ""
+        note = f"{speed:,.0f} {'rows' if run.is_clicks else 'events'}/s" if known(speed) else ""
         facts.append(("training time", seconds_text(run.training["seconds"]), note))
     return facts
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfrec.evaluation.report.blocks import Block, Cell, Facts, Fold, Listing, Row, Section, Table
+from tfrec.evaluation.report.impressions_data import impressions_data
 from tfrec.evaluation.report.numbers import count_text, known, time_text
 from tfrec.evaluation.report.run_documents import RunDocuments
 
@@ -18,7 +19,9 @@ def data_section(run: RunDocuments) -> Section | None:
     """Returns sizes and times of the data set, or None when the data set is not known."""
     dataset = run.dataset
     blocks: list[Block] = []
-    if dataset:
+    if dataset.get("kind") == "impressions":
+        blocks += impressions_data(dataset)
+    elif dataset:
         counts = dataset.get("counts") or {}
         facts = [
             (name, count_text(counts[name]), "") for name in ("events", "sequences", "users", "items") if name in counts

@@ -52,6 +52,11 @@ class RunDocuments:
         return known(latest) and latest > _FIRST_YEAR
 
     @property
+    def is_clicks(self) -> bool:
+        """Whether the run is of a click model, which orders rows, not items."""
+        return self.evaluation.get("kind") == "impressions"
+
+    @property
     def protocols(self) -> list[Mapping[str, Any]]:
         """The ways in which the model was measured; the first one is the primary one."""
         return list(self.evaluation.get("protocols") or [])
@@ -74,7 +79,7 @@ def read_run(run: Path, evaluation: Mapping[str, Any] | None = None) -> RunDocum
     if evaluation is None:
         evaluation = _read_json(run / "evaluation.json")
     model = str(evaluation.get("model") or manifest.get("model") or "model")
-    if not evaluation.get("protocols"):
+    if not evaluation.get("protocols") and evaluation.get("kind") != "impressions":
         evaluation = {**_from_metrics(evaluation or metrics, model), **evaluation}
     return RunDocuments(
         name=run.resolve().name,
