@@ -18,7 +18,12 @@ _MANY_UNKNOWN = 0.2
 
 
 def main(
-    run: Annotated[Path, typer.Option(help="Run directory of a click model.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Option(
+            help="Run directory of a click model; with --train it is made, and RUN.data beside it.", show_default=False
+        ),
+    ],
     input: Annotated[list[str], typer.Option(help="Parquet or CSV files, globs or directories; repeat for more.")],
     output: Annotated[Path, typer.Option(help="CSV file to write: id and probability.", show_default=False)],
     sample: Annotated[
@@ -53,6 +58,9 @@ def main(
 
     Example: `python -m tfrec.predict --run RUN --input test.parquet --sample sample_submission.csv --output
     submission.csv`
+
+    From files: `python -m tfrec.predict --train train.parquet --impressions configs/impressions/toss.yaml --model feseq
+    --run RUN --input test.parquet --output submission.csv`
     """
     del debug
     if calibrate not in ("none", "balanced"):
@@ -80,7 +88,16 @@ def main(
         from tfrec.training.train_from_files import train_from_files
 
         train_from_files(
-            run, train, impressions, model, assignments or [], input, human, resume=resume, overwrite=overwrite
+            run,
+            train,
+            impressions,
+            model,
+            assignments or [],
+            input,
+            human,
+            id_column=id_col,
+            resume=resume,
+            overwrite=overwrite,
         )
     with Progress(console=human, transient=True, disable=not human.is_terminal) as bar:
         task = bar.add_task("predicting")
@@ -99,6 +116,8 @@ def _print(summary: dict[str, Any], human: Console) -> None:
     for name, share in summary["unknown"].items():
         if share > _MANY_UNKNOWN:
             human.print(f"Warning: {share:.0%} of `{name}` are unknown to the model or missing.", style="yellow")
+    for alarm in summary["alarms"]:
+        human.print(f"ALARM of the run: {alarm}", markup=False, style="bold red")
     human.print(f"Predictions: {summary['output']}", markup=False)
 
 

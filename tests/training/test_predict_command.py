@@ -63,7 +63,10 @@ def test_from_files_to_a_submission(folder: Path, call: Call, capsys: pytest.Cap
     assert written["ID"].tolist() == pd.read_csv(folder / "sample.csv")["ID"].tolist()
     np.testing.assert_allclose(written["clicked"], 0.3, atol=0.1)  # the click rate
     made = (folder / "run" / "metrics.json").stat().st_mtime_ns
-    capsys.readouterr()
+    said = " ".join(capsys.readouterr().out.split())
+    clicks = json.loads((folder / "run" / "evaluation.json").read_text())["clicks"]
+    assert f"30 rows of test, {clicks} clicks" in said
+    assert said.count(f"The split `test` has {clicks} clicks in 30 rows") == 2  # where measured, and beside the output
     assert call("run", "b.csv") == 2  # the run that is there is not replaced
     assert "--resume" in capsys.readouterr().err
     assert call("run", "b.csv", "--resume") == 0  # it predicts
@@ -82,15 +85,17 @@ def test_lists_with_another_separator_are_noticed(folder: Path, call: Call, caps
     assert "100% of `seq` are unknown" in found.err
 
 
-@pytest.mark.parametrize("problem", ["column", "type", "sample", "output"])
+@pytest.mark.parametrize("problem", ["column", "type", "sample", "output", "id", "id-col"])
 def test_nothing_is_trained_for_what_cannot_be_predicted(
     folder: Path, call: Call, problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = pd.read_parquet(folder / "test.parquet")
     frame = frame.drop(columns="hour") if problem == "column" else frame
     frame = frame.assign(price="high") if problem == "type" else frame
+    frame = frame.assign(ID="T1") if problem == "id" else frame
     frame.to_parquet(folder / "odd.parquet", index=False)
-    flags = ["--sample", str(folder / "short.csv")] if problem == "sample" else []
+    given = {"sample": ["--sample", str(folder / "short.csv")], "id-col": ["--id-col", "hour"]}
+    flags = given.get(problem, [])
     pd.DataFrame({"ID": ["T1"], "clicked": 0}).to_csv(folder / "short.csv", index=False)
     output = "no/such/directory.csv" if problem == "output" else "e.csv"
     code = call(f"never-{problem}", output, *flags, test="odd.parquet")
@@ -100,6 +105,8 @@ def test_nothing_is_trained_for_what_cannot_be_predicted(
         "type": "column `price`: Not a number: `high`",
         "sample": "The sample has 1 rows, the input 50",
         "output": "does not exist",
+        "id": "column `ID`, row 2: The id `T1` names a second row",
+        "id-col": "names a second row",
     }
     assert words[problem] in " ".join(capsys.readouterr().err.split())
     assert not (folder / f"never-{problem}").exists()

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from tfrec.data.impressions.fields import FieldEncoder
 from tfrec.data.impressions.impression_batches import batch_of_columns
 from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
+from tfrec.data.impressions.unique_ids import check_unique_ids
 from tfrec.data.vocabulary import OOV_INDEX
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.click_metrics import balanced_shift, probabilities
@@ -27,6 +28,7 @@ from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import load_run
 from tfrec.training.prediction_order import check_sample, order_as_sample
+from tfrec.training.run_directory import RunDirectory
 
 _SAVE_BATCHES = 64
 _DIGITS = 8
@@ -84,9 +86,9 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     """Predicts every row, in the order of the input or of a sample file.
 
     Rows are read, encoded with what the training rows taught, predicted and written a thousand at a time, so memory
-    does not grow with the file. The output appears when it is whole and checked: as many rows as the input, no id twice
-    where there is a sample file, every probability finite and between 0 and 1. An interrupted call leaves
-    `<output>.partial`, from which `resume` goes on.
+    does not grow with the file, but for 8 bytes per row while ids are compared, before anything else. The output
+    appears when it is whole and checked: as many rows as the input, no id twice, every probability finite and between 0
+    and 1. An interrupted call leaves `<output>.partial`, from which `resume` goes on.
 
     Args:
         options: What is predicted.
@@ -94,14 +96,16 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
 
     Returns:
         `output`, `rows`, `mean`, `min`, `max`, `std`, `unknown` (share of values out of vocabulary by feature,
-        of lists among all their values), `first` (first rows).
+        of lists among all their values), `first` (first rows), `alarms` (sentences of the evaluation of the run).
 
     Raises:
-        DataError: The input lacks a column or has values that cannot be read; or ids do not fit the sample.
+        DataError: The input lacks a column, has unreadable values or an id twice; or ids do not fit the sample.
         ConfigError: The output exists, or the run is not of a click model.
     """
     output, partial = options.output, options.output.with_name(f"{options.output.name}.partial")
     sources = check_prediction(options)
+    if (options.run / ENCODER_FOLDER).is_dir():  # what does not fit is said before a model is loaded
+        check_columns(sources, FieldEncoder.load(options.run / ENCODER_FOLDER).fields.columns)
     loaded = load_run(options.run)
     model: Any = loaded.model
     if not isinstance(model, ImpressionModel):
@@ -111,6 +115,8 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
     check_columns(sources, encoder.fields.columns)
     id_column = _id_column(options, encoder, sources)
+    if id_column is not None and options.id_column is None:  # one that is given was looked at already
+        check_unique_ids(sources, id_column)
     total = sum(source.rows for source in sources)
     header = f"{id_column or 'row'},{options.column or encoder.fields.label}\n"
     stamps = [[source.path, source.file.size, source.file.stamp] for source in sources]
@@ -148,14 +154,14 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
         order_as_sample(partial, options.sample, output)
         partial.unlink()
     _journal(partial).unlink(missing_ok=True)
-    return _summary(output, tally)
+    return {**_summary(output, tally), "alarms": _alarms(loaded.directory)}
 
 
 def check_prediction(options: PredictionOptions) -> list[ImpressionSource]:
     """Checks what needs no model, before one is trained or many rows are predicted, and returns the opened input.
 
     Raises:
-        DataError: There is no input, or the sample has another number of rows.
+        DataError: There is no input, an id of the given column occurs twice, or the sample has another number of rows.
         ConfigError: The output exists, or its directory does not.
     """
     output = options.output
@@ -166,6 +172,9 @@ def check_prediction(options: PredictionOptions) -> list[ImpressionSource]:
     sources = open_sources(options.input, split=None, file_format=None)
     if not sources:
         raise DataError("No input.", remedy="Name files with --input.")
+    if options.id_column is not None:
+        check_columns(sources, [options.id_column])
+        check_unique_ids(sources, options.id_column)
     if options.sample is not None:
         check_sample(options.sample, sum(source.rows for source in sources))
     return sources
@@ -173,7 +182,6 @@ def check_prediction(options: PredictionOptions) -> list[ImpressionSource]:
 
 def _id_column(options: PredictionOptions, encoder: FieldEncoder, sources: list[ImpressionSource]) -> str | None:
     if options.id_column is not None:
-        check_columns(sources, [options.id_column])
         return options.id_column
     name = encoder.fields.id
     if name is not None and all(name in source.columns for source in sources):
@@ -257,6 +265,11 @@ def _resumed(partial: Path, mark: str) -> _Tally | None:
             remedy="Run without --resume to start afresh.",
         )
     return _Tally(**state["tally"])
+
+
+def _alarms(run: RunDirectory) -> list[str]:
+    document = run.read_json(run.evaluation_document) if run.evaluation_document.is_file() else {}
+    return [alarm["message"] for alarm in document.get("alarms", [])]
 
 
 def _summary(output: Path, tally: _Tally) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tfrec.data.impressions.impression_conversion import convert_impressions, ex
 from tfrec.data.impressions.impression_dataset import ImpressionDataset, holds_impressions
 from tfrec.data.impressions.impression_options import ImpressionOptions, impression_options
 from tfrec.data.impressions.impression_sources import check_columns, open_sources
+from tfrec.data.impressions.unique_ids import check_unique_ids
 from tfrec.errors import ConfigError
 from tfrec.process_tuning import keep_freed_memory
 from tfrec.training.experiment import run_experiment
@@ -30,13 +31,14 @@ def train_from_files(
     inputs: Sequence[str],
     console: Console,
     *,
+    id_column: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Converts files to `RUN.data` and trains a click model on them.
 
     Whatever can be known of the files that are to be predicted is checked first: that they have all columns before the
-    conversion, and that these can be read before the training.
+    conversion, and that these can be read before the training; that no id of theirs names two rows.
 
     Args:
         run: Run directory to write.
@@ -46,12 +48,13 @@ def train_from_files(
         settings: Of the training, `KEY=VALUE`.
         inputs: Files that are to be predicted.
         console: For progress.
+        id_column: Column that names their rows, looked at already. Default: `id` of the schema is looked at here.
         resume: Go on with an interrupted conversion or training; a finished run is left as it is.
         overwrite: Replace an existing run and its data.
 
     Raises:
         ConfigError: The run exists and neither flag is given, or the model is no click model.
-        DataError: The files to be predicted do not fit the schema.
+        DataError: The files to be predicted do not fit the schema, or an id names two of their rows.
     """
     directory = RunDirectory(run)
     if resume and directory.metrics.is_file():
@@ -73,6 +76,9 @@ def train_from_files(
     sources = open_sources(tuple(inputs), split=None, file_format=None)
     log = open_sources(options.input, split=None, file_format=None)
     check_columns(sources, expanded_schema(options.impressions, log).feature_columns)
+    name = options.impressions.id
+    if id_column is None and name is not None and all(name in source.columns for source in sources):
+        check_unique_ids(sources, name)
     if not (resume and _is_made_of(data, options)):
         keep_freed_memory()
         manifest = convert_impressions(options)
