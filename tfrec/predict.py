@@ -101,7 +101,11 @@ def main(
         )
     with Progress(console=human, transient=True, disable=not human.is_terminal) as bar:
         task = bar.add_task("predicting")
-        summary = predict_impressions(options, progress=lambda d, t: bar.update(task, completed=d, total=t))
+        summary = predict_impressions(
+            options,
+            progress=lambda d, t: bar.update(task, completed=d, total=t),
+            say=lambda text: human.print(text, markup=False),
+        )
     _print(summary, human)
     if json_output:
         print_json(summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -265,15 +266,38 @@ def test_an_interrupted_prediction_goes_on(
     with pytest.raises(KeyboardInterrupt):
         predict_impressions(options, progress=stop)
     assert not output.exists()
+    rows = len((tmp_path / "parts.csv.partial").read_text().splitlines()) - 1  # without the header
     with (tmp_path / "parts.csv.partial").open("ab") as file:
         file.write(b"T9999,0.")  # what was written after the last note counts for nothing
     with pytest.raises(DataError, match="another run, input or option"):
         predict(run, log, output, resume=True, balanced=True)
-    predict(run, log, output, resume=True)
+    said: list[str] = []
+    predict_impressions(dataclasses.replace(options, resume=True), say=said.append)
+    assert said == [f"Goes on at row {rows + 1:,} of 1,500."]
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parts.csv", "whole.csv"]
     with pytest.raises(ConfigError, match="exists"):
         predict(run, log, output)
+
+
+def test_an_interrupted_prediction_is_saved_by_time_and_never_passed_over(
+    run: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    options = PredictionOptions(run=run, input=(str(log),), output=tmp_path / "p.csv")
+    said: list[str] = []
+    for seconds, words in ((0.0, "--resume would have gone on"), (1e9, "before anything of it was saved")):
+        monkeypatch.setattr(module, "_SAVE_SECONDS", seconds)
+        with pytest.raises(KeyboardInterrupt):
+            predict_impressions(options, progress=stop)
+        assert (tmp_path / "p.csv.partial.json").exists() == (seconds == 0.0)  # no note of a file that was replaced
+        with pytest.raises(KeyboardInterrupt):
+            predict_impressions(options, progress=stop, say=said.append)
+        assert words in said[-1]
+    predict_impressions(dataclasses.replace(options, output=tmp_path / "q.csv", resume=True), say=said.append)
+    assert "no interrupted prediction" in said[-1]
 
 
 def test_order_of_the_sample_and_its_errors(run: Path, log: Path, tmp_path: Path) -> None:

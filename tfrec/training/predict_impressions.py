@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from tfrec.models.impression_model import ImpressionModel
 from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import load_run
+from tfrec.training.prediction_journal import PredictionTally, journal_path, resumed_tally, save_tally
 from tfrec.training.prediction_order import check_sample, order_as_sample
 from tfrec.training.run_directory import RunDirectory
 
 _SAVE_BATCHES = 64
+_SAVE_SECONDS = 20.0
 _DIGITS = 8
 Progress = Callable[[int, int], None]
 
@@ -62,27 +65,9 @@ class PredictionOptions:
     overwrite: bool = False
 
 
-@dataclass
-class _Tally:
-    """What was written so far: enough to go on, and to say something about it."""
-
-    rows: int = 0
-    bytes: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    low: float = 1.0
-    high: float = 0.0
-    unknown: dict[str, int] = field(default_factory=dict)
-    values: dict[str, int] = field(default_factory=dict)
-
-    def add(self, p: npt.NDArray[np.float64]) -> None:
-        self.rows += len(p)
-        self.total += float(p.sum())
-        self.squares += float(np.square(p).sum())
-        self.low, self.high = min(self.low, float(p.min())), max(self.high, float(p.max()))
-
-
-def predict_impressions(options: PredictionOptions, *, progress: Progress | None = None) -> dict[str, Any]:
+def predict_impressions(
+    options: PredictionOptions, *, progress: Progress | None = None, say: Callable[[str], None] | None = None
+) -> dict[str, Any]:
     """Predicts every row, in the order of the input or of a sample file.
 
     Rows are read, encoded with what the training rows taught, predicted and written a thousand at a time, so memory
@@ -93,6 +78,7 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     Args:
         options: What is predicted.
         progress: Called as `progress(rows done, rows)`.
+        say: Called with a sentence where an interrupted call left something, or `resume` found nothing.
 
     Returns:
         `output`, `rows`, `mean`, `min`, `max`, `std`, `unknown` (share of values out of vocabulary by feature,
@@ -121,7 +107,12 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     header = f"{id_column or 'row'},{options.column or encoder.fields.label}\n"
     stamps = [[source.path, source.file.size, source.file.stamp] for source in sources]
     mark = json.dumps([loaded.checkpoint, encoder.hash, stamps, header, options.balanced])
-    tally = _resumed(partial, mark) if options.resume else None
+    left = partial.is_file()
+    tally = resumed_tally(partial, mark) if options.resume else None
+    if say is not None and (left or options.resume):
+        say(_beginning(partial, tally, left, total))
+    if tally is None:
+        journal_path(partial).unlink(missing_ok=True)  # it is of a file that is about to be replaced
     config: Any = loaded.config
     weight = weight_of_clicks(config.objective, model.click_rate)
     shift = balanced_shift(model.click_rate, weight) if options.balanced else 0.0
@@ -129,9 +120,10 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     with partial.open("r+b" if tally else "wb") as file:
         if tally is None:
             file.write(header.encode())
-            tally = _Tally(bytes=file.tell())
+            tally = PredictionTally(bytes=file.tell())
         file.truncate(tally.bytes)
         file.seek(tally.bytes)
+        saved = time.monotonic()
         for number, (source, batch, first, row) in enumerate(_batches(sources, encoder, id_column, tally.rows), 1):
             columns = encoder.encode(batch, file=source.path, rows=np.arange(row, row + batch.num_rows))
             logits = predict(batch_of_columns(columns, encoder.fields, model.max_length)).numpy()
@@ -140,8 +132,9 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
             ids = batch.column(batch.schema.get_field_index(id_column)) if id_column else _numbers(first, len(p))
             _write(file, ids, p, source.path, row)
             tally.add(p)
-            if number % _SAVE_BATCHES == 0:
-                _save(file, partial, mark, tally)
+            if number % _SAVE_BATCHES == 0 or time.monotonic() - saved > _SAVE_SECONDS:
+                save_tally(file, partial, mark, tally)
+                saved = time.monotonic()
             if progress is not None:
                 progress(tally.rows, total)
         file.flush()
@@ -153,7 +146,7 @@ def predict_impressions(options: PredictionOptions, *, progress: Progress | None
     else:  # what was predicted stays as it is until the output is there: another sample may be given with `resume`
         order_as_sample(partial, options.sample, output)
         partial.unlink()
-    _journal(partial).unlink(missing_ok=True)
+    journal_path(partial).unlink(missing_ok=True)
     return {**_summary(output, tally), "alarms": _alarms(loaded.directory)}
 
 
@@ -218,7 +211,7 @@ def _checked(p: npt.NDArray[np.float64], path: str, first: int) -> npt.NDArray[n
     return p
 
 
-def _count_unknown(encoder: FieldEncoder, columns: dict[str, Any], tally: _Tally) -> None:
+def _count_unknown(encoder: FieldEncoder, columns: dict[str, Any], tally: PredictionTally) -> None:
     for part in encoder.fields.fields:
         if part.kind in ("category", "ids"):
             values = columns[part.name].values
@@ -239,32 +232,14 @@ def _numbers(first: int, rows: int) -> pa.Array:
     return pa.array(np.arange(first, first + rows))
 
 
-def _journal(partial: Path) -> Path:
-    return partial.with_name(f"{partial.name}.json")
-
-
-def _save(file: Any, partial: Path, mark: str, tally: _Tally) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    tally.bytes = file.tell()
-    temporary = _journal(partial).with_suffix(".tmp")
-    temporary.write_text(json.dumps({"mark": mark, "tally": vars(tally)}), encoding="utf-8")
-    temporary.rename(_journal(partial))
-
-
-def _resumed(partial: Path, mark: str) -> _Tally | None:
-    """What an interrupted call had written, or None where nothing is left of one."""
-    journal = _journal(partial)
-    if not journal.is_file() or not partial.is_file():
-        return None
-    state = json.loads(journal.read_text(encoding="utf-8"))
-    if state["mark"] != mark:
-        raise DataError(
-            "What was interrupted here had another run, input or option.",
-            file=partial,
-            remedy="Run without --resume to start afresh.",
-        )
-    return _Tally(**state["tally"])
+def _beginning(partial: Path, tally: PredictionTally | None, left: bool, total: int) -> str:
+    if tally is not None:
+        return f"Goes on at row {tally.rows + 1:,} of {total:,}."
+    if not left:
+        return "There is no interrupted prediction: it begins at row 1."
+    if journal_path(partial).is_file():
+        return f"What an interrupted call left in `{partial}` is replaced; --resume would have gone on."
+    return f"`{partial}` was interrupted before anything of it was saved: it begins at row 1."
 
 
 def _alarms(run: RunDirectory) -> list[str]:
@@ -272,7 +247,7 @@ def _alarms(run: RunDirectory) -> list[str]:
     return [alarm["message"] for alarm in document.get("alarms", [])]
 
 
-def _summary(output: Path, tally: _Tally) -> dict[str, Any]:
+def _summary(output: Path, tally: PredictionTally) -> dict[str, Any]:
     rows = max(tally.rows, 1)
     mean = tally.total / rows
     with output.open(encoding="utf-8") as file:
