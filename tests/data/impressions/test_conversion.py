@@ -220,7 +220,7 @@ def test_interrupted_conversion_resumes_with_the_same_bytes(
 
 
 def test_bad_input_names_file_and_column(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"column `n`: The column is missing\. Known"):
+    with pytest.raises(DataError, match=r"column `n`: The column is missing\. Write the file with it"):
         converted(tmp_path, ROWS.drop(columns="n"), "a")
     with pytest.raises(DataError, match=r"column `y`, row 3: A label is `3`"):
         converted(tmp_path, ROWS.assign(y=[0, 1, 3, 0]), "b")

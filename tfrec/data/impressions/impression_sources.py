@@ -89,15 +89,16 @@ def open_sources(patterns: tuple[str, ...], *, split: str | None, file_format: s
 
 
 def check_columns(sources: Sequence[ImpressionSource], wanted: Sequence[str]) -> None:
-    """Raises DataError unless every file has all columns, naming the first that is missing."""
+    """Raises DataError, with the columns that have no role, unless every file has all that are wanted."""
     for source in sources:
         for name in wanted:
             if name not in source.columns:
+                others = set(source.columns) - set(wanted)
                 raise DataError(
                     "The column is missing.",
                     file=source.path,
                     column=name,
-                    remedy=did_you_mean(name, source.columns),
+                    remedy=did_you_mean(name, others) if others else "Write the file with it, or correct the schema.",
                 )
 
 
