@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 
 from tfrec.files import atomic_write
 from tfrec.tables import make_table
@@ -16,6 +17,7 @@ from tfrec.tuning.search_settings import SearchSettings
 from tfrec.tuning.trial_record import TrialRecord
 
 _SHOWN = 20
+_UNLIMITED = 10_000
 
 
 def best_trial(records: Sequence[TrialRecord], objective: Objective) -> TrialRecord | None:
@@ -35,7 +37,7 @@ def ranked_trials(records: Sequence[TrialRecord], objective: Objective) -> list[
 
 
 def print_trials(records: Sequence[TrialRecord], settings: SearchSettings, console: Console) -> None:
-    """Prints the best trials and all failures."""
+    """Prints the best trials and all failures; where there is no room for a column per setting, they share one."""
     ranked = ranked_trials(records, settings.goal)
     if not ranked:
         return
@@ -53,7 +55,22 @@ def print_trials(records: Sequence[TrialRecord], settings: SearchSettings, conso
         for record in ranked[:_SHOWN]
     ]
     title = f"{settings.model}, {settings.searcher}: {len(ranked)} trials on the validation split, best first"
-    console.print(make_table(title, columns, rows))
+    table = make_table(title, columns, rows)
+    wide = console.options.update(max_width=_UNLIMITED)
+    if Measurement.get(console, wide, table).maximum > console.width:  # figures are not cut: settings share a column
+        first = 3 if epochs else 2
+        joined = [
+            [
+                *row[:first],
+                row[-1],
+                ", ".join(f"{name} {value}" for name, value in zip(columns[first:-1], row[first:-1], strict=True)),
+            ]
+            for row in rows
+        ]
+        table = make_table(title, [*columns[:first], "s", "settings"], joined)
+        table.columns[1].no_wrap = True
+        table.columns[-1].justify = "left"
+    console.print(table)
     for record in ranked:
         if record.status == "failed":
             console.print(f"Trial {record.number} failed: {record.reason}", markup=False, style="red", soft_wrap=True)
