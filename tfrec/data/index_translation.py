@@ -28,9 +28,7 @@ class IndexTranslation:
     def __init__(self, tables: Mapping[str, NDArray[np.int32]], schema_hash: str) -> None:
         self.schema_hash = schema_hash
         self._tables = {name: tf.constant(table) for name, table in tables.items()}
-        self.unknown = {
-            name: int(np.count_nonzero(table[FIRST_INDEX:] == OOV_INDEX)) for name, table in tables.items()
-        }
+        self.unknown = {name: int(np.count_nonzero(table[FIRST_INDEX:] == OOV_INDEX)) for name, table in tables.items()}
 
     @classmethod
     def between(
