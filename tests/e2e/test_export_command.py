@@ -33,6 +33,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
+@pytest.mark.one_stack
 def test_the_life_of_a_version_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = planted_shop(tmp_path / "shop", "int64")
     tiny_run(tmp_path / "run", "markov", shop)

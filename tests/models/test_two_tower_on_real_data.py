@@ -22,6 +22,7 @@ from tfrec.tasks.retrieval_objective import RetrievalObjective
 EPOCHS, BATCH, WINDOW = 8, 32, 100
 
 
+@pytest.mark.one_stack
 @pytest.mark.slow
 def test_it_beats_popularity(real_data: Path) -> None:
     raw = sequences_of("ml-100k", real_data)

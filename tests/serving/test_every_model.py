@@ -30,6 +30,7 @@ def test_int64_ids_above_2_to_the_31_saved_and_loaded(name: str, shop: Shop, tmp
     run_export_test(name, shop("int64"), "int64", tmp_path / "saved")
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize("name", MODELS)
 def test_string_ids(name: str, shop: Shop) -> None:
     run_export_test(name, shop("string"), "string")
@@ -39,6 +40,7 @@ INPUTS = {"item_features": True, "item_vectors": [VECTORS], "user_features": Tru
 TELLABLE = [name for name in MODELS if issubclass(model_class(name).config_class, UserInputsConfig)]
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize("name", TELLABLE)
 def test_all_that_is_known_of_items_and_users(name: str, shop: Shop, tmp_path: Path) -> None:
     vectors = {"user_vectors": True} if name == "hstu" else {}

@@ -186,6 +186,7 @@ def test_killed_and_resumed_in_every_stage_it_has_the_same_weights(
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5, err_msg=one.path)
 
 
+@pytest.mark.one_stack
 def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
     shop: InteractionDataset, tmp_path: Path
 ) -> None:

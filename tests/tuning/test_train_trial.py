@@ -84,6 +84,7 @@ def test_a_metric_that_is_not_a_number_is_a_failure(
         objective_of(metrics, Objective.parse("mrr@20"))
 
 
+@pytest.mark.one_stack
 def test_a_model_of_users_is_chosen_by_its_vectors_of_users(tmp_path: Path) -> None:
     """Two trials of long-term interest: what decides is measured among the users of the validation split."""
     shop = behavior_shop(tmp_path / "shop", split="random_user", valid_fraction=0.3, test_fraction=0.3)
