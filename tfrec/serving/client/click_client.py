@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -12,22 +10,16 @@ import numpy.typing as npt
 
 from tfrec.errors import ConfigError
 from tfrec.serving.client.click_inputs import click_inputs, has_lists
-from tfrec.serving.client.connect import connect
-from tfrec.serving.client.model_caller import ModelCaller
-from tfrec.serving.client.model_metadata import ModelMetadata, VersionStatus
-from tfrec.serving.client.retry_policy import RetryPolicy
+from tfrec.serving.client.model_client import ModelClient
 
 
-class ClickClient:
+class ClickClient(ModelClient):
     """Asks a click model that `tfrec.export` wrote and TensorFlow Serving (or a server with its interface) serves.
 
     Rows go in as they stand in the log: text, numbers, lists or the text of lists by column, None where a value is
     missing; columns that the model does not read are passed over. One client may be used from several threads.
 
-    Args: as of `RecommenderClient`.
-
-    Raises:
-        ConfigError: The address or an option is not valid, or the extra is missing.
+    Args and what it raises: as of `ModelClient`.
 
     All methods raise `ServingError` when the server cannot be reached in time or refuses, and `ConfigError` when a row
     lacks a column or a value is of another type.
@@ -37,39 +29,6 @@ class ClickClient:
         ...     client.score([{"inventory_id": 37, "hour": "08", "l_feat_1": None, "seq": "9,57,269"}])
         array([0.0173], dtype=float32)
     """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        model: str,
-        version: int | None = None,
-        timeout: float = 5.0,
-        retry: RetryPolicy | None = None,
-        ca_file: str | Path | None = None,
-    ) -> None:
-        self._transport = connect(url, ca_file=ca_file)
-        self._caller = ModelCaller(self._transport, model, version, timeout, retry or RetryPolicy())
-
-    def __enter__(self) -> ClickClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._transport.close()
-
-    def status(self) -> list[VersionStatus]:
-        """Returns the versions of the model on the server, the newest first, and whether they are `AVAILABLE`."""
-        return self._caller.status()
-
-    def metadata(self) -> ModelMetadata:
-        """Returns version and signatures of the model in service, asked from the server."""
-        return self._caller.fetch_metadata()
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
         """Returns the probability of a click for every row, float32 `[rows]`."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tfrec.errors import ConfigError
-from tfrec.serving.client.connect import connect
 from tfrec.serving.client.id_arrays import id_lists, id_vector
-from tfrec.serving.client.model_caller import ModelCaller
-from tfrec.serving.client.model_metadata import ModelMetadata, Signature, VersionStatus
+from tfrec.serving.client.model_client import ModelClient
+from tfrec.serving.client.model_metadata import ModelMetadata, Signature
 from tfrec.serving.client.requests import (
     EventFeatures,
     History,
@@ -33,24 +31,14 @@ DEFAULT_MODEL = "recommender"
 _LARGEST_K = 2**31 - 1
 
 
-class RecommenderClient:
+class RecommenderClient(ModelClient):
     """Asks a model that `tfrec.export` wrote and TensorFlow Serving (or a server with its interface) serves.
 
     One client holds its connections open and may be used from several threads. Raw ids go in and come out, int64 or
     strings as in the log; the type is taken from the model's signatures. Histories are oldest first. Items or users
     that the model does not know are passed over, and an empty history gets the most popular items.
 
-    Args:
-        url: `grpc://host:port`, `grpcs://host:port`, `http://host:port` or `https://host:port`. gRPC needs the extra
-            `serving`; REST needs nothing more, not even TensorFlow.
-        model: Name of the model on the server. Default: `recommender`.
-        version: Version to ask for. Default: the one in service.
-        timeout: Seconds for one request, all tries together. Default: 5.
-        retry: When to try again. Default: `RetryPolicy()`.
-        ca_file: PEM file of the certificates to trust, for `grpcs` and `https`.
-
-    Raises:
-        ConfigError: The address or an option is not valid, or the extra is missing.
+    Args and what it raises: as of `ModelClient`; the name of the model is `recommender` unless another one is given.
 
     All methods raise `ServingError` when the server cannot be reached in time or refuses, and `ConfigError` when an
     id is not of the model's type.
@@ -71,28 +59,7 @@ class RecommenderClient:
         retry: RetryPolicy | None = None,
         ca_file: str | Path | None = None,
     ) -> None:
-        self._transport = connect(url, ca_file=ca_file)
-        self._caller = ModelCaller(self._transport, model, version, timeout, retry or RetryPolicy())
-
-    def __enter__(self) -> RecommenderClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._transport.close()
-
-    def status(self) -> list[VersionStatus]:
-        """Returns the versions of the model on the server, the newest first, and whether they are `AVAILABLE`."""
-        return self._caller.status()
-
-    def metadata(self) -> ModelMetadata:
-        """Returns version, id type and signatures of the model in service, asked from the server."""
-        return self._caller.fetch_metadata()
+        super().__init__(url, model=model, version=version, timeout=timeout, retry=retry, ca_file=ca_file)
 
     def recommend(
         self,
