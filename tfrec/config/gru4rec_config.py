@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from tfrec.config.parameter_pairs import parameter_pairs, parameter_value
 from tfrec.config.strict_model import StrictModel, aliased
-from tfrec.errors import ConfigError, did_you_mean
+from tfrec.errors import ConfigError
 
 
 class GRU4RecConfig(StrictModel):
@@ -92,17 +93,9 @@ def parse_official_params(text: str) -> dict[str, dict[str, Any]]:
     """
     sections: dict[str, dict[str, Any]] = {}
     given: dict[str, Any] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise ConfigError(f"`--params` has `{pair}` without `=`.", remedy="Write name=value,name=value.")
-        if name not in _OFFICIAL:
-            raise ConfigError(f"Unknown name `{name}` in `--params`.", remedy=did_you_mean(name, _OFFICIAL))
+    for name, value in parameter_pairs(text, _OFFICIAL):
         path, convert = _OFFICIAL[name]
-        try:
-            given[name] = convert(value)
-        except (ValueError, KeyError) as error:
-            raise ConfigError(f"`{name}={value}` in `--params` cannot be read.", remedy="Check its type.") from error
+        given[name] = parameter_value(name, value, convert)
         if name == "final_act" and value in ("softmax", "softmax_logit"):
             continue  # part of the loss, see below
         if path:

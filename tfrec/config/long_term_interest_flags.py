@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfrec.errors import ConfigError, did_you_mean
+from tfrec.config.parameter_pairs import parameter_pairs, parameter_value
 
 _FLAGS: dict[str, tuple[str, Any]] = {
     "epochs": ("training.epochs", int),
@@ -44,18 +44,8 @@ def parse_flags(text: str) -> dict[str, Any]:
         {'training': {'epochs': 5}, 'optimizer': {'learning_rate': 0.001}}
     """
     sections: dict[str, Any] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = pair.lstrip("-").partition("=")
-        if not separator:
-            raise ConfigError(f"`--params` has `{pair}` without `=`.", remedy="Write name=value,name=value.")
-        if name in _ELSEWHERE:
-            raise ConfigError(f"`{name}` is not for `--params`.", remedy=_ELSEWHERE[name])
-        if name not in _FLAGS:
-            raise ConfigError(f"Unknown name `{name}` in `--params`.", remedy=did_you_mean(name, _FLAGS))
+    for name, value in parameter_pairs(text, _FLAGS, elsewhere=_ELSEWHERE, dashes=True):
         path, convert = _FLAGS[name]
         section, _, key = path.rpartition(".")
-        try:
-            (sections.setdefault(section, {}) if section else sections)[key] = convert(value)
-        except ValueError as error:
-            raise ConfigError(f"`{name}={value}` in `--params` cannot be read.", remedy="Check its type.") from error
+        (sections.setdefault(section, {}) if section else sections)[key] = parameter_value(name, value, convert)
     return sections

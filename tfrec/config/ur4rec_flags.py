@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfrec.config.parameter_pairs import parameter_pairs
 from tfrec.config.stages_config import STAGES
-from tfrec.errors import ConfigError, did_you_mean
+from tfrec.errors import ConfigError
 
 _NAMES = ("stages", "epochs_per_stage", "patience", "seed")
 _ELSEWHERE = {
@@ -32,14 +33,7 @@ def parse_stage_flags(text: str) -> dict[str, Any]:
     """
     sections: dict[str, Any] = {}
     stages: dict[str, Any] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = pair.lstrip("-").partition("=")
-        if not separator:
-            raise ConfigError(f"`--params` has `{pair}` without `=`.", remedy="Write name=value,name=value.")
-        if name in _ELSEWHERE:
-            raise ConfigError(f"`{name}` is not for `--params`.", remedy=_ELSEWHERE[name])
-        if name not in _NAMES:
-            raise ConfigError(f"Unknown name `{name}` in `--params`.", remedy=did_you_mean(name, _NAMES))
+    for name, value in parameter_pairs(text, _NAMES, elsewhere=_ELSEWHERE, dashes=True):
         if name == "stages":
             stages["run"] = value.split("+")
             continue
