@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import OOV_INDEX
 from tfrec.layers.initializers import GateInitializer
-from tfrec.layers.item_tower import FeatureShape
-from tfrec.models.item_inputs import build_items, item_shapes
-from tfrec.models.sequence_encoder import SequenceEncoder
-from tfrec.models.user_inputs import build_users, look_up_users, refresh_users, user_shapes
+from tfrec.models.informed_encoder import InformedEncoder
+from tfrec.models.user_inputs import look_up_users
 from tfrec.seeds import derive_seed
 
 
-class AttentionEncoder(SequenceEncoder):
+class AttentionEncoder(InformedEncoder):
     """Sequence encoder whose inputs are item vectors, with those of their side features, plus learned positions.
 
     A model that is told the user has one token more, before the first event: the vector of the user, made of side
@@ -27,34 +23,14 @@ class AttentionEncoder(SequenceEncoder):
         config: A `UserInputsConfig` with `dim`, `max_length`, `positions`, `scale_inputs` and `init_stddev`.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
-        features: Shape of every feature of items; none for items that are their ids.
-        item_bias: Add a learned bias to the score of each item; not with features.
-        num_users: Number of user indices; 0 for a model that is not told the user.
-        user_features: Shape of every feature of users.
+        **kwargs: Shapes of features of items and users, see `InformedEncoder`, and what Keras models take.
 
     Reference: the profile token of the Tencent advertising challenge of 2025, arXiv 2604.04976.
     Differences: there the first event is a target of the profile; here all but the first are targets.
     """
 
-    def __init__(
-        self,
-        config: Any,
-        vocab_size: int,
-        *,
-        seed: int = 0,
-        features: Mapping[str, FeatureShape] | None = None,
-        item_bias: bool = False,
-        num_users: int = 0,
-        user_features: Mapping[str, FeatureShape] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, config: Any, vocab_size: int, *, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, vocab_size, seed=seed, **kwargs)
-        self.features, self.user_features = dict(features or {}), dict(user_features or {})
-        self.num_users = num_users
-        self.items = build_items(
-            config, vocab_size, self.features, use_bias=item_bias, seed=seed, dtype=self.dtype_policy
-        )
-        self.users = build_users(config, num_users, self.user_features, seed=seed, dtype=self.dtype_policy)
         self.max_tokens = config.max_length + int(self.users is not None)
         self.positions: Any = None
         if config.positions != "none":
@@ -65,25 +41,6 @@ class AttentionEncoder(SequenceEncoder):
                 ),
                 name="positions",
             )  # [max_tokens, dim]
-
-    @classmethod
-    def for_dataset(cls, config: Any, dataset: InteractionDataset, **kwargs: Any) -> AttentionEncoder:
-        shapes: dict[str, Any] = {"features": item_shapes(config, dataset), **user_shapes(config, dataset)}
-        model = cls(config, dataset.item_vocabulary.size, **shapes, **kwargs)
-        model.refresh_items(dataset)
-        return model
-
-    @property
-    def request_features(self) -> tuple[str, ...]:
-        return () if self.users is None else ("user",)
-
-    def refresh_items(self, dataset: InteractionDataset) -> None:
-        super().refresh_items(dataset)
-        refresh_users(self.users, dataset)
-
-    def get_config(self) -> dict[str, Any]:
-        shapes = {"features": self.features, "num_users": self.num_users, "user_features": self.user_features}
-        return {**super().get_config(), **shapes}
 
     def _states(
         self,

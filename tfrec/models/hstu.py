@@ -42,7 +42,7 @@ class HSTU(AttentionEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
-        **kwargs: Shapes of features of items and users, see `AttentionEncoder`, and what Keras models take.
+        **kwargs: Shapes of features of items and users, see `InformedEncoder`, and what Keras models take.
 
     Reference: arXiv 2402.17152; facebookresearch/generative-recommenders 2e81fab; RecTools 0.19.0.
     Differences: weights are divided by `max_length` however far a batch is padded; the loss is chosen apart from the

@@ -1,4 +1,4 @@
-"""The item side of a sequence encoder: a table of vectors, or a tower over what is known of the items."""
+"""The item side of a sequence encoder, a table of vectors or a tower over what is known of them; users share it."""
 
 from __future__ import annotations
 
@@ -17,51 +17,56 @@ from tfrec.layers.item_tower import FeatureShape, ItemTower
 from tfrec.seeds import derive_seed
 
 
-def build_items(
+def build_table(
     config: Any,
-    vocab_size: int,
+    rows: int,
     features: Mapping[str, FeatureShape] | None,
     *,
-    use_bias: bool,
+    name: str,
+    use_ids: bool = True,
+    use_bias: bool = False,
     seed: int,
     dtype: Any,
 ) -> ItemTable | ItemTower:
-    """Returns the item side of a model whose configuration is an `ItemInputsConfig` with `dim` and `init_stddev`.
+    """Returns the items or the users of a model whose configuration is an `ItemInputsConfig` with `dim`, `init_stddev`.
 
     Args:
         config: The configuration.
-        vocab_size: Number of item indices.
+        rows: Number of indices.
         features: Shape of every feature; none makes a plain table.
-        use_bias: Add a bias per item; only of a table.
+        name: `items` or `users`.
+        use_ids: Whether each has a vector of its own besides its features.
+        use_bias: Add a bias per row; only of a table.
         seed: Seed of the model.
         dtype: Precision policy.
     """
-    seed = derive_seed(seed, "items")
+    seed = derive_seed(seed, name)
     if features:
         return ItemTower(
-            vocab_size,
+            rows,
             config.dim,
             features=features,
             feature_dim=config.feature_dim,
             hidden=config.feature_hidden,
+            use_ids=use_ids,
             id_dropout=config.id_dropout,
             init_stddev=config.init_stddev,
             seed=seed,
-            name="items",
+            name=name,
             dtype=dtype,
         )
-    items = ItemTable(
-        vocab_size,
+    table = ItemTable(
+        rows,
         config.dim,
         use_bias=use_bias,
         bound=config.init_stddev,
         normal=True,
         seed=seed,
-        name="items",
+        name=name,
         dtype=dtype,
     )
-    items.build()
-    return items
+    table.build()
+    return table
 
 
 def item_shapes(config: ItemInputsConfig, dataset: InteractionDataset) -> dict[str, FeatureShape]:

@@ -27,7 +27,7 @@ class SASRec(AttentionEncoder):
         config: Architecture.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
-        **kwargs: Shapes of features of items and users, see `AttentionEncoder`, and what Keras models take.
+        **kwargs: Shapes of features of items and users, see `InformedEncoder`, and what Keras models take.
 
     Reference: arXiv 1808.09781.
     Differences: the loss is chosen apart from the model; positions count from the latest event by default, which is
@@ -45,7 +45,7 @@ class SASRec(AttentionEncoder):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, vocab_size, seed=seed, item_bias=config.item_bias, **kwargs)
+        super().__init__(config, vocab_size, seed=seed, **kwargs)
         self.transformer_blocks = [
             TransformerBlock(
                 config.dim,
@@ -97,3 +97,7 @@ class SASRec(AttentionEncoder):
         for block in self.transformer_blocks:
             states = block(states, real, dropout_seed=dropout_seed) * mask
         return self._of_events(self.final_norm(states) * mask)
+
+    @property
+    def _item_bias(self) -> bool:
+        return self.config.item_bias

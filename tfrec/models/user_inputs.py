@@ -11,8 +11,7 @@ from tfrec.config.user_inputs_config import UserInputsConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.layers.item_table import ItemTable
 from tfrec.layers.item_tower import FeatureShape, ItemTower
-from tfrec.models.item_inputs import feature_shapes
-from tfrec.seeds import derive_seed
+from tfrec.models.item_inputs import build_table, feature_shapes
 
 
 class UserShapes(TypedDict):
@@ -31,7 +30,7 @@ def user_shapes(config: UserInputsConfig, dataset: InteractionDataset) -> UserSh
     if config.user_features and dataset.has_user_features:
         features = feature_shapes(dataset.user_features())
     told = "user" in dataset.manifest.vocabularies and (config.user_vectors or bool(features))
-    return UserShapes(num_users=dataset.vocabulary("user").size if told else 0, user_features=features)
+    return UserShapes(num_users=dataset.manifest.vocabularies["user"].size if told else 0, user_features=features)
 
 
 def build_users(
@@ -50,33 +49,7 @@ def build_users(
     """
     if not num_users:
         return None
-    seed = derive_seed(seed, "users")
-    if features:
-        return ItemTower(
-            num_users,
-            config.dim,
-            features=features,
-            feature_dim=config.feature_dim,
-            hidden=config.feature_hidden,
-            use_ids=config.user_vectors,
-            id_dropout=config.id_dropout,
-            init_stddev=config.init_stddev,
-            seed=seed,
-            name="users",
-            dtype=dtype,
-        )
-    users = ItemTable(
-        num_users,
-        config.dim,
-        use_bias=False,
-        bound=config.init_stddev,
-        normal=True,
-        seed=seed,
-        name="users",
-        dtype=dtype,
-    )
-    users.build()
-    return users
+    return build_table(config, num_users, features, name="users", use_ids=config.user_vectors, seed=seed, dtype=dtype)
 
 
 def look_up_users(users: ItemTable | ItemTower, index: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
