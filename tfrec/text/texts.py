@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tfrec.data.text_vectors import Provenance
 from tfrec.errors import ConfigError, DataError
 from tfrec.files import atomic_write
+from tfrec.text.parquet_file import is_parquet, read_parquet
 
 _MARK = "tfrec_texts"
 _REMEDY = 'Write {"id": "text", ...}, or Parquet with the columns `id` and `text`.'
@@ -62,8 +63,7 @@ def read_texts(path: Path) -> Texts:
     """
     if not path.is_file():
         raise DataError("No such file of texts.", file=path, remedy=_REMEDY)
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    ids, texts, about = _read_parquet(path) if parquet else _read_json(path)
+    ids, texts, about = _read_parquet(path) if is_parquet(path) else _read_json(path)
     for row, (key, text) in enumerate(zip(ids, texts, strict=True), start=1):
         if key is None or not isinstance(text, str):
             raise DataError(f"The text of `{key}` is {type(text).__name__}, not text.", file=path, row=row)
@@ -89,7 +89,7 @@ def write_texts(path: Path, texts: Texts) -> None:
     check_text_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"provenance": texts.provenance, "training_data": texts.training_data, "source": dict(texts.source)}
-    if path.suffix.lower() == ".json":
+    if not is_parquet(path):
         named = {str(key): text for key, text in zip(texts.ids, texts.texts, strict=True)}
         with atomic_write(path) as file:
             json.dump({_MARK: about, "texts": named}, file, indent=1, ensure_ascii=False)
@@ -103,7 +103,7 @@ def write_texts(path: Path, texts: Texts) -> None:
 
 def check_text_path(path: Path) -> None:
     """Raises ConfigError unless the suffix of a file to be written says how."""
-    if path.suffix.lower() not in (".json", ".parquet", ".pq"):
+    if path.suffix.lower() != ".json" and not is_parquet(path):
         raise ConfigError(f"`{path}` is neither .json nor .parquet.", remedy="Give it one of these suffixes.")
 
 
@@ -127,13 +127,6 @@ def _read_json(path: Path) -> tuple[list[Any], list[Any], Mapping[str, Any]]:
 
 
 def _read_parquet(path: Path) -> tuple[list[Any], list[Any], Mapping[str, Any]]:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"Not a readable Parquet file ({error}).", file=path, remedy=_REMEDY) from error
-    for column in ("id", "text"):
-        if column not in table.column_names:
-            found = ", ".join(f"`{name}`" for name in table.column_names)
-            raise DataError(f"There is no such column, but {found}.", file=path, column=column, remedy=_REMEDY)
+    table = read_parquet(path, ("id", "text"), remedy=_REMEDY)
     about = json.loads((table.schema.metadata or {}).get(_MARK.encode(), b"{}"))
     return table["id"].to_pylist(), table["text"].to_pylist(), about

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfrec.errors import DataError
+from tfrec.text.parquet_file import is_parquet, read_parquet
 
 _REMEDY = "Write arrays `ids` [n] and `vectors` [n, dim] (.npz), or columns `id` and `vector` (Parquet)."
 
@@ -32,8 +31,7 @@ def read_vector_file(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float
     """
     if not path.is_file():
         raise DataError("No such file of vectors.", file=path, remedy=_REMEDY)
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    ids, vectors = _read_parquet(path) if parquet else _read_archive(path)
+    ids, vectors = _read_parquet(path) if is_parquet(path) else _read_archive(path)
     if vectors.ndim != 2 or ids.ndim != 1 or len(ids) != len(vectors) or not vectors.size:
         raise DataError(f"Ids have shape {ids.shape}, vectors {vectors.shape}.", file=path, remedy=_REMEDY)
     if not np.issubdtype(vectors.dtype, np.floating):
@@ -57,14 +55,7 @@ def _read_archive(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 
 def _read_parquet(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    try:
-        table = pq.read_table(path).combine_chunks()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"Not a readable Parquet file ({error}).", file=path, remedy=_REMEDY) from error
-    for column in ("id", "vector"):
-        if column not in table.column_names:
-            found = ", ".join(f"`{name}`" for name in table.column_names)
-            raise DataError(f"There is no such column, but {found}.", file=path, column=column, remedy=_REMEDY)
+    table = read_parquet(path, ("id", "vector"), remedy=_REMEDY).combine_chunks()
     lengths = pc.unique(pc.list_value_length(table["vector"])).to_pylist()
     if len(lengths) != 1 or not lengths[0]:
         raise DataError(f"The vectors have the lengths {sorted(map(str, lengths))}.", file=path, column="vector")
