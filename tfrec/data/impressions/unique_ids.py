@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,8 +25,11 @@ def check_unique_ids(sources: Sequence[ImpressionSource], column: str) -> None:
     Raises:
         DataError: An id names two rows; the second one is told.
     """
-    parts = [hashes for *_, hashes in _hashed(sources, column)]
-    everything = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
+    grown = array("Q")
+    for *_, hashes in _hashed(sources, column):
+        grown.frombytes(hashes.tobytes())
+    everything = np.frombuffer(grown, np.uint64)
+    everything.sort()  # where it is: a copy would be as much again
     repeated = np.unique(everything[1:][everything[1:] == everything[:-1]])
     if not len(repeated):
         return
