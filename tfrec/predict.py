@@ -83,17 +83,17 @@ def main(
         resume=resume,
         overwrite=overwrite,
     )
-    check_prediction(options)
     if train and impressions is not None:
         from tfrec.training.train_from_files import train_from_files
 
+        sources = check_prediction(options)
         train_from_files(
             run,
             train,
             impressions,
             model,
             assignments or [],
-            input,
+            sources,
             human,
             id_column=id_col,
             resume=resume,

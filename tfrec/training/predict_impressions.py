@@ -24,10 +24,9 @@ from tfrec.data.vocabulary import OOV_INDEX
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.click_metrics import balanced_shift, probabilities
 from tfrec.evaluation.score_impressions import logits_function
-from tfrec.models.impression_model import ImpressionModel
 from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
-from tfrec.training.model_store import load_run
+from tfrec.training.model_store import is_click_run, load_run
 from tfrec.training.prediction_journal import PredictionTally, journal_path, resumed_tally, save_tally
 from tfrec.training.prediction_order import check_sample, order_as_sample
 from tfrec.training.run_directory import RunDirectory
@@ -90,16 +89,12 @@ def predict_impressions(
     """
     output, partial = options.output, options.output.with_name(f"{options.output.name}.partial")
     sources = check_prediction(options)
-    if (options.run / ENCODER_FOLDER).is_dir():  # what does not fit is said before a model is loaded
-        check_columns(sources, FieldEncoder.load(options.run / ENCODER_FOLDER).fields.columns)
+    if not is_click_run(options.run):
+        raise ConfigError(f"`{options.run}` is a recommender, not a click model.", remedy="Use tfrec.recommend.")
+    encoder = FieldEncoder.load(options.run / ENCODER_FOLDER)
+    check_columns(sources, encoder.fields.columns)  # what does not fit is said before a model is loaded
     loaded = load_run(options.run)
     model: Any = loaded.model
-    if not isinstance(model, ImpressionModel):
-        raise ConfigError(
-            f"`{loaded.config.model.name}` is a recommender, not a click model.", remedy="Use tfrec.recommend."
-        )
-    encoder = FieldEncoder.load(loaded.directory.path / ENCODER_FOLDER)
-    check_columns(sources, encoder.fields.columns)
     id_column = _id_column(options, encoder, sources)
     if id_column is not None and options.id_column is None:  # one that is given was looked at already
         check_unique_ids(sources, id_column)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfrec.errors import DataError
+from tfrec.files import write_json
 
 
 @dataclass
@@ -52,9 +53,7 @@ def save_tally(file: Any, partial: Path, mark: str, tally: PredictionTally) -> N
     file.flush()
     os.fsync(file.fileno())
     tally.bytes = file.tell()
-    temporary = journal_path(partial).with_suffix(".tmp")
-    temporary.write_text(json.dumps({"mark": mark, "tally": vars(tally)}), encoding="utf-8")
-    temporary.rename(journal_path(partial))
+    write_json(journal_path(partial), {"mark": mark, "tally": vars(tally)})
 
 
 def resumed_tally(partial: Path, mark: str) -> PredictionTally | None:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from tfrec.errors import DataError
+from tfrec.files import atomic_write
 
 
 def check_sample(sample: Path, rows: int) -> pa.Table:
@@ -59,9 +60,8 @@ def order_as_sample(path: Path, sample: Path, output: Path) -> None:
     if len(pc.unique(place)) != len(place):
         raise DataError("An id occurs twice.", file=sample, column=names[0], remedy="Correct the sample.")
     ordered = pa.table({names[0]: wanted.column(0), names[1]: found.column(1).take(place)})
-    temporary = output.with_name(f"{output.name}.ordered")
-    ordered.to_pandas().to_csv(temporary, index=False, lineterminator="\n")
-    temporary.replace(output)
+    with atomic_write(output, "wb") as file:
+        ordered.to_pandas().to_csv(file, index=False, lineterminator="\n")
 
 
 def _read(path: Path) -> pa.Table:

@@ -13,7 +13,7 @@ from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.impression_conversion import convert_impressions, expanded_schema
 from tfrec.data.impressions.impression_dataset import ImpressionDataset, holds_impressions
 from tfrec.data.impressions.impression_options import ImpressionOptions, impression_options
-from tfrec.data.impressions.impression_sources import check_columns, open_sources
+from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
 from tfrec.data.impressions.unique_ids import check_unique_ids
 from tfrec.errors import ConfigError
 from tfrec.process_tuning import keep_freed_memory
@@ -28,7 +28,7 @@ def train_from_files(
     schema: Path,
     model: str,
     settings: Sequence[str],
-    inputs: Sequence[str],
+    sources: Sequence[ImpressionSource],
     console: Console,
     *,
     id_column: str | None = None,
@@ -46,7 +46,7 @@ def train_from_files(
         schema: YAML file with the roles of columns.
         model: Name of a click model.
         settings: Of the training, `KEY=VALUE`.
-        inputs: Files that are to be predicted.
+        sources: Files that are to be predicted, opened.
         console: For progress.
         id_column: Column that names their rows, looked at already. Default: `id` of the schema is looked at here.
         resume: Go on with an interrupted conversion or training; a finished run is left as it is.
@@ -73,7 +73,6 @@ def train_from_files(
         resume=resume,
         seed=config.seed,
     )
-    sources = open_sources(tuple(inputs), split=None, file_format=None)
     log = open_sources(options.input, split=None, file_format=None)
     check_columns(sources, expanded_schema(options.impressions, log).feature_columns)
     name = options.impressions.id
