@@ -12,14 +12,13 @@ import tensorflow as tf
 from tfrec.data.impressions.fields import Field
 from tfrec.serving.clicks.input_types import InputColumn
 from tfrec.serving.clicks.offline_click_answers import OfflineClickAnswers, Row
-from tfrec.serving.client.click_inputs import LENGTH, MISSING_NUMBER
+from tfrec.serving.client.click_inputs import LENGTH
 from tfrec.serving.golden_requests import Request
 
 _TYPICAL = 6
 _LONGER = 7
 _LENGTHS = (1, 3, 0, 2, 5, 4)
 _UNKNOWN = "no such value"
-_NAN = float("nan")
 
 
 class ClickRequests:
@@ -129,8 +128,7 @@ class ClickRequests:
             elif signature == "score_lists":
                 lists = [self._values(column, value) for value in values]
                 width = max(1, *map(len, lists))
-                filler = _sent(column, None)  # what pads must not count
-                inputs[column.name] = [[*held, *[filler] * (width - len(held))] for held in lists]
+                inputs[column.name] = [[*held, *[column.missing] * (width - len(held))] for held in lists]
                 inputs[column.name + LENGTH] = [len(held) for held in lists]
             else:
                 inputs[column.name] = [value or "" for value in values]
@@ -168,11 +166,11 @@ def _number(column: InputColumn, place: float) -> float:
 def _sent(column: InputColumn, value: Any) -> Any:
     """A value of a row, or of a list of it, as clients send it."""
     if column.type == "text":
-        return "" if value is None else value
+        return column.missing if value is None else value
     try:
         return int(float(value)) if column.type == "int64" else float(value)
     except (TypeError, ValueError):  # None, and unknown values
-        return MISSING_NUMBER if column.type == "int64" else _NAN
+        return column.missing
 
 
 def _feature(column: InputColumn, values: list[Any]) -> tf.train.Feature:

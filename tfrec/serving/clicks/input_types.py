@@ -15,10 +15,11 @@ from tfrec.config.click_export_config import InputType
 from tfrec.data.impressions.fields import Field, FieldEncoder
 from tfrec.data.impressions.impression_sources import check_columns, open_sources
 from tfrec.errors import ConfigError, did_you_mean
-from tfrec.serving.client.click_inputs import LENGTH, input_name
+from tfrec.serving.client.click_inputs import LENGTH, MISSING_NUMBER, input_name
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DTYPES = {"text": tf.string, "int64": tf.int64, "float": tf.float64}
+_MISSING: dict[InputType, str | int | float] = {"text": "", "int64": MISSING_NUMBER, "float": float("nan")}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class InputColumn:
     def dtype(self) -> tf.DType:
         """Type of the tensor of its values."""
         return _DTYPES[self.type]
+
+    @property
+    def missing(self) -> str | int | float:
+        """What is sent where a value is missing."""
+        return _MISSING[self.type]
 
 
 def input_columns(encoder: FieldEncoder, types: Mapping[str, InputType]) -> list[InputColumn]:
@@ -85,9 +91,7 @@ def types_like(path: Path, encoder: FieldEncoder) -> dict[str, InputType]:
     found: dict[str, InputType] = {}
     for field in encoder.fields.fields:
         kind: Any = sources[0].columns[field.name]
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        while hasattr(kind, "value_type"):  # lists of any kind, dictionaries
             kind = kind.value_type
         if pa.types.is_integer(kind):
             found[field.name] = "int64"

@@ -14,12 +14,11 @@ from tfrec.evaluation.score_impressions import logits_function
 from tfrec.models.impression_model import ImpressionModel
 from tfrec.serving.clicks.graph_encoder import GraphEncoder
 from tfrec.serving.clicks.input_types import InputColumn, input_columns
-from tfrec.serving.client.click_inputs import LENGTH, MISSING_NUMBER
+from tfrec.serving.client.click_inputs import LENGTH
 from tfrec.serving.signature import Signature, Specs, Tensors, traced
 from tfrec.serving.untracked import Untracked
 
 DEFAULT = "serving_default"
-_MISSING: dict[str, Any] = {"text": "", "int64": MISSING_NUMBER, "float": float("nan")}
 Raw = Mapping[str, "tf.Tensor | tf.RaggedTensor"]
 
 
@@ -105,7 +104,7 @@ class ServedClickModel(tf.Module):
         for column in self.columns:
             values = parsed[column.field.name]
             if not column.field.is_list:
-                raw[column.field.name] = values.to_tensor(_MISSING[column.type], shape=[None, 1])[:, 0]
+                raw[column.field.name] = values.to_tensor(column.missing, shape=[None, 1])[:, 0]
             elif column.type == "text":
                 texts = tf.strings.reduce_join(values, axis=1, separator=column.field.separator)
                 raw[column.field.name] = self.encoder.split(column.field, texts)

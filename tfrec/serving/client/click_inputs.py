@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ LENGTH = "_length"
 _TYPES: dict[str, Any] = {"string": object, "int64": np.int64, "float64": np.float64}
 
 
+@functools.lru_cache(maxsize=4096)
 def input_name(column: str) -> str:
     """Returns the input of a column: its name, with `_` for what names of inputs cannot hold."""
     return re.sub(r"[^A-Za-z0-9_]", "_", column).lstrip("_") or "column"
@@ -41,7 +43,7 @@ def click_inputs(rows: Sequence[Mapping[str, Any]], signature: Signature) -> Arr
     if not rows:
         raise ConfigError("The request has no rows.")
     named = [{input_name(column): value for column, value in row.items()} for row in rows]
-    lists = {name for name in signature.inputs if name + LENGTH in signature.inputs}
+    lists = _lists(signature)
     inputs: Arrays = {}
     for name, declared in signature.inputs.items():
         if name.removesuffix(LENGTH) in lists and name not in lists:
@@ -68,12 +70,17 @@ def has_lists(rows: Sequence[Mapping[str, Any]], signature: Signature | None) ->
     """
     if signature is None:
         return False
-    lists = {name for name in signature.inputs if name + LENGTH in signature.inputs}
+    lists = _lists(signature)
     return any(
         input_name(column) in lists and not isinstance(value, str) and not _is_missing(value)
         for row in rows
         for column, value in row.items()
     )
+
+
+def _lists(signature: Signature) -> set[str]:
+    """The inputs that are lists of values."""
+    return {name for name in signature.inputs if name + LENGTH in signature.inputs}
 
 
 def _value_of(row: Mapping[str, Any], name: str, place: int) -> Any:
