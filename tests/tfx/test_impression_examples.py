@@ -20,6 +20,7 @@ from tfrec.data.impressions.impression_options import impression_options  # noqa
 from tfrec.data.impressions.impression_sources import open_sources  # noqa: E402
 from tfrec.data.impressions.row_plan import SPLITS, assign_rows  # noqa: E402
 from tfrec.errors import DataError  # noqa: E402
+from tfx_pipeline.impressions.roles import settle_roles  # noqa: E402
 from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
 
 ROLES = {
@@ -82,6 +83,12 @@ def test_logs_that_do_not_suit_their_roles_are_refused(log, message, tmp_path):
     generator = ParquetExampleGen({"input": [str(tmp_path / "log.parquet")], "impressions": ROLES})
     with pytest.raises(DataError, match=message):
         run_nodes([generator], tmp_path / "artifacts")
+
+
+def test_a_pattern_must_not_match_a_column_of_another_role(tmp_path):
+    pq.write_table(LOG, tmp_path / "log.parquet")
+    with pytest.raises(DataError, match=r"With the columns that patterns match.*city"):
+        settle_roles({"input": [str(tmp_path / "log.parquet")], "impressions": {**ROLES, "numeric": ["cit*"]}})
 
 
 def _rows(directory: Path) -> list[dict[str, list[Any]]]:

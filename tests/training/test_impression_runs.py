@@ -237,11 +237,11 @@ def test_submission_is_what_the_model_says(run: Path, log: Path, tmp_path: Path)
     dataset = module.FieldEncoder.load(run / module.ENCODER_FOLDER)
     assert dataset.fields.id == "ID"
     # The rows of the test split, found by the split's own rule, have the AUC that was reported.
-    from tfrec.data.impressions.impression_conversion import _sources
+    from tfrec.data.impressions.impression_conversion import given_sources
     from tfrec.data.impressions.row_plan import assign_rows
 
     options = impression_options(output="x", input=(str(log),), impressions=ROLES, shards=2)
-    folds = assign_rows(options, _sources(options))
+    folds = assign_rows(options, given_sources(options))
     measured = auc(frame["clicked"][folds == 2], written["clicked"][folds == 2])
     assert measured == pytest.approx(document["metrics"]["auc"], abs=1e-4)
     balanced = predict(run, log, tmp_path / "balanced.csv", balanced=True)

@@ -13,13 +13,14 @@ A **transformed example** is exactly the example of a dataset of `tfrec.convert 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfrec.config.impression_schema import ImpressionSchema
+from tfrec.data.impressions.impression_conversion import expanded_schema
 from tfrec.data.impressions.impression_options import impression_options
-from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, expand_names, open_sources
+from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
 from tfx_pipeline.parquet_example_gen.input_patterns import FILES, any_span, input_patterns, listed
 
 ROLES = "impressions"
@@ -55,18 +56,13 @@ class ImpressionTransformSettings:
         return cls(**json.loads((custom_config or {})["settings"]))
 
 
-def expanded_roles(roles: ImpressionSchema, sources: Sequence[ImpressionSource]) -> ImpressionSchema:
+def expanded_roles(roles: ImpressionSchema, sources: list[ImpressionSource]) -> ImpressionSchema:
     """Returns roles with the columns of the first file in place of patterns such as `history_*`.
 
     Raises:
-        DataError: A pattern matches nothing, or a file lacks a column.
+        DataError: A pattern matches nothing, or a column that has another role, or a file lacks a column.
     """
-    numeric = [
-        {**column.model_dump(), "name": name}
-        for column in roles.numeric
-        for name in expand_names([column.name], sources[0])
-    ]
-    found = ImpressionSchema.model_validate({**roles.model_dump(), "numeric": numeric})
+    found = expanded_schema(roles, sources)
     check_columns(sources, [found.label, *found.feature_columns])
     return found
 

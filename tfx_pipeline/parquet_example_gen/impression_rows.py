@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,21 +15,19 @@ from tfrec.data.beam import job_files
 from tfrec.data.beam.example_shards import ShardLayout, ShardSink, shard_records
 from tfrec.data.beam.job_runner import Guarded, JobRunner, raise_task_errors
 from tfrec.data.impressions.column_values import label_column
-from tfrec.data.impressions.impression_manifest import ImpressionManifest, ImpressionSourceRecord, ImpressionSplit
+from tfrec.data.impressions.impression_conversion import conversion_manifest, given_sources
+from tfrec.data.impressions.impression_manifest import ImpressionSplit
 from tfrec.data.impressions.impression_options import ImpressionOptions
-from tfrec.data.impressions.impression_sources import ImpressionSource, open_sources
+from tfrec.data.impressions.impression_sources import ImpressionSource
 from tfrec.data.impressions.row_plan import SPLITS, Folds, assign_rows
 from tfrec.data.manifest import ShardRecord
 from tfrec.errors import ConfigError
-from tfrec.version import __version__
 from tfx_pipeline.conversion_record import RECORD_NAME
 from tfx_pipeline.impressions.roles import expanded_roles
 from tfx_pipeline.parquet_example_gen.raw_impressions import raw_impressions
 
 _ROWS_PER_SHARD = 200_000
 _MOST_SHARDS = 256
-
-Clicks = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ def write_impressions(
 
     jobs.run("impressions", build)
     raise_task_errors(directory)
-    record = _record(options, sources, counts, _clicks(sources, roles.label, folds))
+    clicks = _clicks(sources, roles.label, folds)
+    splits = {name: ImpressionSplit(rows=rows, clicks=clicks[name], shards=[]) for name, rows in counts.items() if rows}
+    record = conversion_manifest(options, sources, None, splits).model_copy(update={"compression": "gzip"})
     job_files.write_bytes(job_files.join(root, RECORD_NAME), record.model_dump_json().encode())
     return shard_records(directory)
 
@@ -112,7 +111,6 @@ class _RowEncoder:
     def __call__(self, piece: RowPiece) -> list[tuple[tuple[str, int], bytes]]:
         from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-        columns = [self.roles.label, *self.roles.feature_columns]
         columns = [self.roles.label, *self.roles.feature_columns]
         table = pq.ParquetFile(piece.path).read_row_group(piece.group, columns=columns)
         records = RecordBatchToExamplesEncoder().encode(raw_impressions(table, self.roles, piece.path))
@@ -133,12 +131,7 @@ class _RowEncoder:
 
 
 def _sources(options: ImpressionOptions) -> list[ImpressionSource]:
-    given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
-    sources = [
-        source
-        for split, patterns in given.items()
-        for source in open_sources(patterns, split=split, file_format=options.format)
-    ]
+    sources = given_sources(options)
     for source in sources:
         if source.file.format != "parquet":
             raise ConfigError(f"ParquetExampleGen reads Parquet only; `{source.path}` is {source.file.format}.")
@@ -157,7 +150,7 @@ def _pieces(sources: Sequence[ImpressionSource], folds: bytes) -> list[RowPiece]
     return pieces
 
 
-def _clicks(sources: Sequence[ImpressionSource], label: str, folds: Folds) -> Clicks:
+def _clicks(sources: Sequence[ImpressionSource], label: str, folds: Folds) -> dict[str, int]:
     """Clicks per split."""
     totals, first = np.zeros(256), 0
     for source in sources:
@@ -166,29 +159,3 @@ def _clicks(sources: Sequence[ImpressionSource], label: str, folds: Folds) -> Cl
             totals += np.bincount(folds[first : first + len(values)], values, minlength=256)
             first += len(values)
     return {split: int(totals[number]) for number, split in enumerate(SPLITS)}
-
-
-def _record(
-    options: ImpressionOptions, sources: Sequence[ImpressionSource], rows: Clicks, clicks: Clicks
-) -> ImpressionManifest:
-    """The manifest of the conversion, without what only Transform will know."""
-    return ImpressionManifest(
-        tfrec_version=__version__,
-        sources=[
-            ImpressionSourceRecord(
-                path=source.path,
-                format=source.file.format,
-                split=source.file.split,
-                bytes=source.file.size or 0,
-                stamp=source.file.stamp,
-                rows=source.rows,
-            )
-            for source in sources
-        ],
-        options=json.loads(options.fingerprint()),
-        fields_hash="",
-        schema_hash="",
-        compression="gzip",
-        rows_read=sum(source.rows for source in sources),
-        splits={name: ImpressionSplit(rows=rows[name], clicks=clicks[name], shards=[]) for name in rows if rows[name]},
-    )

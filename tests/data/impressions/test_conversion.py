@@ -120,7 +120,7 @@ def test_generated_log_against_pandas(impression_log: Path, impression_dataset: 
 
 def train_rows(log: Path, options: dict[str, Any]) -> np.ndarray:
     checked = impression_options(**{**options, "impressions": options["impressions"]})
-    return np.asarray(assign_rows(checked, impression_conversion._sources(checked)) == 0)
+    return np.asarray(assign_rows(checked, impression_conversion.given_sources(checked)) == 0)
 
 
 def batches(dataset: ImpressionDataset, split: str) -> Any:
@@ -137,7 +137,7 @@ def test_splits_and_samples(tmp_path: Path, impression_log: Path) -> None:
 
     def folds(**options: Any) -> np.ndarray:
         checked = impression_options(output="x", input=(str(impression_log),), impressions=roles, **options)
-        return assign_rows(checked, impression_conversion._sources(checked))
+        return assign_rows(checked, impression_conversion.given_sources(checked))
 
     by_day = folds(split="day", day_column="day_of_week")
     assert by_day.tolist() == [{"6": 1, "7": 2}.get(day, 0) for day in frame["day_of_week"]]
@@ -145,14 +145,14 @@ def test_splits_and_samples(tmp_path: Path, impression_log: Path) -> None:
     pd.DataFrame({"clicked": 0, "hour": "1", "day": turned}).to_parquet(tmp_path / "days.parquet", index=False)
     days: dict[str, Any] = {"output": "x", "impressions": roles, "split": "day", "day_column": "day"}
     checked = impression_options(input=(str(tmp_path / "days.parquet"),), **days)
-    found = assign_rows(checked, impression_conversion._sources(checked))
+    found = assign_rows(checked, impression_conversion.given_sources(checked))
     assert found.tolist() == [{"2": 1, "1": 2}.get(day, 0) for day in frame["day_of_week"].iloc[::-1]]
     pd.DataFrame({"clicked": 0, "hour": "1", "day": ["1", None, "2"]}).to_parquet(
         tmp_path / "none.parquet", index=False
     )
     checked = impression_options(input=(str(tmp_path / "days.parquet"), str(tmp_path / "none.parquet")), **days)
     with pytest.raises(DataError, match=r"none.parquet`, column `day`, row 2: A day is missing"):
-        assign_rows(checked, impression_conversion._sources(checked))
+        assign_rows(checked, impression_conversion.given_sources(checked))
     tail = folds(split="tail", valid_fraction=0.1, test_fraction=0.2)
     assert tail.tolist() == [0] * 2100 + [1] * 300 + [2] * 600
     moments = pd.Timestamp("2024-05-01") + pd.to_timedelta(np.random.default_rng(1).permutation(3000) // 2, "h")
@@ -168,14 +168,14 @@ def test_splits_and_samples(tmp_path: Path, impression_log: Path) -> None:
             split="time",
             time_column="moment",
         )
-        found = assign_rows(checked, impression_conversion._sources(checked))
+        found = assign_rows(checked, impression_conversion.given_sources(checked))
         assert found[order].tolist() == [0] * 2400 + [1] * 300 + [2] * 300, name
     with pytest.raises(ConfigError, match="split=time and --time-col"):
         folds(split="time")
     table.assign(moment=moments.where(moments.hour != 5)).to_parquet(tmp_path / "gap.parquet", index=False)
     checked = checked.model_copy(update={"input": (str(tmp_path / "gap.parquet"),)})
     with pytest.raises(DataError, match=rf"column `moment`, row {np.argmax(moments.hour == 5) + 1}: A time is missing"):
-        assign_rows(checked, impression_conversion._sources(checked))
+        assign_rows(checked, impression_conversion.given_sources(checked))
     drawn = folds(sample=600, stratify="clicked", valid_fraction=0.0, test_fraction=0.5, seed=3)
     used = drawn != 255
     assert used.sum() == 600

@@ -56,12 +56,12 @@ def convert_impressions(options: ImpressionOptions, *, progress: Progress | None
         DataError: The input or an existing output is unfit; the message names file, column and what to do.
     """
     report = progress or (lambda stage, done, total: None)
-    sources = _sources(options)
+    sources = given_sources(options)
     schema = expanded_schema(options.impressions, sources)
     check_columns(sources, [schema.label, *schema.feature_columns])
     if options.dry_run:
         check_output(Path(options.output), options.overwrite)
-        return _manifest(options, sources, None, {})
+        return conversion_manifest(options, sources, None, {})
     stamps = [[source.path, source.file.size, source.file.stamp] for source in sources]
     output = PartialOutput(options, json.dumps([options.fingerprint(), __version__, stamps]))
     with output.open() as (root, finished):
@@ -70,12 +70,18 @@ def convert_impressions(options: ImpressionOptions, *, progress: Progress | None
             encoder = _fitted(options, schema, sources, folds, root, report)
             splits = _write(options, encoder, sources, folds, root, report)
             (root / SCHEMA_NAME).write_text(encoder.schema.to_text())
-            write_json(root / MANIFEST_NAME, _manifest(options, sources, encoder, splits).model_dump(mode="json"))
+            manifest = conversion_manifest(options, sources, encoder, splits)
+            write_json(root / MANIFEST_NAME, manifest.model_dump(mode="json"))
         path = output.finish()
     return ImpressionManifest.from_json((path / MANIFEST_NAME).read_bytes(), file=str(path / MANIFEST_NAME))
 
 
-def _sources(options: ImpressionOptions) -> list[ImpressionSource]:
+def given_sources(options: ImpressionOptions) -> list[ImpressionSource]:
+    """Opens the files of all splits, in the order in which their rows are numbered.
+
+    Raises:
+        DataError: A file is missing, damaged, remote or of another format.
+    """
     sources = []
     given = {None: options.input, "train": options.train, "valid": options.valid, "test": options.test}
     for split, patterns in given.items():
@@ -233,12 +239,20 @@ def _rows(batch: pa.RecordBatch, wanted: npt.NDArray[np.bool_]) -> pa.RecordBatc
     return batch if wanted.all() else batch.filter(pa.array(wanted))
 
 
-def _manifest(
+def conversion_manifest(
     options: ImpressionOptions,
     sources: list[ImpressionSource],
     encoder: FieldEncoder | None,
     splits: dict[str, ImpressionSplit],
 ) -> ImpressionManifest:
+    """Returns the manifest of a conversion.
+
+    Args:
+        options: What was read and how it was split.
+        sources: The files.
+        encoder: What the training rows taught; None where nothing was learned yet.
+        splits: The splits, without shards where none were written yet.
+    """
     return ImpressionManifest(
         tfrec_version=__version__,
         sources=[
