@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -10,14 +11,14 @@ from pydantic import Field
 from tfrec.config.strict_model import StrictModel
 
 
-class EvaluatorBounds(StrictModel):
+class EvaluatorBounds(StrictModel, ABC):
     """Bounds of the Evaluator, by metric; the baseline is the model pushed last, measured on the same examples.
 
     Losses are absolute, `0.01` being one point of a hundred: a relative bound means nothing where the baseline is 0. A
     loss is what the model is worse by, whether more of the metric is better or less.
     """
 
-    counted: ClassVar[str] = "targets"
+    counted: ClassVar[str]
     """Name of the metric that counts what was measured."""
 
     split: str = Field("test", description="Split of the raw examples that is measured.")
@@ -40,14 +41,14 @@ class EvaluatorBounds(StrictModel):
         return list(dict.fromkeys(name for bounds in self.bounds.values() for name in bounds))
 
     @property
+    @abstractmethod
     def small(self) -> str:
         """Which slices have no bounds, in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_small(self, values: Mapping[str, float]) -> bool:
         """Returns whether a slice has no bounds: its losses are mostly luck.
 
         Args:
             values: Metrics of the candidate in that slice.
         """
-        raise NotImplementedError

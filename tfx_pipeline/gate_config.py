@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import Field
 
 from tfx_pipeline.evaluator_bounds import EvaluatorBounds
+from tfx_pipeline.target_metrics import TARGETS
 
 
 class GateConfig(EvaluatorBounds):
     """Bounds of the Evaluator for models that rank."""
+
+    counted: ClassVar[str] = TARGETS
 
     minimum: dict[str, float] = Field(
         {"recall@20": 0.01}, description="Least value over all targets, with or without a baseline."
@@ -33,4 +37,4 @@ class GateConfig(EvaluatorBounds):
         return f"slices of fewer than {self.min_slice_targets:,} targets"
 
     def is_small(self, values: Mapping[str, float]) -> bool:
-        return values.get("targets", 0) < self.min_slice_targets
+        return values.get(TARGETS, 0) < self.min_slice_targets

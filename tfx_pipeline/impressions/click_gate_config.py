@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tfrec.errors import ConfigError, did_you_mean
 from tfx_pipeline.evaluator_bounds import EvaluatorBounds
-from tfx_pipeline.impressions.click_metric import CLICKS, LESS_IS_BETTER, MORE_IS_BETTER, ROWS
+from tfx_pipeline.impressions.click_metric import LESS_IS_BETTER, MORE_IS_BETTER, ROWS, is_small
 
 
 class ClickGateConfig(EvaluatorBounds):
@@ -43,8 +43,7 @@ class ClickGateConfig(EvaluatorBounds):
         return f"slices of fewer than {self.min_slice_rows:,} rows or {self.min_slice_clicks:,} clicks"
 
     def is_small(self, values: Mapping[str, float]) -> bool:
-        rows, clicks = values.get(ROWS, 0), values.get(CLICKS, 0)
-        return rows < self.min_slice_rows or min(clicks, rows - clicks) < self.min_slice_clicks
+        return is_small(values, self.min_slice_rows, self.min_slice_clicks)
 
 
 def check_click_gate(gate: ClickGateConfig) -> None:

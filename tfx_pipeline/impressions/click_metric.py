@@ -44,6 +44,18 @@ class ClickMetric(tfma.metrics.Metric):
         return False
 
 
+def is_small(values: Mapping[str, float], min_rows: int, min_clicks: int) -> bool:
+    """Returns whether a slice has too few rows, clicks or other rows to be bounded.
+
+    Args:
+        values: With `rows` and `clicks`; a slice without them is small.
+        min_rows: Least number of rows.
+        min_clicks: Least number of clicks, and of other rows.
+    """
+    rows, clicks = values.get(ROWS, 0), values.get(CLICKS, 0)
+    return rows < min_rows or min(clicks, rows - clicks) < min_clicks
+
+
 def _computations(
     name: str, min_rows: int = 0, min_clicks: int = 0, model_names: list[str] | None = None, **_: Any
 ) -> list[Any]:
@@ -109,7 +121,6 @@ def _pick(
 ) -> dict[metric_types.MetricKey, float]:
     """One metric of a slice."""
     found = metrics[every]
-    rows, clicks = found[ROWS], found[CLICKS]
-    if own.name.endswith(BOUNDED) and (rows < min_rows or min(clicks, rows - clicks) < min_clicks):
+    if own.name.endswith(BOUNDED) and is_small(found, min_rows, min_clicks):
         return {own: 0.0}
     return {own: found[own.name.removesuffix(BOUNDED)]}
