@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import jinja2
-
 from tfrec.data.dataset import InteractionDataset
+from tfrec.serving.card_page import card_page, evaluation_of, markdown_table
 from tfrec.training.model_store import LoadedRun
 
-_TEMPLATE = """\
-# {{ export.model }}, version {{ export.version }}
-
-{{ summary }}
-
-Exported {{ export.created }} by tfrec {{ export.versions.tfrec }} with TensorFlow {{ export.versions.tensorflow }}.
-
+_BODY = """\
 ## Use
 
 Recommends next items after a history of events. Signatures: {{ export.signatures | map("code") | join(", ") }}.
@@ -67,22 +60,6 @@ Split {{ split }}, protocol {{ protocol.label }}, tie rule {{ protocol.tie_rule 
 - The split leaks across users in time: numbers are higher than in production.
 {% endif %}
 - The model is valid for the items of its vocabulary. New items need a new training run.
-
-## Licence
-
-The code of tfrec is under Apache-2.0. The weights are derived from the data above: what their licence allows decides
-what may be done with the weights. It is not known to tfrec; add it here before the model is passed on.
-
-## Origin
-
-| | |
-|---|---|
-| run | `{{ export.run }}` |
-| checkpoint | `{{ export.checkpoint }}` |
-| schema | `{{ export.schema_hash }}` |
-| item vocabulary | `{{ export.vocabulary_hash }}` |
-| trained | {{ run.created }}, seed {{ run.seed }}, commit `{{ run.commit or "unknown" }}` |
-| software | {{ software }} |
 """
 _HEADLINE = ("recall", "mrr", "ndcg")
 
@@ -96,20 +73,18 @@ def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: Interactio
         dataset: Its data.
     """
     manifest = dataset.manifest
-    evaluation: dict[str, Any] = {}
-    if loaded.directory.evaluation_document.is_file():
-        evaluation = loaded.directory.read_json(loaded.directory.evaluation_document)
+    evaluation = evaluation_of(loaded)
     bootstrap = evaluation.get("bootstrap") or {}
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, trim_blocks=True
-    )
-    environment.filters.update(
-        thousands=lambda number: f"{number:,}",
-        code=lambda text: f"`{text}`",
-    )
-    return environment.from_string(_TEMPLATE).render(
-        export=export,
-        summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
+    return card_page(
+        _BODY,
+        export,
+        loaded,
+        origin={
+            "run": export["run"],
+            "checkpoint": export["checkpoint"],
+            "schema": export["schema_hash"],
+            "item vocabulary": export["vocabulary_hash"],
+        },
         data_table=_data_table(dataset),
         counts=manifest.counts,
         data=manifest,
@@ -118,8 +93,6 @@ def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: Interactio
         alarms=[alarm["message"] for alarm in evaluation.get("alarms", [])],
         confidence=bootstrap.get("confidence"),
         unit=bootstrap.get("unit"),
-        run=loaded.manifest,
-        software=", ".join(f"{name} {version}" for name, version in loaded.manifest["versions"].items()),
     )
 
 
@@ -143,12 +116,6 @@ def _data_table(dataset: InteractionDataset) -> str:
     counts = {"sequences": dataset.num_sequences, "events": dataset.num_events, "targets": dataset.num_targets}
     rows = [[what, *(f"{count(split):,}" for split in splits)] for what, count in counts.items()]
     return markdown_table(["", *splits], rows)
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _number(value: float | None) -> str:

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
-
 from tfrec.data.impressions.fields import Field, FieldEncoder
 from tfrec.data.vocabulary import FIRST_INDEX
-from tfrec.serving.model_card import markdown_table
+from tfrec.serving.card_page import card_page, evaluation_of, markdown_table
 from tfrec.training.model_store import LoadedRun
 
-_TEMPLATE = """\
-# {{ export.model }}, version {{ export.version }}
-
-{{ summary }}
-
-Exported {{ export.created }} by tfrec {{ export.versions.tfrec }} with TensorFlow {{ export.versions.tensorflow }}.
-
+_BODY = """\
 ## Use
 
 Gives the probability of `{{ export.label }}` for rows of raw columns. Signatures:
@@ -59,23 +51,6 @@ This run was not evaluated.
 {% endif %}
 - What was logged decides what is learnt: rows that were never shown have no label.
 - Numbers far beyond those of the training rows are extrapolated.
-
-## Licence
-
-The code of tfrec is under Apache-2.0. The weights are derived from the data above: what their licence allows decides
-what may be done with the weights. It is not known to tfrec; add it here before the model is passed on.
-
-## Origin
-
-| | |
-|---|---|
-| run | `{{ export.run }}` |
-| data | `{{ export.data }}` |
-| checkpoint | `{{ export.checkpoint }}` |
-| schema | `{{ export.schema_hash }}` |
-| features | `{{ export.fields_hash }}` |
-| trained | {{ run.created }}, seed {{ run.seed }}, commit `{{ run.commit or "unknown" }}` |
-| software | {{ software }} |
 """
 _METRICS = ("auc", "logloss", "ap", "wll", "score", "score_balanced")
 
@@ -88,14 +63,8 @@ def click_model_card(export: Mapping[str, Any], loaded: LoadedRun, encoder: Fiel
         loaded: The run.
         encoder: Its fitted features.
     """
-    evaluation: dict[str, Any] = {}
-    if loaded.directory.evaluation_document.is_file():
-        evaluation = loaded.directory.read_json(loaded.directory.evaluation_document)
+    evaluation = evaluation_of(loaded)
     measured = evaluation.get("metrics", {})
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, trim_blocks=True
-    )
-    environment.filters.update(code=lambda text: f"`{text}`")
     inputs = [
         [
             f"`{export['inputs'][field.name]['input']}`",
@@ -106,9 +75,17 @@ def click_model_card(export: Mapping[str, Any], loaded: LoadedRun, encoder: Fiel
         for field in encoder.fields.fields
     ]
     interval = f"{measured['auc_low']:.4f} to {measured['auc_high']:.4f}" if "auc_low" in measured else ""
-    return environment.from_string(_TEMPLATE).render(
-        export=export,
-        summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
+    return card_page(
+        _BODY,
+        export,
+        loaded,
+        origin={
+            "run": export["run"],
+            "data": export["data"],
+            "checkpoint": export["checkpoint"],
+            "schema": export["schema_hash"],
+            "features": export["fields_hash"],
+        },
         inputs=markdown_table(["input", "kind", "sent as", ""], inputs),
         counts=_shards(loaded),
         metrics=_quality(evaluation, str(export["model"])) if measured else "",
@@ -116,8 +93,6 @@ def click_model_card(export: Mapping[str, Any], loaded: LoadedRun, encoder: Fiel
         rows=evaluation.get("rows"),
         interval=interval,
         calibration_error=measured.get("calibration_error"),
-        run=loaded.manifest,
-        software=", ".join(f"{name} {version}" for name, version in loaded.manifest["versions"].items()),
     )
 
 
