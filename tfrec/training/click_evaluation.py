@@ -25,7 +25,9 @@ from tfrec.evaluation.score_impressions import ScoredImpressions, score_impressi
 from tfrec.models.click_prior import ClickPrior
 from tfrec.models.impression_model import constant_logit
 from tfrec.tables import make_table
+from tfrec.training.evaluation_document import finite_numbers
 from tfrec.training.fit_impressions import weight_of_clicks
+from tfrec.training.print_evaluation import print_alarms
 from tfrec.training.run_manifest import dataset_fingerprint, source_commit
 from tfrec.version import __version__
 
@@ -95,12 +97,11 @@ def click_evaluation(
         "calibration": curve,
         "curves": _curves(scored),
         "slices": {
-            name: [
-                {key: None if value != value else value for key, value in part.items()}  # JSON has no NaN
-                for part in click_slices(
+            name: finite_numbers(
+                click_slices(
                     scored.labels, scored.logits, scored.columns[name], _names(dataset, name), most=_MOST_SLICES
                 )
-            ]
+            )
             for name in slices
         },
         "explanation": explain_clicks(model, dataset, settings.split, settings.batch_size),
@@ -118,7 +119,7 @@ def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
     title = f"{document['rows']:,} rows of {document['split']}, {document['clicks']:,} clicks"
     console.print(make_table(title, ["model", *columns], rows))
     metrics = document["metrics"]
-    if "auc_low" in metrics:
+    if np.isfinite(metrics.get("auc_low", np.nan)):
         console.print(f"AUC between {metrics['auc_low']:.4f} and {metrics['auc_high']:.4f} (bootstrap).")
     if "best_auc" in metrics:
         console.print(
@@ -129,8 +130,7 @@ def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
         f"Logits moved by {document['balanced_shift']:.3f} (balanced classes) change the score from "
         f"{metrics['score']:.4f} to {metrics['score_balanced']:.4f}; AUC and AP stay."
     )
-    for alarm in document["alarms"]:
-        console.print(f"ALARM {alarm['message']}", markup=False, style="bold red")
+    print_alarms(document["alarms"], console)
     for caution in document["cautions"]:
         console.print(f"Caution: {caution}", markup=False, style="yellow")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 
 from tfrec.config.evaluation_config import EvaluationConfig
+from tfrec.evaluation.alarms import Alarm
 from tfrec.evaluation.comparison import comparison_table
 from tfrec.training.measure import Results
 
@@ -27,12 +29,17 @@ def print_evaluation(results: Results, document: dict[str, Any], settings: Evalu
     for section in document["protocols"]:
         for line in _interval_lines(section, document, cutoffs[-1]):
             console.print(line, markup=False)
-    for alarm in document["alarms"]:
-        console.print(f"ALARM {alarm['message']}", markup=False, style="bold red")
+    print_alarms(document["alarms"], console)
     audit = document["audit"]
     if audit is not None:
         for line in _audit_lines(audit):
             console.print(line, markup=False, style="yellow")
+
+
+def print_alarms(alarms: Iterable[Alarm], console: Console) -> None:
+    """Prints what must be known before any number, a line each."""
+    for alarm in alarms:
+        console.print(f"ALARM {alarm['message']}", markup=False, style="bold red", soft_wrap=True)
 
 
 def _interval_lines(section: dict[str, Any], document: dict[str, Any], cutoff: int) -> list[str]:

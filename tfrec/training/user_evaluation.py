@@ -14,6 +14,7 @@ from tfrec.evaluation.user_vectors import has_rivals
 from tfrec.models.window_pair_encoder import WindowPairEncoder
 from tfrec.tables import make_table
 from tfrec.training.evaluation_document import finite_numbers
+from tfrec.training.print_evaluation import print_alarms
 
 _SHOWN = ("user_recall@1", "user_recall@10", "user_mrr", "pairwise_accuracy", "gap", "bpr")
 
@@ -45,8 +46,7 @@ def add_user_section(
     alarms = find_user_alarms(name, found)
     document["alarms"] = [*finite_numbers(alarms), *document["alarms"]]
     _print_users(found, console, settings.bootstrap.confidence)
-    for alarm in alarms:
-        console.print(f"ALARM {alarm['message']}", markup=False, style="bold red", soft_wrap=True)
+    print_alarms(alarms, console)
 
 
 def _print_users(section: dict[str, Any], console: Console, confidence: float) -> None:

@@ -49,7 +49,12 @@ def test_everything_that_was_measured_is_shown() -> None:
     assert section is not None
     tables = [block for block in section.blocks if isinstance(block, Table)]
     assert [row.name for row in tables[0].rows] == ["feseq", "prior"]
-    assert tables[0].rows[0].cells[0].note == "0.6800 to 0.7200"
+    assert tables[0].rows[0].cells[0].note == "0.6800\N{EN DASH}0.7200"
+    unsure = {**DOCUMENT, "metrics": {**METRICS, "auc_low": float("nan"), "auc_high": float("nan")}}
+    bare = clicks_section(documents(unsure))
+    assert bare is not None
+    assert isinstance(bare.blocks[0], Table)
+    assert bare.blocks[0].rows[0].cells[0].note == ""
     assert tables[1].rows[0].cells[2].text == "\N{EN DASH}"  # an AUC that does not exist
     charts = [chart for block in section.blocks if isinstance(block, Charts) for chart in block.charts]
     titles = ["ROC", "Precision and recall", "Calibration", "Interaction of features", "Relevance by position"]

@@ -23,7 +23,7 @@ def click_figures(run: RunDocuments) -> list[tuple[str, str, str]]:
     own, prior = _metrics(run)
     if not own:
         return []
-    interval = interval_text("auc", _interval(own))
+    interval = interval_text("auc", auc_bounds(own))
     facts = [("AUC", metric_text("auc", own.get("auc")), ", ".join(part for part in (interval, "chance 0.5") if part))]
     if known(own.get("best_auc")):
         facts.append(("largest AUC to expect", metric_text("auc", own["best_auc"]), "of the synthetic data"))
@@ -42,7 +42,7 @@ def click_verdict(run: RunDocuments) -> str:
         return ""
     split = run.evaluation.get("split", "test")
     text = f"Measured on {count_text(run.evaluation.get('rows'))} rows of `{split}`. "
-    interval = _interval(own)
+    interval = auc_bounds(own)
     if interval_text("auc", interval):
         sure = interval["low"] > _CHANCE or interval["high"] < _CHANCE
         text += f"The interval of AUC {'excludes' if sure else 'includes'} 0.5, what any constant has"
@@ -56,13 +56,14 @@ def click_verdict(run: RunDocuments) -> str:
     return text.strip()
 
 
+def auc_bounds(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `low` and `high` of the interval of AUC, None where there is none."""
+    return {"low": metrics.get("auc_low"), "high": metrics.get("auc_high")}
+
+
 def _metrics(run: RunDocuments) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     baselines = run.evaluation.get("baselines") or {}
     return run.evaluation.get("metrics") or {}, baselines.get("prior") or {}
-
-
-def _interval(own: Mapping[str, Any]) -> dict[str, Any]:
-    return {"low": own.get("auc_low"), "high": own.get("auc_high")}
 
 
 def _clicks(run: RunDocuments) -> Any:

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 
 from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Paragraph, Row, Section, Table
 from tfrec.evaluation.report.charts import Series, curve_chart, line_chart
+from tfrec.evaluation.report.clicks_overview import auc_bounds
 from tfrec.evaluation.report.drawing import MODEL, draw, shorten
-from tfrec.evaluation.report.numbers import count_text, metric_text
+from tfrec.evaluation.report.numbers import count_text, interval_text, metric_text
 from tfrec.evaluation.report.run_documents import RunDocuments
 
 _METRICS = ("auc", "logloss", "ap", "wll", "score", "wll_balanced", "score_balanced", "mean_prediction")
@@ -37,8 +38,7 @@ def clicks_section(run: RunDocuments) -> Section | None:
 
 def _row(name: str, metrics: Mapping[str, Any], role: Any) -> Row:
     cells = [Cell(metric_text(metric, metrics.get(metric))) for metric in _METRICS]
-    if "auc_low" in metrics:
-        cells[0] = Cell(cells[0].text, f"{metrics['auc_low']:.4f} to {metrics['auc_high']:.4f}")
+    cells[0] = Cell(cells[0].text, interval_text("auc", auc_bounds(metrics)))
     return Row(name, tuple(cells), role)
 
 
