@@ -53,7 +53,8 @@ def trade_off(
         exclude_history: Items seen earlier in the sequence are no candidates.
 
     Returns:
-        `lists`, `candidates`, `length`, `likeness`, `category`, `goals`, and `points`: one per method and strength, the
+        `lists`, `candidates`, `length`, `likeness`, `category`, `exclude_history`, `confidence` of the intervals,
+        `goals` (the measure that each method is about), and `points`: one per method and strength, the
         lists as they were first (method None, strength 0), with accuracy (`hit`, `ndcg`, `mrr`: the target in the
         list), `diversity`, `novelty` (bits), `coverage` and `divergence` (nats), each with `@length`, and `difference`
         of the accuracies to the first point with interval.
