@@ -23,7 +23,8 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
             ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"}
     fi
     "$python" -m tfrec.train --config "$here/${PRESET:-5_hstu.yaml}" --data "$cache/train/dataset" \
-        --output "$run" --json ${TRAIN_RESUME:+--resume} | tee "$cache/metrics.json"
+        --output "$run" --json ${TRAIN_RESUME:+--resume} > "$cache/metrics.json"
+    cat "$cache/metrics.json"
     if [ -n "${TRAIN_LOG_PATH:-}" ]; then
         mkdir -p "$TRAIN_LOG_PATH"
         cp "$run/history.csv" "$cache/metrics.json" "$TRAIN_LOG_PATH/"

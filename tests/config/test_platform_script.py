@@ -12,6 +12,7 @@ from tfrec.config.load import configs_directory
 
 STUB = """#!/bin/sh
 echo "$@" >> "$CALLS"
+case "$*" in *"${FAILS:-nothing fails}"*) echo "it failed" >&2; exit 3;; esac
 while [ $# -gt 0 ]; do
     if [ "$1" = --output ]; then mkdir -p "$2/tensorboard"; echo epoch > "$2/history.csv"; fi
     shift
@@ -59,6 +60,15 @@ def test_training_then_answers(tmp_path: Path) -> None:
     ]
     assert sorted(path.name for path in Path(places["log"]).iterdir()) == ["history.csv", "metrics.json"]
     assert Path(places["events"]).is_dir()
+
+
+def test_nothing_is_answered_by_a_training_that_failed(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    places = {name: str(tmp_path) for name in ("TRAIN_DATA_PATH", "TRAIN_CKPT_PATH", "USER_CACHE_PATH")}
+    with pytest.raises(RuntimeError, match="it failed"):
+        call(tmp_path, **places, EVAL_DATA_PATH="x", EVAL_RESULT_PATH="y", FAILS="-m tfrec.train ")
+    [command] = (tmp_path / "calls").read_text().splitlines()
+    assert command.startswith("-m tfrec.train ")
 
 
 def test_test_users_that_were_prepared_are_not_read_again(tmp_path: Path) -> None:
