@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrec.evaluation.report.blocks import Block, Cell, Facts, Row, Table
+from tfrec.evaluation.report.blocks import Cell, Row, Table
 from tfrec.evaluation.report.numbers import count_text, known, metric_text
 
 _SPLITS = ("train", "valid", "test")
@@ -18,16 +18,13 @@ _RULES = {
 }
 
 
-def impressions_data(dataset: Mapping[str, Any]) -> list[Block]:
-    """Returns facts and a table of the manifest of a dataset of impressions."""
+def impressions_data(dataset: Mapping[str, Any]) -> tuple[list[tuple[str, str, str]], Table]:
+    """Returns facts and a table of the splits, from the manifest of a dataset of impressions."""
     facts = [("rows read", count_text(dataset.get("rows_read")), "")]
     sample = (dataset.get("options") or {}).get("sample")
     if known(sample):
         facts.append(("rows drawn", count_text(sample), "by `--sample`"))
-    sources = ", ".join(str(source.get("path")) for source in dataset.get("sources") or [])
-    if sources:
-        facts.append(("made from", sources, ""))
-    return [Facts(tuple(facts)), _table(dataset)]
+    return facts, _table(dataset)
 
 
 def _table(dataset: Mapping[str, Any]) -> Table:

@@ -19,25 +19,15 @@ def data_section(run: RunDocuments) -> Section | None:
     """Returns sizes and times of the data set, or None when the data set is not known."""
     dataset = run.dataset
     blocks: list[Block] = []
-    if dataset.get("kind") == "impressions":
-        blocks += impressions_data(dataset)
-    elif dataset:
-        counts = dataset.get("counts") or {}
-        facts = [
-            (name, count_text(counts[name]), "") for name in ("events", "sequences", "users", "items") if name in counts
-        ]
-        dropped = counts.get("dropped_events") or {}
-        said = ", ".join(f"{name.replace('_', ' ')} {count_text(value)}" for name, value in dropped.items() if value)
-        if said:
-            facts.append(("events dropped", count_text(sum(dropped.values())), said))
-        filters = dataset.get("filters") or {}
-        if filters:
-            facts.append(("shortest sequence", count_text(filters.get("min_seq_len")), "events, by `--min-seq-len`"))
-            facts.append(("rarest item", count_text(filters.get("min_item_count")), "events, by `--min-item-count`"))
+    if dataset:
+        if dataset.get("kind") == "impressions":
+            facts, splits = impressions_data(dataset)
+        else:
+            facts, splits = _facts(dataset), _splits(dataset, dates=run.has_dates)
         sources = ", ".join(str(source.get("path")) for source in dataset.get("sources") or [])
         if sources:
             facts.append(("made from", sources, ""))
-        blocks += [Facts(tuple(facts)), _splits(dataset, dates=run.has_dates)]
+        blocks += [Facts(tuple(facts)), splits]
     else:
         known_of = run.evaluation.get("dataset") or {}
         sizes = {key: known_of.get(key) or {} for key in ("sequences", "events")}
@@ -75,6 +65,22 @@ def provenance_section(run: RunDocuments) -> Section:
     if run.dataset:
         blocks.append(Fold("Manifest of the data set", Listing(_json(run.dataset))))
     return Section("provenance", "Configuration and provenance", tuple(blocks))
+
+
+def _facts(dataset: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    counts = dataset.get("counts") or {}
+    facts = [
+        (name, count_text(counts[name]), "") for name in ("events", "sequences", "users", "items") if name in counts
+    ]
+    dropped = counts.get("dropped_events") or {}
+    said = ", ".join(f"{name.replace('_', ' ')} {count_text(value)}" for name, value in dropped.items() if value)
+    if said:
+        facts.append(("events dropped", count_text(sum(dropped.values())), said))
+    filters = dataset.get("filters") or {}
+    if filters:
+        facts.append(("shortest sequence", count_text(filters.get("min_seq_len")), "events, by `--min-seq-len`"))
+        facts.append(("rarest item", count_text(filters.get("min_item_count")), "events, by `--min-item-count`"))
+    return facts
 
 
 def _splits(dataset: Mapping[str, Any], *, dates: bool) -> Table:
