@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -197,13 +198,7 @@ class InteractionDataset:
                 f"The dataset `{public_url(self.path)}` has no {noun} features.",
                 remedy=f"Convert the data again with --{noun}s FILE.",
             )
-        types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
-        spec = {
-            feature.name: tf.io.RaggedFeature(types[feature.dtype], row_splits_dtype=tf.int64)
-            if feature.shape == "list"
-            else tf.io.FixedLenFeature([], types[feature.dtype])
-            for feature in specs
-        }
+        spec = _parse_spec(specs)
         path = f"{self.path}/{record.path}"
         parsed = self.records([path]).batch(_READ_BATCH).map(lambda serialized: tf.io.parse_example(serialized, spec))
         batches = []
@@ -240,13 +235,7 @@ class InteractionDataset:
     @property
     def feature_spec(self) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
         """Features as `tf.io.parse_example` takes them: ragged for sequences, one value for scalars."""
-        types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
-        return {
-            feature.name: tf.io.RaggedFeature(types[feature.dtype], row_splits_dtype=tf.int64)
-            if feature.shape == "sequence"
-            else tf.io.FixedLenFeature([], types[feature.dtype])
-            for feature in self.schema.features
-        }
+        return _parse_spec(self.schema.features)
 
     def load_ragged(self, split: str) -> SequenceArrays:
         """Reads a whole split into memory: for small data, tests and counting models.
@@ -286,3 +275,13 @@ class InteractionDataset:
                 remedy=did_you_mean(name, self.manifest.splits),
             )
         return self.manifest.splits[name]
+
+
+def _parse_spec(features: Iterable[FeatureSpec]) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
+    types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
+    return {
+        feature.name: tf.io.FixedLenFeature([], types[feature.dtype])
+        if feature.shape == "scalar"
+        else tf.io.RaggedFeature(types[feature.dtype], row_splits_dtype=tf.int64)
+        for feature in features
+    }

@@ -38,7 +38,6 @@ class ParquetFiles:
             DataError: A column is missing, or a user or item is not in the index; with file and row.
         """
         source, columns = self._source(SEQUENCES, ("user_id", "seq"))
-        fields = dict.fromkeys(_EVENT, "")
         if columns["seq"].endswith("[]"):  # a list of structs
             entry = "unnest(seq) AS event, generate_subscripts(seq, 1) AS place"
             fields = {name: f"event.{name}" for name in _EVENT}
