@@ -70,11 +70,12 @@ def run_search(
         TrainingError: Too many trials failed in a row, or all did.
     """
     folder = SearchDirectory(output)
-    if data is not None:
-        check_splits(open_data(settings, data))
+    given = None if data is None else open_data(settings, data)
+    if given is not None:
+        check_splits(given)
     settings.default_config()
     folder.prepare(overwrite=overwrite, resume=resume)
-    dataset = open_data(settings, data) if data is not None else synthetic_data(settings, folder.dataset, console)
+    dataset = synthetic_data(settings, folder.dataset, console) if given is None else given
     check_splits(dataset)
     header = _header(settings, dataset, folder, resume=resume)
     write_json(folder.search, header)
@@ -213,13 +214,7 @@ class _Search:
             )
 
 
-def _header(
-    settings: SearchSettings,
-    dataset: SearchData,
-    folder: SearchDirectory,
-    *,
-    resume: bool,
-) -> dict[str, Any]:
+def _header(settings: SearchSettings, dataset: SearchData, folder: SearchDirectory, *, resume: bool) -> dict[str, Any]:
     """Returns settings and provenance; refuses to resume another search."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     header = {

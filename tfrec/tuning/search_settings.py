@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfrec.config.load import Overlay, parse_assignment, read_yaml, run_config_class
-from tfrec.config.run_config import GradientRunConfig, ImpressionRunConfig, RunConfig, StagedRunConfig
+from tfrec.config.run_config import RUN_CONFIGS, GradientRunConfig, ImpressionRunConfig, RunConfig, StagedRunConfig
 from tfrec.config.strict_model import canonical_keys
 from tfrec.errors import ConfigError
 from tfrec.registry import model_class
@@ -81,7 +81,7 @@ class SearchSettings:
         object.__setattr__(self, "space", self.space.pinned(decided))
         base = self._given([])
         monitored = base.training.monitor if isinstance(base, _FITTED) else _DEFAULT_OBJECTIVE
-        goal = Objective.parse(self.objective or monitored, clicks=isinstance(base, ImpressionRunConfig))
+        goal = Objective.parse(self.objective or monitored, clicks=self.clicks)
         object.__setattr__(self, "goal", goal)
         if self.searcher == "grid" and self.space.combinations() is None:
             raise ConfigError(
@@ -101,12 +101,16 @@ class SearchSettings:
     @property
     def seeded(self) -> bool:
         """Whether seeds make a difference: models that only count give the same with every one."""
-        return isinstance(self._given([]), _FITTED)
+        return issubclass(self._run_class, _FITTED)
 
     @property
     def clicks(self) -> bool:
         """Whether the model is a click model, which reads impressions."""
-        return isinstance(self._given([]), ImpressionRunConfig)
+        return issubclass(self._run_class, ImpressionRunConfig)
+
+    @property
+    def _run_class(self) -> type[RunConfig]:
+        return RUN_CONFIGS[model_class(self.model).training_scheme]
 
     @property
     def longest(self) -> int:
