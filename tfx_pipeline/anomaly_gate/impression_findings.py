@@ -12,6 +12,7 @@ from tfx_pipeline.anomaly_gate.findings import Finding
 from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
+Counts: TypeAlias = Mapping[str, Mapping[str, float]]
 _WHOLE = 0.999
 
 
@@ -34,26 +35,22 @@ def impression_findings(
     own = _values(new.statistics)
     own.pop(new.day_column or "", None)
     if baseline is not None:
-        before = _values(baseline.statistics)
-        for column, counts in own.items():
-            share = _share_outside(counts, before.get(column))
-            if share > bounds.new_item_events:
-                text = (
-                    f"{_percent(share)} of the training values are none of the last run that passed; at most "
-                    f"{_percent(bounds.new_item_events)} are expected."
-                )
-                yield Finding("flood of new values", column, text)
+        told = "the training values are none of the last run that passed"
+        yield from _floods(own, _values(baseline.statistics), told, bounds.new_item_events)
         yield from _click_rate(new, baseline, bounds)
         yield from _missing(new, baseline, bounds)
     for split, statistics in later.items():
-        for column, counts in _values(statistics).items():
-            share = _share_outside(counts, own.get(column))
-            if share > bounds.unknown_item_events:
-                text = (
-                    f"{_percent(share)} of the {split} values are none of the training rows; at most "
-                    f"{_percent(bounds.unknown_item_events)} are expected."
-                )
-                yield Finding("flood of new values", column, text)
+        told = f"the {split} values are none of the training rows"
+        yield from _floods(_values(statistics), own, told, bounds.unknown_item_events)
+
+
+def _floods(values: Counts, known: Counts, told: str, most: float) -> Iterator[Finding]:
+    """Columns of whose values too large a share is not among the known ones."""
+    for column, counts in values.items():
+        share = _share_outside(counts, known.get(column))
+        if share > most:
+            text = f"{_percent(share)} of {told}; at most {_percent(most)} are expected."
+            yield Finding("flood of new values", column, text)
 
 
 def _click_rate(new: CheckedImpressions, baseline: CheckedImpressions, bounds: GateBounds) -> Iterator[Finding]:
