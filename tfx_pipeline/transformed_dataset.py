@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from tfrec.data.vocabulary_files import write_vocabularies
 from tfrec.errors import DataError
 from tfrec.version import __version__
 from tfx_pipeline.conversion_record import find_record
+from tfx_pipeline.dataset_directory import check_replaceable, replaced_dataset
 from tfx_pipeline.features import ITEM, NUM_TARGETS, SEQUENCE_FEATURES, SPLITS, TIMESTAMP, USER, USER_ID
 from tfx_pipeline.transformed_shards import SplitScan, place_shards, scan_split
 
@@ -61,8 +60,7 @@ def open_transformed_dataset(
     Example:
         >>> open_transformed_dataset(graph, {"train": f"{uri}/Split-train"}, Path("DS"))  # doctest: +SKIP
     """
-    if output.exists() and not (output / MANIFEST_NAME).exists():
-        raise DataError("The output exists and is not a dataset directory.", file=output, remedy="Choose another.")
+    check_replaceable(output)
     graph = tft.TFTransformOutput(transform_graph)
     files = {split: find_examples(examples[split]) for split in SPLITS if split in examples}
     if not files.get("train"):
@@ -89,20 +87,11 @@ def open_transformed_dataset(
         raise DataError("No training event has a value.", column=empty[0], remedy="Leave it out of --event-features.")
     vocabularies = {name: Vocabulary(ids[name], scans["train"].counts[name][2:]) for name in names}
     schema = DatasetSchema(features=[_indexed(feature, vocabularies) for feature in plain])
-    output.parent.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    with replaced_dataset(output) as root:
         manifest = _write(root, scans, vocabularies, schema, _sequence_record(raw), id_types)
         temporary = root / f"{MANIFEST_NAME}.tmp"
         temporary.write_text(manifest.to_json(), encoding="utf-8")
         temporary.rename(root / MANIFEST_NAME)
-        root.chmod(0o755)
-        if output.exists():
-            shutil.rmtree(output)
-        root.rename(output)
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
     return InteractionDataset.open(output)
 
 

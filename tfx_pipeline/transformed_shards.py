@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ import tensorflow as tf
 from tfrec.data.manifest import ShardRecord
 from tfrec.data.remote_paths import scheme_of
 from tfrec.data.shard_bounds import shard_bounds
+from tfrec.files import size_and_sha256
 from tfx_pipeline.features import ITEM, NUM_TARGETS, TIMESTAMP, USER, USER_ID
 
 _BATCH = 8192
-_CHUNK_BYTES = 1 << 22
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP")
 
 Ints = npt.NDArray[np.int64]
@@ -150,13 +149,10 @@ def _write_sorted(files: Sequence[str], rank: Ints, bounds: list[int], names: li
 
 
 def _record(root: Path, path: Path, sequences: int, events: int) -> ShardRecord:
-    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
+        size, digest = size_and_sha256(file)
     relative = str(path.relative_to(root))
-    return ShardRecord(path=relative, sequences=sequences, events=events, bytes=size, sha256=digest.hexdigest())
+    return ShardRecord(path=relative, sequences=sequences, events=events, bytes=size, sha256=digest)
 
 
 def _name(split: str, number: int, count: int) -> str:

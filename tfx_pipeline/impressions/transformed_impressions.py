@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from tfrec.data.manifest import MANIFEST_NAME, SCHEMA_NAME
 from tfrec.data.remote_paths import scheme_of
 from tfrec.errors import DataError
 from tfrec.files import size_and_sha256, write_json
+from tfx_pipeline.dataset_directory import check_replaceable, replaced_dataset
 from tfx_pipeline.features import SPLITS
 from tfx_pipeline.impressions.field_analyzer import read_assets
 
@@ -43,12 +42,9 @@ def open_transformed_impressions(
     Raises:
         DataError: Examples are missing, or the output exists and is no dataset.
     """
-    if output.exists() and not (output / MANIFEST_NAME).exists():
-        raise DataError("The output exists and is not a dataset directory.", file=output, remedy="Choose another.")
+    check_replaceable(output)
     encoder = read_assets(transform_graph)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    with replaced_dataset(output) as root:
         encoder.save(root)
         (root / SCHEMA_NAME).write_text(encoder.schema.to_text())
         splits = {}
@@ -62,13 +58,6 @@ def open_transformed_impressions(
         written = {"fields_hash": encoder.hash, "schema_hash": encoder.schema.hash, "compression": "gzip"}
         manifest = record.model_copy(update={**written, "splits": splits})
         write_json(root / MANIFEST_NAME, manifest.model_dump(mode="json"))
-        root.chmod(0o755)
-        if output.exists():
-            shutil.rmtree(output)
-        root.rename(output)
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
     return ImpressionDataset.open(output)
 
 
