@@ -28,7 +28,7 @@ from tfx_pipeline.impressions import preprocessing
 from tfx_pipeline.impressions.raw_schema import impression_schema, is_impression_schema
 from tfx_pipeline.impressions.roles import ROLES, ImpressionTransformSettings, settle_roles
 from tfx_pipeline.parquet_example_gen.component import UNUSED, ParquetExampleGen
-from tfx_pipeline.parquet_example_gen.input_patterns import FILES, any_span, input_patterns, listed
+from tfx_pipeline.parquet_example_gen.input_patterns import FILES, listed, log_globs
 from tfx_pipeline.raw_schema import EventLayout, sequence_schema
 
 if TYPE_CHECKING:
@@ -155,10 +155,7 @@ def _check_kind(file: Path, conversion: Mapping[str, Any]) -> None:
 
 
 def _layout(conversion: Mapping[str, Any]) -> EventLayout:
-    paths = [path for name in FILES for path in listed(conversion.get(name))]
-    base, patterns = input_patterns(paths)
-    places = tuple(f"{base}/{any_span(pattern)}" for pattern in patterns)
-    files = find_inputs(places, split=None, file_format="parquet")
+    files = find_inputs(log_globs(conversion), split=None, file_format="parquet")
     sources, _ = open_sources(files[:1])
     flags = {name: value for name, value in conversion.items() if name not in (*FILES, *UNUSED)}
     roles = find_roles(parse_options(output="examples", **flags), sources)

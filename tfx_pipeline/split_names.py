@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tfrec.data.impressions.impression_options import ImpressionOptions
 from tfx_pipeline.impressions.roles import ROLES
-
-_DEFAULT_DAYS, _DEFAULT_FRACTION = 1, 0.1  # of impressions
 
 
 def makes_valid(conversion: Mapping[str, Any]) -> bool:
@@ -36,6 +35,5 @@ def _of_impressions(conversion: Mapping[str, Any], split: str) -> bool:
     rule = conversion.get("split")
     if rule == "given" or conversion.get("train"):
         return bool(conversion.get(split))
-    if rule == "day":
-        return conversion.get(f"{split}_days", _DEFAULT_DAYS) > 0
-    return conversion.get(f"{split}_fraction", _DEFAULT_FRACTION) > 0
+    name = f"{split}_days" if rule == "day" else f"{split}_fraction"
+    return conversion.get(name, ImpressionOptions.model_fields[name].default) > 0

@@ -21,7 +21,7 @@ from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.data.impressions.impression_conversion import expanded_schema
 from tfrec.data.impressions.impression_options import impression_options
 from tfrec.data.impressions.impression_sources import ImpressionSource, check_columns, open_sources
-from tfx_pipeline.parquet_example_gen.input_patterns import FILES, any_span, input_patterns, listed
+from tfx_pipeline.parquet_example_gen.input_patterns import log_globs
 
 ROLES = "impressions"
 """Name of the roles among the flags of a conversion; flags that have it are of impressions."""
@@ -78,7 +78,6 @@ def settle_roles(conversion: Mapping[str, Any]) -> dict[str, Any]:
         DataError: There is no log, or it lacks a column.
     """
     options = impression_options(**{"output": "examples", **conversion})
-    base, patterns = input_patterns([path for name in FILES for path in listed(conversion.get(name))])
-    places = tuple(f"{base}/{any_span(pattern)}" for pattern in patterns)
-    roles = expanded_roles(options.impressions, open_sources(places, split=None, file_format="parquet")[:1])
+    sources = open_sources(log_globs(conversion), split=None, file_format="parquet")
+    roles = expanded_roles(options.impressions, sources[:1])
     return {**conversion, ROLES: roles.model_dump(mode="json")}

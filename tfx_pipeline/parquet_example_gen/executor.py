@@ -31,6 +31,7 @@ from tfrec.data.split_sequences import read_vocabulary
 from tfrec.data.work_database import WorkDatabase
 from tfx_pipeline.conversion_record import ITEMS_NAME, ORDER_NAME, RECORD_NAME
 from tfx_pipeline.features import SPLITS
+from tfx_pipeline.impressions.roles import ROLES
 from tfx_pipeline.parquet_example_gen.impression_rows import write_impressions
 from tfx_pipeline.parquet_example_gen.raw_examples import RawExamples
 
@@ -61,7 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         with tempfile.TemporaryDirectory(prefix="tfrec-") as folder:
             directory = job_files.join(self._get_tmp_dir() if self._context is not None else folder, "job")
             try:
-                if "impressions" in flags:
+                if ROLES in flags:
                     shards = write_impressions(jobs, impression_options(**flags), examples.uri, _SHARD, directory)
                 else:
                     shards = _write_sequences(jobs, parse_options(**flags), examples.uri, directory, Path(folder))

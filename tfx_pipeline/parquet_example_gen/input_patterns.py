@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,20 @@ def any_span(pattern: str) -> str:
         'day-*/*.parquet'
     """
     return re.sub(r"\{[A-Z]+(:\d+)?\}", "*", pattern)
+
+
+def log_globs(conversion: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns globs for all files of the log, of all spans.
+
+    Args:
+        conversion: Flags of a conversion, with the files.
+
+    Raises:
+        ConfigError: There is no path, or one is the address of a bucket or server.
+        DataError: A path without pattern does not exist.
+    """
+    base, patterns = input_patterns([path for name in FILES for path in listed(conversion.get(name))])
+    return tuple(f"{base}/{any_span(pattern)}" for pattern in patterns)
 
 
 def listed(value: Any) -> list[str]:
