@@ -54,7 +54,7 @@ def read_decision(evaluation: str) -> Decision:
         name = _slice_name(part.slice_key)
         failures[name] = [reason for failure in part.failures for reason in _explain(name, failure, slices[name])]
     reasons = [reason for name in slices for reason in failures.get(name, ())]
-    reasons += [f"no target is in the slice {_spec(missing)}" for missing in validation.missing_slices]
+    reasons += [f"nothing is in the slice {_spec(missing)}" for missing in validation.missing_slices]
     return Decision(bool(validation.validation_ok), list(dict.fromkeys(reasons)), slices)
 
 

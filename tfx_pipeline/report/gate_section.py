@@ -37,7 +37,7 @@ def gate_section(facts: RunFacts) -> Section | None:
         blocks.append(Charts(tuple(_chart(decision, metric, number) for number, metric in enumerate(metrics))))
     small, count = decision.small_slices(gate), gate.counted
     caption = f"Split {gate.split}; in brackets the difference to the baseline"
-    blocks.append(_table(decision, metrics, count, caption, dict.fromkeys(small, f"too few {count}: has no bounds")))
+    blocks.append(_table(decision, metrics, count, caption, dict.fromkeys(small, "too small: has no bounds")))
     blocks.append(Heading("Bounds"))
     blocks.append(_bounds(metrics, gate))
     others = [name for name in decision.slices.get(OVERALL, {}).get(CANDIDATE, {}) if name not in (count, *metrics)]
