@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tfrec.config.augmentation_config import AugmentationConfig
 from tfrec.data.augmentation import augmented_batches
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.epoch_start import EpochStart
-from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
+from tfrec.data.epochs import resumable_epochs
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.seeds import derive_seed
 
@@ -65,14 +63,7 @@ def training_sequences(
             return batches
         return augmented_batches(batches, augmentation, split=split, seed=derive_seed(seed, "variation", epoch))
 
-    def generate() -> Iterator[dict[str, NDArray[Any]]]:
-        epoch, skip = next_epoch()
-        with dataset.explain_data_loss(split):
-            yield from epoch_dataset(epoch).skip(skip).as_numpy_iterator()
-
-    signature = epoch_dataset(0).element_spec
-    generated = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
+    return resumable_epochs(epoch_dataset, next_epoch, lambda: dataset.explain_data_loss(split))
 
 
 def batches_per_epoch(num_sequences: int, batch_size: int) -> int:

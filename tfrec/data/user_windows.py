@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.epoch_start import EpochStart
+from tfrec.data.epochs import resumable_epochs
 from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.seeds import derive_seed
@@ -90,13 +91,7 @@ def training_pairs(
         batches = sequence_dataset(dataset, split, batch_size, shuffle=True, seed=shuffled, pad=False)
         return batches.map(lambda batch: cut_windows(batch, options))
 
-    def generate() -> Iterator[dict[str, Any]]:
-        epoch, skip = next_epoch()
-        with dataset.explain_data_loss(split):
-            yield from epoch_dataset(epoch).skip(skip).as_numpy_iterator()
-
-    generated = tf.data.Dataset.from_generator(generate, output_signature=epoch_dataset(0).element_spec)
-    return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
+    return resumable_epochs(epoch_dataset, next_epoch, lambda: dataset.explain_data_loss(split))
 
 
 def cut_windows(batch: Mapping[str, tf.Tensor | tf.RaggedTensor], options: WindowOptions) -> PairBatch:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tfrec.data.epoch_start import EpochStart
+from tfrec.data.epochs import resumable_epochs
 from tfrec.data.impressions.impression_batches import impression_batches
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
-from tfrec.data.pipeline_options import PREFETCHED_BATCHES, with_pipeline_options
 from tfrec.seeds import derive_seed
 
 
@@ -49,10 +47,4 @@ def training_impressions(
             seed=derive_seed(seed, "impressions", epoch),
         )
 
-    def generate() -> Iterator[dict[str, NDArray[Any]]]:
-        epoch, skip = next_epoch()
-        with dataset.explain_data_loss(split):
-            yield from epoch_batches(epoch).skip(skip).as_numpy_iterator()
-
-    generated = tf.data.Dataset.from_generator(generate, output_signature=epoch_batches(0).element_spec)
-    return with_pipeline_options(generated.prefetch(PREFETCHED_BATCHES))
+    return resumable_epochs(epoch_batches, next_epoch, lambda: dataset.explain_data_loss(split))
