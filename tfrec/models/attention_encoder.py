@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.data.vocabulary import OOV_INDEX
 from tfrec.layers.initializers import GateInitializer
+from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.models.informed_encoder import InformedEncoder
 from tfrec.models.user_inputs import look_up_users
 from tfrec.seeds import derive_seed
@@ -20,7 +21,7 @@ class AttentionEncoder(InformedEncoder):
     features and, if asked for, one of its own. Its state is dropped; all others see it.
 
     Args:
-        config: A `UserInputsConfig` with `dim`, `max_length`, `positions`, `scale_inputs` and `init_stddev`.
+        config: A `UserInputsConfig` with `dim`, `max_length`, `positions`, `scale_inputs`, `init_stddev` and `dropout`.
         vocab_size: Number of item indices, including 0 (padding) and 1 (out of vocabulary).
         seed: Seed of initial weights, drop-out and negatives.
         **kwargs: Shapes of features of items and users, see `InformedEncoder`, and what Keras models take.
@@ -54,6 +55,33 @@ class AttentionEncoder(InformedEncoder):
         if self.users is not None:
             also["users"] = users
         return self.comparable(self.encode_window(items, length, dropout_seed=dropout_seed, **also))
+
+    def _embedded(
+        self, items: tf.Tensor, length: tf.Tensor, users: tf.Tensor | None, dropout_seed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the first block reads of a window.
+
+        Args:
+            items: int32 `[batch, window]`.
+            length: int32 `[batch]`.
+            users: int32 `[batch]`, for models that are told the user.
+            dropout_seed: int32 `[2]`; None means inference.
+
+        Returns:
+            Scaled tokens with their places, drop-out and zeros at padding float `[batch, tokens, dim]`, and which are
+            real, bool `[batch, tokens]`.
+        """
+        tokens = self._tokens(items, users, dropout_seed)
+        length = length + (self.max_tokens - self.config.max_length)
+        position = tf.range(tf.shape(tokens)[1])  # [tokens]
+        real = position < length[:, tf.newaxis]
+        states = self._inputs(tokens, position, length)
+        states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs")
+        return states * self._mask(real), real
+
+    def _mask(self, real: tf.Tensor) -> tf.Tensor:
+        """Ones at real tokens bool `[batch, tokens]`, zeros at padding, float `[batch, tokens, 1]`."""
+        return tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]
 
     def _tokens(
         self, items: tf.Tensor, users: tf.Tensor | None = None, dropout_seed: tf.Tensor | None = None

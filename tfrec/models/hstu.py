@@ -11,7 +11,6 @@ from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
 from tfrec.layers.relative_bias import kept_buckets
 from tfrec.layers.rotary import Rotation, rotation
-from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.models.attention_encoder import AttentionEncoder
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
@@ -113,12 +112,9 @@ class HSTU(AttentionEncoder):
         """
         if times is None:
             times = tf.zeros([tf.shape(items)[0], tf.shape(items)[1] + 1], tf.int64)
-        tokens, times = self._tokens(items, users, dropout_seed), self._token_times(times)
-        length = length + (self.max_tokens - self.config.max_length)
-        position = tf.range(tf.shape(tokens)[1])  # [tokens]
-        mask = tf.cast(position < length[:, tf.newaxis], self.compute_dtype)[:, :, tf.newaxis]  # [batch, tokens, 1]
-        states = self._inputs(tokens, position, length)
-        states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
+        states, real = self._embedded(items, length, users, dropout_seed)  # [batch, tokens, dim], [batch, tokens]
+        mask, position = self._mask(real), tf.range(tf.shape(states)[1])  # [batch, tokens, 1], [tokens]
+        times = self._token_times(times)
         time = times[:, :-1]
         buckets = kept_buckets(times[:, 1:], time) if self.config.relative_times else None
         frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position), buckets)

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.layers.rms_norm import RMSNorm
-from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.layers.transformer_block import TransformerBlock
 from tfrec.models.attention_encoder import AttentionEncoder
 from tfrec.registry import register_model
@@ -87,13 +86,8 @@ class SASRec(AttentionEncoder):
             users: int32 `[batch]`, for models that are told the user. Default: all are unknown.
             dropout_seed: int32 `[2]`; None means inference.
         """
-        tokens = self._tokens(items, users, dropout_seed)
-        length = length + (self.max_tokens - self.config.max_length)
-        position = tf.range(tf.shape(tokens)[1])  # [tokens]
-        real = position < length[:, tf.newaxis]  # [batch, tokens]
-        mask = tf.cast(real, self.compute_dtype)[:, :, tf.newaxis]  # [batch, tokens, 1]
-        states = self._inputs(tokens, position, length)  # [batch, tokens, dim]
-        states = seeded_dropout(states, self.config.dropout, dropout_seed, "inputs") * mask
+        states, real = self._embedded(items, length, users, dropout_seed)  # [batch, tokens, dim], [batch, tokens]
+        mask = self._mask(real)  # [batch, tokens, 1]
         for block in self.transformer_blocks:
             states = block(states, real, dropout_seed=dropout_seed) * mask
         return self._of_events(self.final_norm(states) * mask)
