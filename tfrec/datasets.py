@@ -101,6 +101,8 @@ def main(
     from tfrec.data.sources.locate import locate
     from tfrec.data.sources.prepare import prepare
 
+    if hold_out_items:
+        held_out.check_share(hold_out_items)  # before the log is read
     if dataset is not None and not dry_run:
         check_output(Path(dataset), overwrite)
     talk = console(json_output=True)

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec import datasets
+from tfrec.command import run_command
 from tfrec.data.conversion import ConversionOptions, convert
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.held_out_items import hold_out_items
@@ -48,3 +50,11 @@ def test_held_out_items_are_targets_of_test_and_nothing_else(tmp_path: Path) -> 
 def test_a_share_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         hold_out_items(tmp_path / "x.parquet", 1.0)
+
+
+def test_nothing_is_read_for_a_share_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "events.parquet"  # the directory is empty: reading it would be another error
+    arguments = ["get", "ml-100k", "--from", str(tmp_path), "--output", str(output), "--hold-out-items", "1.5"]
+    assert run_command(datasets.main, arguments) == 2
+    assert "received 1.5" in capsys.readouterr().err
+    assert not output.exists()

@@ -28,6 +28,12 @@ class HeldOutItems:
     targets: int
 
 
+def check_share(share: float) -> None:
+    """Raises ConfigError unless a share is in (0, 1)."""
+    if not 0.0 < share < 1.0:
+        raise ConfigError(f"A share of items to hold out is between 0 and 1, received {share:g}.")
+
+
 def hold_out_items(path: Path, share: float, *, seed: int = 0, memory_limit: str = "2GB") -> HeldOutItems:
     """Draws items and drops their events from a Parquet file, but for those that are the last of their user.
 
@@ -43,8 +49,7 @@ def hold_out_items(path: Path, share: float, *, seed: int = 0, memory_limit: str
     Raises:
         ConfigError: The share is not between 0 and 1.
     """
-    if not 0.0 < share < 1.0:
-        raise ConfigError(f"A share of items to hold out is between 0 and 1, received {share:g}.")
+    check_share(share)
     partial = path.with_name(f".{path.name}.partial")
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(path.parent)})
     try:
