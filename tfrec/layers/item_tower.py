@@ -132,7 +132,8 @@ class ItemTower(keras.layers.Layer):
             found = tuple(np.shape(tensors[name])) if name in tensors else None
             if found != tuple(table.shape):
                 raise DataError(
-                    f"The item feature `{name}` has shape {found}, the model was made for {tuple(table.shape)}.",
+                    f"The feature `{name}` of {self.name} has shape {found}, the model was made for "
+                    f"{tuple(table.shape)}.",
                     remedy="Train a new model on these data.",
                 )
             table.assign(tensors[name])
