@@ -21,7 +21,7 @@ from tfrec.serving.golden_requests import GoldenRequests, sample_histories
 from tfrec.serving.index_answers import take_answers
 from tfrec.serving.model_card import model_card
 from tfrec.serving.offline_answers import OfflineAnswers
-from tfrec.serving.publish_version import NewVersion, publish_version, step
+from tfrec.serving.publish_version import NewVersion, dry_report, publish_version, step
 from tfrec.serving.served_model import ServedModel
 from tfrec.serving.version_directory import VersionDirectory
 from tfrec.training.model_store import LoadedRun, is_click_run, load_run
@@ -81,9 +81,7 @@ def export_run(output: Path, options: ExportOptions, console: Console) -> dict[s
     candidates = _candidates(options.candidates, earlier, directory, items)
     version = directory.next_version(options.version)  # for now: others may publish meanwhile
     if options.dry_run:
-        path = directory.folder(version)
-        console.print(f"Would export {loaded.model.registered_name} to `{path}`.", markup=False)
-        return {"model": loaded.model.registered_name, "version": version, "path": str(path)}
+        return dry_report(directory, loaded.model.registered_name, version, console)
     with step(console, f"Building the index ({config.index.kind}) and the signatures"):
         ranking = loaded.config.evaluation if config.rank_targets else None
         served = ServedModel(loaded.model, items, users=users, config=config, candidates=candidates, ranking=ranking)

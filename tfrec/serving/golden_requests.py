@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -233,8 +233,13 @@ class GoldenRequests:
         if num_targets is not None:
             columns["num_targets"] = [num_targets]
         features = {name: tf.train.Feature(int64_list=tf.train.Int64List(value=held)) for name, held in columns.items()}
-        message = tf.train.Example(features=tf.train.Features(feature=features))
-        return {"b64": base64.b64encode(message.SerializeToString(deterministic=True)).decode()}
+        return example_input(features)
+
+
+def example_input(features: Mapping[str, tf.train.Feature]) -> dict[str, str]:
+    """Returns a serialized `tf.Example` as golden requests hold it."""
+    message = tf.train.Example(features=tf.train.Features(feature=features))
+    return {"b64": base64.b64encode(message.SerializeToString(deterministic=True)).decode()}
 
 
 def _unknown_ids(vocabulary: Vocabulary) -> list[Any]:

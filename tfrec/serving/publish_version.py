@@ -108,6 +108,13 @@ def publish_version(
     return {**document, "path": str(path), "removed": removed}
 
 
+def dry_report(directory: VersionDirectory, model: str, version: int, console: Console) -> dict[str, Any]:
+    """Says what would be published, and returns it: `model`, `version` and `path`."""
+    path = directory.folder(version)
+    console.print(f"Would export {model} to `{path}`.", markup=False)
+    return {"model": model, "version": version, "path": str(path)}
+
+
 @contextmanager
 def step(console: Console, what: str) -> Iterator[None]:
     """Context that says how long something took."""

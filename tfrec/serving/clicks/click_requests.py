@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from tfrec.data.impressions.fields import Field
 from tfrec.serving.clicks.input_types import InputColumn
 from tfrec.serving.clicks.offline_click_answers import OfflineClickAnswers, Row
 from tfrec.serving.client.click_inputs import LENGTH
-from tfrec.serving.golden_requests import Request
+from tfrec.serving.golden_requests import Request, example_input
 
 _TYPICAL = 6
 _LONGER = 7
@@ -147,8 +146,7 @@ class ClickRequests:
             if column.field.is_list and column.type == "text" and len(values) > 1:
                 values = [value]  # one text; single values show the other way
             features[column.field.name] = _feature(column, values)
-        message = tf.train.Example(features=tf.train.Features(feature=features))
-        return {"b64": base64.b64encode(message.SerializeToString(deterministic=True)).decode()}
+        return example_input(features)
 
 
 def _number(column: InputColumn, place: float) -> float:

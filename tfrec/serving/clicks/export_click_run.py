@@ -18,7 +18,7 @@ from tfrec.serving.clicks.offline_click_answers import OfflineClickAnswers
 from tfrec.serving.clicks.served_click_model import ServedClickModel
 from tfrec.serving.export_document import CLICKS, SCHEMA_ASSET, export_facts
 from tfrec.serving.export_options import ExportOptions
-from tfrec.serving.publish_version import NewVersion, publish_version, step
+from tfrec.serving.publish_version import NewVersion, dry_report, publish_version, step
 from tfrec.serving.version_directory import VersionDirectory
 from tfrec.training.fit_impressions import weight_of_clicks
 from tfrec.training.impression_experiment import ENCODER_FOLDER
@@ -50,9 +50,7 @@ def export_click_run(
         config = config.model_copy(update={"types": {**types_like(options.like, encoder), **config.types}})
     version = directory.next_version(options.version)
     if options.dry_run:
-        path = directory.folder(version)
-        console.print(f"Would export {model.registered_name} to `{path}`.", markup=False)
-        return {"model": model.registered_name, "version": version, "path": str(path)}
+        return dry_report(directory, model.registered_name, version, console)
     with step(console, "Building the signatures"):
         weight = weight_of_clicks(trained.objective, model.click_rate)
         served = ServedClickModel(model, encoder, config, positive_weight=weight)
