@@ -41,7 +41,8 @@ def card_page(
     """Returns a model card, in Markdown.
 
     Args:
-        body: Template of the sections from use to limits; it has the filters `thousands` and `code`.
+        body: Template of the sections from use to limits; it has the filters `thousands` and `code`, and `alarms`:
+            sentences of the evaluation.
         export: Content of `export.json`; `export` in the template.
         loaded: The run.
         origin: What the model was made of, by name.
@@ -54,6 +55,7 @@ def card_page(
     return environment.from_string(_HEAD + body + _TAIL).render(
         export=export,
         summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
+        alarms=[alarm["message"] for alarm in evaluation_of(loaded).get("alarms", [])],
         origin=origin,
         run=loaded.manifest,
         software=", ".join(f"{name} {version}" for name, version in loaded.manifest["versions"].items()),

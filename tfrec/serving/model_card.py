@@ -90,7 +90,6 @@ def model_card(export: Mapping[str, Any], loaded: LoadedRun, dataset: Interactio
         data=manifest,
         split=evaluation.get("split"),
         protocols=[_protocol(protocol, str(export["model"])) for protocol in evaluation.get("protocols", [])],
-        alarms=[alarm["message"] for alarm in evaluation.get("alarms", [])],
         confidence=bootstrap.get("confidence"),
         unit=bootstrap.get("unit"),
     )

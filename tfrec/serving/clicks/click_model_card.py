@@ -40,6 +40,10 @@ Calibration error: {{ "%.4f" | format(calibration_error) }}.
 
 This run was not evaluated.
 {% endif %}
+{% for alarm in alarms %}
+
+**Alarm:** {{ alarm }}
+{% endfor %}
 
 ## Limits
 
