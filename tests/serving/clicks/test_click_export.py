@@ -194,6 +194,7 @@ def test_a_server_answers_rows(folder: Path, server: ModelServer) -> None:
             lists = [{**row, "recent": [], "paid": np.array(["1.5"])} for row in lists]
             texts = [{**row, "recent": None, "paid": "1.5"} for row in rows]
             same = [n for n, row in enumerate(rows) if " " not in (row["seq"] or "")]  # lists are not trimmed
+            assert any(rows[n]["seq"] for n in same)
             np.testing.assert_allclose(client.score(lists)[same], client.score(texts)[same], rtol=1e-5)
             with pytest.raises(ConfigError, match="Row 1 has no `gender`"):
                 client.score([rows[0], {name: value for name, value in rows[1].items() if name != "gender"}])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
@@ -13,7 +16,7 @@ from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import ConfigError
 from tfrec.serving.clicks.graph_encoder import GraphEncoder
 from tfrec.serving.clicks.graph_scaling import scaled
-from tfrec.serving.clicks.input_types import input_columns
+from tfrec.serving.clicks.input_types import input_columns, types_like
 
 NAN = float("nan")
 
@@ -97,6 +100,23 @@ def test_ids_of_all_types_are_the_text_of_the_vocabulary() -> None:
         ([1.0, -20.0, NAN], tf.float32, [2, 3, 1]),
     ):
         assert graph({"id": tf.constant(values, kind)})["id"].numpy().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (pa.list_(pa.int64()), "int64"),
+        (pa.large_list(pa.int32()), "int64"),
+        (pa.list_(pa.int64(), 2), "int64"),
+        (pa.list_(pa.string()), None),
+        (pa.list_(pa.float64()), None),
+    ],
+)
+def test_types_of_a_file(kind: pa.DataType, expected: str | None, tmp_path: Path) -> None:
+    values = pa.array([[7, 8]]).cast(pa.list_(kind.value_type))
+    column = pa.FixedSizeListArray.from_arrays(values.flatten(), 2) if hasattr(kind, "list_size") else values.cast(kind)
+    pq.write_table(pa.table({"list": column}), tmp_path / "log.parquet")
+    assert types_like(tmp_path / "log.parquet", one_list(",", "last")).get("list") == expected
 
 
 def test_types_that_do_not_suit_a_column_are_refused() -> None:
