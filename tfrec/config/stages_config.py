@@ -10,6 +10,8 @@ from tfrec.config.strict_model import StrictModel
 
 StageName = Literal["pretrain_sasrec", "pretrain_retriever", "joint_finetune", "end_to_end"]
 STAGES: tuple[StageName, ...] = ("pretrain_sasrec", "pretrain_retriever", "joint_finetune", "end_to_end")
+JOINT_STAGES: tuple[StageName, ...] = ("joint_finetune", "end_to_end")
+"""Stages that train all branches there are."""
 
 
 class StageConfig(StrictModel):

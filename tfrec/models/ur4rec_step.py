@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.config.joint_objective_config import JointObjectiveConfig
-from tfrec.config.stages_config import StageName
+from tfrec.config.stages_config import JOINT_STAGES, StageName
 from tfrec.data.sequence_cuts import SequenceCuts, sequence_cuts
 from tfrec.data.targets import target_positions
 from tfrec.layers.item_table import RESERVED_ROWS
@@ -279,11 +279,10 @@ class UR4RecStep:
 
     @property
     def _joint(self) -> bool:
-        return self.plan.stage in ("joint_finetune", "end_to_end")
+        return self.plan.stage in JOINT_STAGES
 
     def _runs(self, branch: str) -> bool:
-        present = self.model.sasrec is not None if branch == SASREC else self.model.retriever is not None
-        return present and (self._joint or self.plan.stage == f"pretrain_{branch}")
+        return branch in self.plan.optimizers
 
     @property
     def metric_names(self) -> list[str]:

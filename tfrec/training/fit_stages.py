@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from tfrec.config.run_config import SequenceRunConfig, StagedRunConfig
-from tfrec.config.stages_config import STAGES, JointStageConfig, StageConfig, StageName
+from tfrec.config.stages_config import JOINT_STAGES, STAGES, JointStageConfig, StageConfig, StageName
 from tfrec.config.training_config import SequenceTrainingConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch, training_sequences
@@ -113,7 +113,7 @@ def fit_stages(
 def trained_branches(model: UR4Rec, stage: StageName) -> list[str]:
     """Returns the branches that a stage trains in a model, of `sasrec` and `retriever`; none where it has none."""
     present = {SASREC: model.sasrec is not None, RETRIEVER: model.retriever is not None}
-    joint = stage in ("joint_finetune", "end_to_end")
+    joint = stage in JOINT_STAGES
     return [name for name in (RETRIEVER, SASREC) if present[name] and (joint or stage == f"pretrain_{name}")]
 
 
@@ -147,7 +147,7 @@ def _fit_stage(
     validation = functools.partial(
         StageValidation,
         scorer=_scorer(model, stage),
-        from_start=stage in ("joint_finetune", "end_to_end"),
+        from_start=stage in JOINT_STAGES,
         memory=model.memory,
     )
     summary = fit_epochs(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfrec.data.sequence_pipeline import sequence_dataset
-from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.scorer import Scorer
 from tfrec.layers.user_memory import UserMemory
 from tfrec.training.checkpoints import save_checkpoint
@@ -28,9 +26,13 @@ class StageValidation(Validation):
         self, *arguments: Any, scorer: Scorer, from_start: bool, memory: UserMemory | None = None, **settings: Any
     ) -> None:
         super().__init__(*arguments, **settings)
-        self.scorer = scorer
+        self._scorer = scorer
         self.from_start = from_start
         self.memory = memory
+
+    @property
+    def scorer(self) -> Scorer:
+        return self._scorer
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self.from_start or self.best > float("-inf"):
@@ -43,13 +45,3 @@ class StageValidation(Validation):
     def judged(self, better: bool) -> None:
         if better and self.memory is not None:
             save_memory_state(self.memory, self.folder.parent)
-
-    def measured(self, logs: dict[str, Any] | None) -> float:
-        result = evaluate_ranking(
-            self.scorer,
-            sequence_dataset(self.dataset, SPLIT, self.settings.batch_size, bucket_by_length=True),
-            cutoffs=[int(self.monitor.partition("@")[2])],
-            tie_rule=self.settings.tie_rule,
-            exclude_history=self.settings.exclude_history,
-        )
-        return result.metrics[self.monitor]

@@ -13,6 +13,7 @@ from tfrec.config.evaluation_config import EvaluationConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.evaluation.ranking import evaluate_ranking
+from tfrec.evaluation.scorer import Scorer
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 from tfrec.training.weight_average import WeightAverage
 
@@ -56,6 +57,11 @@ class Validation(keras.callbacks.Callback):
         self.waited = 0
 
     @property
+    def scorer(self) -> Scorer:
+        """What is measured."""
+        return self.model
+
+    @property
     def exhausted(self) -> bool:
         """Whether the patience is used up."""
         return self.waited >= self.patience
@@ -79,7 +85,7 @@ class Validation(keras.callbacks.Callback):
     def measured(self, logs: dict[str, Any] | None) -> float:
         """Returns the metric that decides; further ones may be added to the logs."""
         result = evaluate_ranking(
-            self.model,
+            self.scorer,
             sequence_dataset(self.dataset, SPLIT, self.settings.batch_size, bucket_by_length=True),
             cutoffs=[int(self.monitor.partition("@")[2])],
             tie_rule=self.settings.tie_rule,
