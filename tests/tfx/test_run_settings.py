@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 
+from tests.harness.tiny_click_run import CLICK_MODELS  # noqa: E402
 from tfrec.config import load  # noqa: E402
 from tfrec.errors import ConfigError  # noqa: E402
 from tfrec.tuning import read_space  # noqa: E402
 from tfx_pipeline.beam_flags import beam_flags  # noqa: E402
-from tfx_pipeline.impressions.conversion_flags import impression_flags  # noqa: E402
+from tfx_pipeline.impressions.conversion_flags import SEQUENCES_ONLY, impression_flags  # noqa: E402
 from tfx_pipeline.parquet_example_gen.input_patterns import input_patterns  # noqa: E402
 from tfx_pipeline.run import main  # noqa: E402
 from tfx_pipeline.run_settings import load_gate, make_settings  # noqa: E402
@@ -85,7 +87,7 @@ def test_mistakes_are_named(flags: dict[str, Any], message: str, tmp_path: Path)
 
 def test_click_models_are_told_what_is_theirs(tmp_path: Path) -> None:
     """Every registered one, without a word about it in the pipeline."""
-    for name in ("autoint", "bst", "dcn_v2", "din", "dnn", "feseq", "lstm_mlp", "prior"):
+    for name in CLICK_MODELS:
         found = settings(tmp_path, model=name, conversion=CLICKS, gate=["maximum.logloss=0.2"], redis="redis://h:1")
         assert found.gate.maximum == {"logloss": 0.2}
         assert found.gate.minimum == {"auc": 0.5}
@@ -112,6 +114,13 @@ def test_flags_of_impressions(tmp_path: Path) -> None:
         impression_flags(file, {**given, "user_col": "u"}, None)
     with pytest.raises(ConfigError, match="test_days"):
         impression_flags(file, {**given, "test_days": 1.5}, "day")
+
+
+def test_flags_of_sequences_are_left_out_when_they_have_their_defaults() -> None:
+    """Of the command: otherwise impressions would be refused because of flags that nobody gave."""
+    defaults = {name: flag.default for name, flag in inspect.signature(main).parameters.items()}
+    for name, default in SEQUENCES_ONLY.items():
+        assert (defaults[name] or default) == default, name
 
 
 def test_presets_and_spaces_are_part_of_what_decides_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,7 @@ from tfrec.data.impressions.impression_options import impression_options
 from tfrec.errors import ConfigError
 from tfx_pipeline.impressions.roles import ROLES
 
-_FILES = ("input", "train", "valid", "test")
-_SEQUENCES_ONLY = {
+SEQUENCES_ONLY = {
     "user_col": None,
     "session_col": None,
     "item_col": "item_id",
@@ -30,6 +29,7 @@ _SEQUENCES_ONLY = {
     "unknown_items": "drop",
     "event_features": (),
 }
+"""Flags of the command that impressions do not have, with their defaults."""
 
 
 def impression_flags(schema: Path, flags: Mapping[str, Any], day_col: str | None) -> dict[str, Any]:
@@ -43,12 +43,12 @@ def impression_flags(schema: Path, flags: Mapping[str, Any], day_col: str | None
     Raises:
         ConfigError: A flag is for sequences, has no valid value or does not go with another one.
     """
-    for name, default in _SEQUENCES_ONLY.items():
+    for name, default in SEQUENCES_ONLY.items():
         if flags.get(name, default) != default:
             raise ConfigError(
                 f"`--{name.replace('_', '-')}` is for sequences, not for impressions.", remedy="Leave it out."
             )
-    given = {name: value for name, value in flags.items() if name not in _SEQUENCES_ONLY and value not in (None, ())}
+    given = {name: value for name, value in flags.items() if name not in SEQUENCES_ONLY and value not in (None, ())}
     rule = given.pop("split", None) or ("given" if given.get("train") else "day" if day_col else "random")
     for name in ("valid_days", "test_days"):
         if name in given:
