@@ -7,11 +7,9 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,18 +20,24 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
-import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-from tfrec.command import EXIT_INTERRUPTED, run_command  # noqa: E402
+from tests.tfx.pipeline_runs import (  # noqa: E402
+    REPORT_PARTS,
+    PipelineRuns,
+    assert_continued,
+    assert_same_weights,
+    killed_in,
+    many_runs,
+    pushed_export,
+)
+from tfrec.command import run_command  # noqa: E402
 from tfrec.config.impression_world_config import ImpressionWorldConfig  # noqa: E402
 from tfrec.data.impressions.impression_conversion import convert_impressions  # noqa: E402
 from tfrec.data.impressions.impression_options import impression_options  # noqa: E402
 from tfrec.data.impressions.impression_world import ImpressionWorld  # noqa: E402
-from tfrec.serving.check_export import check_export  # noqa: E402
 from tfrec.training import experiment  # noqa: E402
 from tfrec.training.model_store import load_run, run_config  # noqa: E402
-from tfx_pipeline import run_settings  # noqa: E402
 from tfx_pipeline.run import EXIT_BLOCKED, main  # noqa: E402
 
 ROLES = {
@@ -59,32 +63,19 @@ SPLIT = {"split": "day", "day_column": "day_of_week"}
 
 
 @dataclass
-class Runs:
-    """The folder of a pipeline and what its runs said: `interrupted`, then `first`."""
+class Runs(PipelineRuns):
+    """Runs of click models."""
 
-    root: Path
-    log: Path
     roles: Path
-    codes: dict[str, int] = field(default_factory=dict)
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, name: str, model: str, settings: list[str], *further: str) -> None:
         flags = ["--data", str(self.log), "--impressions", str(self.roles), "--day-col", "day_of_week"]
-        flags += ["--root", str(self.root / "ads"), "--model", model, "--json", *further]
+        flags += ["--root", str(self.root), "--model", model, "--json", *further]
         flags += [part for text in settings for part in ("--set", text)]
         flags += [part for text in GATE for part in ("--gate", text)]
         with contextlib.redirect_stdout(io.StringIO()) as said:
             self.codes[name] = run_command(main, flags, prog="run")
         self.documents[name] = json.loads(said.getvalue()) if said.getvalue().strip() else {}
-
-    def states(self, name: str) -> dict[str, str]:
-        return {node["node"]: node["state"] for node in self.documents[name]["nodes"]}
-
-    @property
-    def trained(self) -> Path:
-        """The run directory of the first model."""
-        made = (self.root / "ads" / "artifacts" / "Trainer" / "model_run").glob("*/run/metrics.json")
-        return min((file.parent for file in made), key=lambda one: int(one.parent.name))
 
 
 @pytest.fixture(scope="module")
@@ -97,30 +88,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     single = [pa.field(one.name, pa.float32() if one.type == pa.float64() else one.type) for one in log.schema]
     pq.write_table(log.cast(pa.schema(single)), root / "log.parquet")  # what examples can hold
     (root / "roles.yaml").write_text(yaml.safe_dump(ROLES))
-    found = Runs(root, root / "log.parquet", root / "roles.yaml")
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # graphs run a few times only
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_settings, "code_version", lambda: "the same")  # though somebody edits the source meanwhile
-        with pytest.MonkeyPatch.context() as killed:
-
-            def kill(*_: Any) -> None:
-                raise KeyboardInterrupt
-
-            killed.setattr(experiment, "run_experiment", kill)  # TFX loads the module of the Trainer anew
+    found = Runs(root / "ads", root / "log.parquet", root / "roles.yaml")
+    with many_runs():
+        with killed_in(experiment, "run_experiment"):  # TFX loads the module of the Trainer anew
             found.run("interrupted", "feseq", SETTINGS)
         found.run("first", "feseq", SETTINGS, "--redis", "redis://localhost:1")
+        found.note_trained()
         yield found
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def test_an_interrupted_run_continues_from_the_cache(runs: Runs) -> None:
-    assert runs.codes == {"interrupted": EXIT_INTERRUPTED, "first": 0}
-    states = runs.states("first")
-    before = list(states)[: list(states).index("Trainer")]
-    assert {"ParquetExampleGen", "Transform"} <= set(before)
-    assert {states[node] for node in before if node not in ("Resolver", "AnomalyGate")} == {"cached"}
-    assert {states[node] for node in ("Trainer", "Evaluator", "GoldenReplay", "Pusher")} == {"done"}
-    assert "RedisExporter" not in states
+    assert_continued(runs)
+    assert "RedisExporter" not in runs.states("first")
 
 
 def test_the_gate_measures_what_tfrec_evaluate_measures(runs: Runs) -> None:
@@ -144,22 +123,18 @@ def test_the_model_is_that_of_the_commands_by_hand(runs: Runs, tmp_path: Path) -
     convert_impressions(options)
     config = run_config("feseq", assignments=[*SETTINGS, f"data.path={tmp_path / 'DS'}"])
     experiment.run_experiment(config, tmp_path / "run", Console(quiet=True), report=False)
-    by_hand, piped = load_run(tmp_path / "run").model, load_run(runs.trained).model
-    for one, other in zip(by_hand.weights, piped.weights, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert_same_weights(load_run(tmp_path / "run").model, load_run(runs.trained).model)
 
 
 def test_the_pushed_version_is_whole_and_verified(runs: Runs) -> None:
-    pushed = runs.documents["first"]["pushed"]
-    assert pushed["version"] == 1
-    assert check_export(Path(pushed["path"]), verify=False)["model"] == "feseq"
-    export = json.loads((Path(pushed["path"]) / "assets.extra" / "export.json").read_text())
+    folder = pushed_export(runs, "feseq")
+    export = json.loads((folder / "assets.extra" / "export.json").read_text())
     assert export["verified"]["requests"] > 3
 
 
 def test_the_report_has_every_part(runs: Runs) -> None:
-    html = (runs.root / "ads" / "report.html").read_text(encoding="utf-8")
-    for part in ("statistics", "anomalies", "evaluation", "lineage", "provenance"):
+    html = runs.report
+    for part in REPORT_PARTS:
         assert f'id="{part}"' in html
     assert "Blessed and pushed as version 1" in html
     assert "inventory_id:3" in html
@@ -177,4 +152,4 @@ def test_a_worse_model_is_blocked_and_says_why(runs: Runs) -> None:
     assert document["metrics"]["all"]["baseline"] == pytest.approx(first, abs=1e-6)  # batches have any size
     assert any(re.match(r"auc of all rows is 0.5000, .* below the baseline's", one) for one in document["reasons"])
     assert document["pushed"]["pushed"] is False
-    assert [path.name for path in (runs.root / "ads" / "serving").iterdir() if path.name.isdigit()] == ["1"]
+    assert runs.versions == ["1"]
