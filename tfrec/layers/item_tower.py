@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tfrec.errors import DataError
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_table import ItemTable
+from tfrec.layers.seeded_dropout import kept_whole
 from tfrec.seeds import derive_seed
 
 _ROWS_AT_ONCE = 1 << 15
@@ -151,9 +152,7 @@ class ItemTower(keras.layers.Layer):
         if self.ids is not None:
             own = tf.gather(self.trained.value, distinct)  # [distinct]
             if dropout_seed is not None and self.id_dropout:
-                place_seed = dropout_seed + tf.constant([derive_seed(0, "ids") >> 1, 0], dropout_seed.dtype)
-                drawn = tf.random.stateless_uniform(tf.shape(own), place_seed)
-                own *= tf.cast(drawn >= self.id_dropout, own.dtype)
+                own *= tf.cast(kept_whole(tf.shape(own), self.id_dropout, dropout_seed, "ids"), own.dtype)
             vectors += self.ids(distinct) * tf.cast(own, self.compute_dtype)[:, tf.newaxis]
         if self.features:
             vectors += self._content(distinct)

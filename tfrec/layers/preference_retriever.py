@@ -14,7 +14,7 @@ from tfrec.layers.context_expert import ContextExpert
 from tfrec.layers.expert_router import ExpertRouter
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
 from tfrec.layers.proxy_attention import ProxyAttention
-from tfrec.layers.seeded_dropout import seeded_dropout
+from tfrec.layers.seeded_dropout import kept_whole, seeded_dropout
 from tfrec.layers.text_table import TextTable
 from tfrec.layers.user_memory import UserMemory
 from tfrec.seeds import derive_seed
@@ -154,9 +154,8 @@ class PreferenceRetriever(keras.layers.Layer):
             return Candidates(vectors, text, embedding)
         own = embedding
         if dropout_seed is not None and self.config.id_dropout:
-            place = dropout_seed + tf.constant([derive_seed(0, "ids") >> 1, 0], dropout_seed.dtype)
-            drawn = tf.random.stateless_uniform(tf.shape(ids), place)
-            own *= tf.cast(drawn >= self.config.id_dropout, own.dtype)[:, tf.newaxis]
+            kept = kept_whole(tf.shape(ids), self.config.id_dropout, dropout_seed, "ids")  # [items]
+            own *= tf.cast(kept, own.dtype)[:, tf.newaxis]
         return Candidates((text + own) / 2.0, text, embedding)
 
     def user_side(
@@ -247,8 +246,7 @@ class PreferenceRetriever(keras.layers.Layer):
     def _kept(self, rows: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
         if dropout_seed is None or not self.config.user_text_dropout:
             return tf.ones([rows, 1])
-        place = dropout_seed + tf.constant([derive_seed(0, "user texts") >> 1, 0], dropout_seed.dtype)
-        return tf.cast(tf.random.stateless_uniform([rows, 1], place) >= self.config.user_text_dropout, tf.float32)
+        return tf.cast(kept_whole([rows, 1], self.config.user_text_dropout, dropout_seed, "user texts"), tf.float32)
 
 
 def _present(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
