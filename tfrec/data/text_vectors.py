@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -32,7 +33,6 @@ class TextVectors:
     Attributes:
         name: Their name in the dataset.
         vectors: float32 `[vocabulary.size, dim]`, memory-mapped; rows 0, 1 and those of ids without one are zeros.
-        known: Whether the index has a vector, bool `[vocabulary.size]`.
         provenance: `train_only`: tfrec made them, from events of this dataset's training split and of no other.
             `unknown`: nothing vouches for that; what they are worth on valid and test may be a leak.
         source: How they were made.
@@ -40,9 +40,14 @@ class TextVectors:
 
     name: str
     vectors: npt.NDArray[np.float32]
-    known: npt.NDArray[np.bool_]
     provenance: Provenance
     source: Mapping[str, Any]
+
+    @functools.cached_property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Whether the index has a vector, bool `[vocabulary.size]`; all vectors are read for it, once."""
+        starts = range(0, len(self.vectors), _ROWS_AT_ONCE)
+        return np.concatenate([self.vectors[start : start + _ROWS_AT_ONCE].any(axis=1) for start in starts])
 
 
 def training_fingerprint(dataset: InteractionDataset) -> str:
@@ -155,10 +160,8 @@ def text_vectors(
         vectors: From `read_vectors`.
         about: From `read_vectors`.
     """
-    starts = range(0, len(vectors), _ROWS_AT_ONCE)
-    known = np.concatenate([vectors[start : start + _ROWS_AT_ONCE].any(axis=1) for start in starts])
     vouched = about.get("provenance") == "train_only" and about.get("training_data") == training_fingerprint(dataset)
-    return TextVectors(name, vectors, known, "train_only" if vouched else "unknown", about.get("source", {}))
+    return TextVectors(name, vectors, "train_only" if vouched else "unknown", about.get("source", {}))
 
 
 def about_vectors(
