@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from tfrec.seeds import derive_seed
 
-MODES = ("weighted", "learned", "adaptive")
-
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class ScoreFusion(keras.layers.Layer):

@@ -11,8 +11,6 @@ from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.layers.gru_cell import ResetBeforeGRUCell
 from tfrec.seeds import derive_seed
 
-TRIGGERS = ("count", "time", "drift", "explicit")
-
 
 class MemoryUpdate(NamedTuple):
     """What a step says of the memories of its users; the memories themselves are as before until it is committed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -225,7 +226,7 @@ class UR4Rec(SequenceRecommender):
 
         def one_piece(piece: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             some = slice(piece * rows, (piece + 1) * rows)
-            part = UserSide(*(_cut(value, some) for value in side))
+            part = tf.nest.map_structure(operator.itemgetter(some), side)
             own = None if memories is None else memories[some]
             scores, _ = retriever(part, candidates, memory=self.memory, memories=own)
             return piece + 1, found.write(piece, scores)
@@ -270,7 +271,3 @@ def latest_events(items: tf.Tensor, query_index: tf.Tensor, window: int) -> tf.T
     column = query_index[:, 1:] - width + 1 + tf.range(width)  # [targets, width]
     found = tf.gather(tf.gather(items, query_index[:, 0]), tf.maximum(column, 0), batch_dims=1)
     return tf.where(column >= 0, found, 0)
-
-
-def _cut(value: Any, some: slice) -> Any:
-    return [part[some] for part in value] if isinstance(value, list) else value[some]
