@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ pytestmark = pytest.mark.tfx
 pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 
 from tests.harness.tiny_run import tiny_run  # noqa: E402
+from tests.tfx.clean_run import CleanRun, data_settings, place_of  # noqa: E402
 from tests.tfx.in_process import run_nodes  # noqa: E402
 from tfrec.data.conversion import convert  # noqa: E402
 from tfrec.data.conversion_options import parse_options  # noqa: E402
@@ -30,9 +29,8 @@ from tfrec.data.sequence_pipeline import sequence_dataset  # noqa: E402
 from tfrec.data.synthetic import generate_clickstream  # noqa: E402
 from tfrec.errors import ConfigError, DataError  # noqa: E402
 from tfrec.evaluation.ranking import evaluate_ranking  # noqa: E402
-from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds, load_bounds  # noqa: E402
+from tfx_pipeline.anomaly_gate.gate_bounds import load_bounds  # noqa: E402
 from tfx_pipeline.data_nodes import data_nodes  # noqa: E402
-from tfx_pipeline.features import TransformSettings  # noqa: E402
 from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
 from tfx_pipeline.preprocessing import time_feature  # noqa: E402
 from tfx_pipeline.raw_schema import EventLayout, sequence_schema  # noqa: E402
@@ -56,39 +54,8 @@ def _log() -> pa.Table:
 LOG = _log()
 
 
-@dataclass
-class CleanRun:
-    """A run of all data nodes on a clean log."""
-
-    root: Path
-    made: dict[str, dict[str, Any]]
-    local: InteractionDataset
-
-    def judge(self, log: pa.Table, folder: Path) -> None:
-        """Runs the nodes up to the gate on another log, after this run."""
-        pq.write_table(log, folder / "log.parquet")
-        nodes, _ = data_nodes(_settings(self.root, folder / "log.parquet"))
-        run_nodes(nodes[: _place(nodes, "AnomalyGate") + 1], folder / "artifacts")
-
-    def transformed(self) -> dict[str, str]:
-        uri = self.made["Transform"]["transformed_examples"].uri
-        return {split: f"{uri}/Split-{split}" for split in self.local.splits}
-
-    @property
-    def graph(self) -> str:
-        uri: str = self.made["Transform"]["transform_graph"].uri
-        return uri
-
-
 def _settings(root: Path, log: Path) -> Any:
-    conversion = {"input": [str(log)], **FLAGS}
-    return SimpleNamespace(
-        root=root,
-        conversion=conversion,
-        transform=TransformSettings(categories=KINDS),
-        anomalies=GateBounds(),
-        occasion="",
-    )
+    return data_settings(root, {"input": [str(log)], **FLAGS}, KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +66,7 @@ def clean(tmp_path_factory) -> CleanRun:
     assert set(channels) == {"examples", "transformed", "graph", "schema"}
     made = run_nodes(nodes, folder / "artifacts")
     convert(parse_options(input=[str(folder / "log.parquet")], output=str(folder / "DS"), **FLAGS))
-    return CleanRun(folder / "pipeline", made, InteractionDataset.open(folder / "DS"))
+    return CleanRun(folder / "pipeline", _settings, made, InteractionDataset.open(folder / "DS"))
 
 
 def test_transform_gives_the_dataset_of_convert(clean, tmp_path):
@@ -274,11 +241,7 @@ def test_what_transform_reads_waits_for_the_gate(tmp_path):
     pq.write_table(LOG, tmp_path / "log.parquet")
     nodes, channels = data_nodes(_settings(tmp_path, tmp_path / "log.parquet"))
     (producer,) = (node for node in nodes if node.id == channels["schema"].producer_component_id)
-    assert nodes[_place(nodes, "AnomalyGate")] in producer.upstream_nodes
-
-
-def _place(nodes: list[Any], name: str) -> int:
-    return [node.id for node in nodes].index(name)
+    assert nodes[place_of(nodes, "AnomalyGate")] in producer.upstream_nodes
 
 
 def _facts(dataset: InteractionDataset) -> dict[str, Any]:

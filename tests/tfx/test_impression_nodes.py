@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +17,7 @@ pytestmark = pytest.mark.tfx
 pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 
 from tests.harness.tiny_click_run import CLICK_MODELS, tiny_settings  # noqa: E402
+from tests.tfx.clean_run import CleanRun, data_settings  # noqa: E402
 from tests.tfx.in_process import run_nodes  # noqa: E402
 from tfrec.config.click_export_config import ClickExportConfig  # noqa: E402
 from tfrec.config.load import load_section  # noqa: E402
@@ -31,9 +31,7 @@ from tfrec.serving.clicks.served_click_model import ServedClickModel  # noqa: E4
 from tfrec.training.impression_experiment import ENCODER_FOLDER  # noqa: E402
 from tfrec.training.model_store import build_model, run_config  # noqa: E402
 from tfx_pipeline import tuner_module  # noqa: E402
-from tfx_pipeline.anomaly_gate.gate_bounds import GateBounds  # noqa: E402
 from tfx_pipeline.data_nodes import curated_schema, data_nodes  # noqa: E402
-from tfx_pipeline.features import TransformSettings  # noqa: E402
 from tfx_pipeline.open_transformed import open_transformed  # noqa: E402
 from tfx_pipeline.trainer_module import tuned_assignments, types_of_examples  # noqa: E402
 
@@ -83,36 +81,8 @@ def _log() -> pa.Table:
 LOG = _log()
 
 
-@dataclass
-class CleanRun:
-    """A run of all data nodes on a clean log, and `tfrec.convert` of the same log."""
-
-    root: Path
-    made: dict[str, dict[str, Any]]
-    local: ImpressionDataset
-
-    def judge(self, log: pa.Table, folder: Path) -> None:
-        """Runs the nodes up to the gate on another log, after this run."""
-        pq.write_table(log, folder / "log.parquet")
-        nodes, _ = data_nodes(_settings(self.root, folder / "log.parquet"))
-        names = [node.id for node in nodes]
-        run_nodes(nodes[: names.index("AnomalyGate") + 1], folder / "artifacts")
-
-    def transformed(self) -> dict[str, str]:
-        uri = self.made["Transform"]["transformed_examples"].uri
-        return {split: f"{uri}/Split-{split}" for split in self.local.splits}
-
-    @property
-    def graph(self) -> str:
-        uri: str = self.made["Transform"]["transform_graph"].uri
-        return uri
-
-
 def _settings(root: Path, log: Path) -> Any:
-    conversion = {"input": [str(log)], "impressions": ROLES, **SPLIT}
-    return SimpleNamespace(
-        root=root, conversion=conversion, transform=TransformSettings(), anomalies=GateBounds(), occasion=""
-    )
+    return data_settings(root, {"input": [str(log)], "impressions": ROLES, **SPLIT})
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +93,7 @@ def clean(tmp_path_factory) -> CleanRun:
     nodes, _ = data_nodes(_settings(folder / "pipeline", log))
     made = run_nodes(nodes, folder / "artifacts")
     convert_impressions(impression_options(output=str(folder / "DS"), input=(str(log),), impressions=ROLES, **SPLIT))
-    return CleanRun(folder / "pipeline", made, ImpressionDataset.open(folder / "DS"))
+    return CleanRun(folder / "pipeline", _settings, made, ImpressionDataset.open(folder / "DS"))
 
 
 def test_transform_gives_the_dataset_of_convert(clean, tmp_path):
