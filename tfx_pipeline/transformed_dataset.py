@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from tfrec.data.dataset import InteractionDataset
+from tfrec.data.dataset import InteractionDataset, parse_spec
 from tfrec.data.manifest import (
     MANIFEST_NAME,
     SCHEMA_NAME,
@@ -33,8 +33,6 @@ from tfx_pipeline.conversion_record import find_record
 from tfx_pipeline.dataset_directory import check_replaceable, replaced_dataset
 from tfx_pipeline.features import ITEM, NUM_TARGETS, SEQUENCE_FEATURES, SPLITS, TIMESTAMP, USER, USER_ID
 from tfx_pipeline.transformed_shards import SplitScan, place_shards, scan_split
-
-_DTYPES = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
 
 
 def open_transformed_dataset(
@@ -73,13 +71,7 @@ def open_transformed_dataset(
     ids = {name: _ids(graph.vocabulary_by_name(name), id_types[name]) for name in names}
     sizes = {name: len(values) + 2 for name, values in ids.items()}
     plain = [FeatureSpec(name=ITEM, dtype="int64", shape="sequence"), *_fixed_features(id_types), *others]
-    spec = {
-        feature.name: tf.io.RaggedFeature(_DTYPES[feature.dtype], row_splits_dtype=tf.int64)
-        if feature.shape == "sequence"
-        else tf.io.FixedLenFeature([], _DTYPES[feature.dtype])
-        for feature in plain
-    }
-    scans = {split: scan_split(paths, spec, sizes) for split, paths in files.items() if paths}
+    scans = {split: scan_split(paths, parse_spec(plain), sizes) for split, paths in files.items() if paths}
     scans = {split: scan for split, scan in scans.items() if len(scan.lengths)}
     if "train" not in scans:
         raise DataError("There are no transformed training examples.", file=transform_graph, remedy="Check the split.")

@@ -198,7 +198,7 @@ class InteractionDataset:
                 f"The dataset `{public_url(self.path)}` has no {noun} features.",
                 remedy=f"Convert the data again with --{noun}s FILE.",
             )
-        spec = _parse_spec(specs)
+        spec = parse_spec(specs)
         path = f"{self.path}/{record.path}"
         parsed = self.records([path]).batch(_READ_BATCH).map(lambda serialized: tf.io.parse_example(serialized, spec))
         batches = []
@@ -235,7 +235,7 @@ class InteractionDataset:
     @property
     def feature_spec(self) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
         """Features as `tf.io.parse_example` takes them: ragged for sequences, one value for scalars."""
-        return _parse_spec(self.schema.features)
+        return parse_spec(self.schema.features)
 
     def load_ragged(self, split: str) -> SequenceArrays:
         """Reads a whole split into memory: for small data, tests and counting models.
@@ -277,7 +277,8 @@ class InteractionDataset:
         return self.manifest.splits[name]
 
 
-def _parse_spec(features: Iterable[FeatureSpec]) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
+def parse_spec(features: Iterable[FeatureSpec]) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
+    """Returns how examples with these features are parsed: scalars as they are, everything else ragged."""
     types = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
     return {
         feature.name: tf.io.FixedLenFeature([], types[feature.dtype])
