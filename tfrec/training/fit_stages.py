@@ -64,8 +64,8 @@ def fit_stages(
         resume: Continue in the stage, and from the checkpoint, where an earlier process ended.
 
     Returns:
-        `epochs`, `loss` of the last one, `seconds` and `events_per_second` of all stages; `stages`, what `fit_epochs`
-        returned of each; `fusion` and `memory`, what has become of them.
+        `epochs` and `seconds` of all stages together, `loss` and `events_per_second` of the last; `stages`, what
+        `fit_epochs` returned of each; `texts`, where they come from; `fusion` and `memory`, what has become of them.
 
     Raises:
         ConfigError: Nothing is left to train.
@@ -131,14 +131,13 @@ def _fit_stage(
     training, branches = config.training, trained_branches(model, stage)
     steps = batches_per_epoch(dataset.num_sequences("train"), training.batch_size) * settings.epochs
     optimizers = {name: _optimizer(model, name, config, settings, steps) for name in branches}
-    turns = isinstance(settings, JointStageConfig) and len(branches) == 2
     plan = StagePlan(
         stage,
         state_objective(config.objective, dataset.item_vocabulary.counts),
         config.joint,
         dataset.item_vocabulary.counts,
         optimizers,
-        Alternation(settings) if turns and isinstance(settings, JointStageConfig) else None,
+        Alternation(settings) if isinstance(settings, JointStageConfig) and len(branches) == 2 else None,
     )
     step = UR4RecStep(model, plan)
     model.prepare_stage(step, step.metric_names)
