@@ -52,6 +52,69 @@ def test_final_by_hand() -> None:
     np.testing.assert_allclose(layer(tf.constant([[3.0, 2.0]])), [[21.0 / np.sqrt(1.001), 0.0]], rtol=1e-6)
 
 
+def blocks(kernel: np.ndarray) -> np.ndarray:
+    """Norms of the blocks of a matrix of outputs by inputs."""
+    size = [slice(field * DIM, (field + 1) * DIM) for field in range(FIELDS)]
+    return np.array([[np.sqrt((kernel[row, column] ** 2).sum()) for column in size] for row in size])
+
+
+@pytest.mark.parametrize("kind", ["cross_v2", "cross_mix"])
+def test_weights_of_fields_are_blocks_of_the_derivative_of_the_factor(kind: str) -> None:
+    layer, weights = stack(kind)
+    inputs = np.random.default_rng(2).normal(size=(TOKENS, FIELDS * DIM)).astype(np.float32)
+
+    def factor(x: np.ndarray, gate: np.ndarray) -> np.ndarray:
+        if kind == "cross_v2":
+            return np.asarray(weights["kernel_0"].astype(float).T @ x)
+        parts = zip(gate, weights["down_0"].astype(float), weights["core_0"], weights["up_0"], strict=True)
+        return np.asarray(sum(g * (np.tanh(np.tanh(x @ down) @ core) @ up) for g, down, core, up in parts))
+
+    total = np.zeros((FIELDS * DIM, FIELDS * DIM))
+    for row in inputs.astype(float):
+        gate = oracle.softmax(row @ weights["gate"]) if kind == "cross_mix" else np.ones(1)
+        steps = np.eye(FIELDS * DIM) * 1e-5
+        total += np.stack([(factor(row + step, gate) - factor(row - step, gate)) / 2e-5 for step in steps], axis=1)
+    np.testing.assert_allclose(layer.field_weights(tf.constant(inputs)), blocks(total / TOKENS), rtol=1e-4)
+
+
+def test_weights_of_fields_of_cross_v1_by_hand() -> None:
+    layer = build_interaction("cross_v1", 2, 2, 1, dropout=0.0, seed=0, name="cross_v1")
+    layer._named["weight_0"].assign([[1.0], [2.0], [0.5], [-1.0]])
+    # Norms of the features are 5 and 2, then 0 and 1; the weighted ones |3 + 8| and |0 - 2|, then 0 and |0.5|.
+    inputs = tf.constant([[3.0, 4.0, 0.0, 2.0], [0.0, 0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(layer.field_weights(inputs), [[27.5, 5.0], [11.0, 2.25]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["autoint", "destine"])
+def test_weights_of_fields_are_attention_in_the_last_layer(kind: str) -> None:
+    layer, weights = stack(kind)
+    inputs = np.random.default_rng(2).normal(size=(TOKENS, FIELDS * DIM)).astype(np.float32)
+    expected = np.zeros((FIELDS, FIELDS))
+    for row in inputs.astype(float):
+        x = getattr(oracle, kind)(row, weights, 1, DIM).reshape(FIELDS, DIM)  # what the last layer reads
+        query, key = x @ weights["query_1"], x @ weights["key_1"]
+        if kind == "autoint":
+            expected += oracle.softmax(query @ key.T / 2.0)
+        else:
+            expected += oracle.softmax((query - query.mean(0)) @ (key - key.mean(0)).T / 2.0)
+            expected += oracle.softmax(x @ weights["unary_1"], axis=0).T
+    np.testing.assert_allclose(layer.field_weights(tf.constant(inputs)), expected / TOKENS, rtol=1e-4)
+
+
+def test_weights_of_fields_of_final_are_its_products_of_two_inputs() -> None:
+    layer, _ = stack("final")
+    norm = layer.norms[0]  # type: ignore[attr-defined]
+    norm.moving_variance.assign(np.linspace(0.5, 3.0, FIELDS * DIM))
+    plain, factor = np.split(np.asarray(layer.dense[0].kernel, float), 2, axis=1)  # type: ignore[attr-defined]
+    scale = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + 1e-3)
+    squares = np.zeros((FIELDS, FIELDS))
+    for output in range(FIELDS * DIM):
+        form = np.outer(plain[:, output], factor[:, output]) * scale[output]
+        squares += blocks((form + form.T) / 2.0) ** 2
+    inputs = tf.zeros([TOKENS, FIELDS * DIM])
+    np.testing.assert_allclose(layer.field_weights(inputs), np.sqrt(squares), rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["autoint", "destine", "final"])
 def test_dropout_only_in_training(kind: str) -> None:
     layer, _ = stack(kind)

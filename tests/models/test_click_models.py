@@ -127,6 +127,13 @@ def test_combinations_of_feseq(pooling: str, interaction: str) -> None:
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_variables])
     idle = [weight.path for weight, part in zip(model.trainable_variables, gradients, strict=True) if part is None]
     assert idle == []
+    told = model.explain(new_batch())
+    assert ("interaction" in told) == ("interaction_kind" in told) == (interaction != "none")
+    if interaction != "none":
+        weights = np.asarray(told["interaction"])
+        assert weights.shape == (len(told["fields"]),) * 2
+        assert weights.max() > weights.min() >= 0.0
+        assert told["interaction_kind"]
 
 
 def test_penalty_counts_each_looked_up_row_once() -> None:
@@ -172,6 +179,10 @@ def test_interaction_of_autoint_is_a_distribution() -> None:
     told = new_model("autoint").explain(new_batch())
     assert told["fields"] == ["inventory_id", "hour", "age", "seq"]
     np.testing.assert_allclose(tf.reduce_sum(told["interaction"], axis=1), np.ones(4), rtol=1e-5)
+    crossed = new_model("dcn_v2").explain(new_batch())
+    assert crossed["fields"] == told["fields"]
+    assert crossed["interaction"].shape == (4, 4)
+    assert crossed["interaction_kind"] != told["interaction_kind"]
 
 
 TWO_LISTS = FieldSet(

@@ -24,7 +24,8 @@ def explain_clicks(
         rows: About how many rows are looked at.
 
     Returns:
-        `interaction`: names of `fields`, and a `matrix` of how much each attends to or is multiplied by each;
+        `interaction`: names of `fields`, a `matrix` of how much each attends to or is multiplied by each, and `kind`,
+        what that is;
         `by_distance`: mean weight of the entry that stands so many places before the target, with `kind`, what the
         weight is. Parts that the model does not have are absent.
     """
@@ -36,7 +37,7 @@ def explain_clicks(
         seen += int(batch["label"].shape[0])
         found = model.explain(batch)
         if "interaction" in found:
-            told["interaction"] = {"fields": found["fields"]}
+            told["interaction"] = {"fields": found["fields"], "kind": found["interaction_kind"]}
             matrices.append(np.asarray(found["interaction"], np.float64))
         if "weights" in found:
             distance, weights = np.asarray(found["distance"]), np.asarray(found["weights"], np.float64)

@@ -13,8 +13,13 @@ from tfrec.seeds import derive_seed
 class CrossV1(InteractionStack):
     """`x_{l+1} = x_l + (w_l . x_l) x_0 + b_l`.
 
+    Weights of fields i and j: mean of `|w_j . x_j| |x_i|` in the first layer, the size of what j adds to the factor of
+    i. The factor is one number for all fields, so the kernel alone would not tell pairs apart.
+
     Reference: DCN, arXiv 1708.05123.
     """
+
+    weights_kind = "Area: mean size of the product of the feature of the row with the weighted feature of the column."
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -28,13 +33,23 @@ class CrossV1(InteractionStack):
             x += tf.matmul(x, self[f"weight_{layer}"]) * inputs + self[f"bias_{layer}"]
         return x
 
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        x = tf.reshape(inputs, [-1, self.fields, self.dim])
+        weighted = tf.abs(tf.einsum("tfd,fd->tf", x, tf.reshape(self["weight_0"], [self.fields, self.dim])))
+        total = tf.matmul(tf.norm(x, axis=2), weighted, transpose_a=True)
+        return total / tf.cast(tf.shape(x)[0], total.dtype)
+
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class CrossV2(InteractionStack):
     """`x_{l+1} = x_l + x_0 * (W_l x_l + b_l)`.
 
+    Weights of fields i and j: norm of the block of the first `W` by which j enters the factor of i.
+
     Reference: DCN-v2, arXiv 2008.13535.
     """
+
+    weights_kind = "Area: size of the block by which the feature of the column enters the factor of that of the row."
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -48,6 +63,9 @@ class CrossV2(InteractionStack):
             x += inputs * tf.nn.bias_add(tf.matmul(x, self[f"kernel_{layer}"]), self[f"bias_{layer}"])
         return x
 
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.block_norms(self["kernel_0"])
+
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class CrossMix(InteractionStack):
@@ -55,9 +73,15 @@ class CrossMix(InteractionStack):
 
     Four experts of rank 32; the gate is a softmax over one score per expert, with weights shared by all layers.
 
+    Weights of fields i and j: norm of the block of the mean derivative of the first layer's factor of i by j, with the
+    gate held fixed; in place of the `W` of `CrossV2`, which that derivative is there.
+
     Reference: DCN-v2, arXiv 2008.13535, section 3.3.
     """
 
+    weights_kind = (
+        "Area: size of the mean derivative of the factor of the feature of the row by the feature of the column."
+    )
     EXPERTS, RANK = 4, 32
 
     def build(self, input_shape: object = None) -> None:
@@ -80,3 +104,12 @@ class CrossMix(InteractionStack):
             mixed = tf.einsum("etr,erw,te->tw", low, self[f"up_{layer}"], gate)
             x += inputs * (mixed + self[f"bias_{layer}"])
         return x
+
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        gate = tf.nn.softmax(tf.matmul(inputs, self["gate"]))  # [tokens, experts]
+        low = tf.tanh(tf.einsum("tw,ewr->etr", inputs, self["down_0"]))
+        high = tf.tanh(tf.matmul(low, self["core_0"]))
+        weighted = (1.0 - tf.square(high)) * tf.transpose(gate)[:, :, tf.newaxis]
+        slopes = tf.matmul(1.0 - tf.square(low), weighted, transpose_a=True)  # [experts, rank, rank]
+        core = self["core_0"] * slopes / tf.cast(tf.shape(inputs)[0], slopes.dtype)
+        return self.block_norms(tf.einsum("ewr,erv->wv", tf.matmul(self["down_0"], core), self["up_0"]))

@@ -16,8 +16,12 @@ from tfrec.seeds import derive_seed
 class AutoIntStack(InteractionStack):
     """Per layer `relu(norm(softmax(Q K^T / sqrt(dim)) V + x))` over the features, one head as wide as a feature.
 
+    Weights of fields: mean attention in the last layer.
+
     Reference: AutoInt, arXiv 1810.11921; the variant of FESeq with a layer norm.
     """
+
+    weights_kind = "Area: mean attention of the feature of the row to that of the column in the last layer."
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -49,6 +53,9 @@ class AutoIntStack(InteractionStack):
             x = tf.nn.relu(x)
         return tf.reshape(x, [-1, self.width]), weights
 
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(self.with_weights(inputs)[1], axis=0)
+
     def _project(self, x: tf.Tensor, name: str) -> tf.Tensor:
         flat = tf.matmul(tf.reshape(x, [-1, self.dim]), self[name])
         return tf.reshape(flat, [-1, self.fields, self.dim])
@@ -60,8 +67,14 @@ class DestineStack(InteractionStack):
 
     Per layer `(softmax((Q - mean Q)(K - mean K)^T / sqrt(dim)) + softmax(u . x)) V + W x`, without norm.
 
+    Weights of fields: mean of both attentions together in the last layer; those of a field sum to 2.
+
     Reference: DESTINE, arXiv 2101.03654.
     """
+
+    weights_kind = (
+        "Area: mean attention to the feature of the column in the last layer, that of the row and that of all together."
+    )
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -72,7 +85,16 @@ class DestineStack(InteractionStack):
             self.weight(f"unary_{layer}", (self.dim, 1), keras.initializers.GlorotNormal(seed))
 
     def call(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        x, _ = self.with_weights(inputs, dropout_seed=dropout_seed)
+        return x
+
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(self.with_weights(inputs)[1], axis=0)
+
+    def with_weights(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the result of `call`, and the weights of the last layer, as of `AutoIntStack`."""
         x = tf.reshape(inputs, [-1, self.fields, self.dim])
+        weights = tf.eye(self.fields, batch_shape=[tf.shape(x)[0]])
         for layer in range(self.layers):
             query, key, value, residual = (
                 tf.matmul(x, self[f"{name}_{layer}"]) for name in ("query", "key", "value", "residual")
@@ -83,15 +105,20 @@ class DestineStack(InteractionStack):
             unary = tf.nn.softmax(tf.matmul(x, self[f"unary_{layer}"]), axis=1)  # [tokens, fields, 1]
             weights = pairs + tf.transpose(unary, [0, 2, 1])
             x = tf.matmul(seeded_dropout(weights, self.dropout, dropout_seed, f"{self.name} {layer}"), value) + residual
-        return tf.reshape(x, [-1, self.width])
+        return tf.reshape(x, [-1, self.width]), weights
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class FinalStack(InteractionStack):
     """Factorised interaction: `h = a + a * b` with a and b from one dense layer, then batch norm, ReLU and drop-out.
 
+    Weights of fields i and j: norm of the block of the products of i and j among all products of two inputs in the
+    first layer (`A x * B x`, which does not tell rows from columns), scaled as its batch norm scales.
+
     Reference: FINAL, SIGIR 2023.
     """
+
+    weights_kind = "Area: size of the products of the feature of the row with that of the column in the first layer."
 
     def __init__(self, fields: int, dim: int, layers: int, **kwargs: Any) -> None:
         super().__init__(fields, dim, layers, **kwargs)
@@ -117,3 +144,14 @@ class FinalStack(InteractionStack):
             x = tf.nn.relu(norm(plain + plain * factor, training=dropout_seed is not None))
             x = seeded_dropout(x, self.dropout, dropout_seed, f"{self.name} {layer}")
         return x
+
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        norm, kernel = self.norms[0], tf.convert_to_tensor(self.dense[0].kernel)
+        shape = [self.fields, self.dim, self.width]
+        plain, factor = (tf.reshape(part, shape) for part in tf.split(kernel, 2, axis=1))
+        plain *= norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+        # Square of `(plain_i factor_j + factor_i plain_j) / 2`, summed over the entries of both fields and all outputs.
+        one, other = (tf.reduce_sum(tf.square(part), axis=1) for part in (plain, factor))
+        mixed = tf.reduce_sum(plain * factor, axis=1)  # [fields, width]
+        squares = tf.matmul(one, other, transpose_b=True) + tf.matmul(mixed, mixed, transpose_b=True)
+        return tf.sqrt(tf.maximum(squares + tf.transpose(squares), 0.0)) / 2.0

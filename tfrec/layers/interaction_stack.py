@@ -17,7 +17,12 @@ class InteractionStack(keras.layers.Layer):
         layers: Number of layers.
         dropout: Drop-out rate, where the kind of interaction has one.
         seed: Seed of initial weights.
+
+    Attributes:
+        weights_kind: What `field_weights` are, a sentence.
     """
+
+    weights_kind = ""
 
     def __init__(
         self, fields: int, dim: int, layers: int, *, dropout: float = 0.0, seed: int = 0, **kwargs: object
@@ -46,6 +51,22 @@ class InteractionStack(keras.layers.Layer):
             float `[tokens, fields * dim]`.
         """
         raise TypeError(f"`{type(self).__name__}` does not define `call`.")
+
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        """How much each feature of the row of a matrix makes of that of the column, as `weights_kind` says.
+
+        Args:
+            inputs: As of `call`; weights that depend on them are means of tokens.
+
+        Returns:
+            float `[fields, fields]`, not negative.
+        """
+        raise TypeError(f"`{type(self).__name__}` does not define `field_weights`.")
+
+    def block_norms(self, kernel: tf.Tensor) -> tf.Tensor:
+        """Norm of the block between two features of a kernel `[inputs, outputs]`: outputs by inputs."""
+        blocks = tf.reshape(kernel, [self.fields, self.dim, self.fields, self.dim])
+        return tf.transpose(tf.sqrt(tf.reduce_sum(tf.square(blocks), axis=[1, 3])))
 
     def get_config(self) -> dict[str, object]:
         names = ("fields", "dim", "layers", "dropout", "seed")

@@ -45,8 +45,7 @@ class AutoInt(ClickNetwork):
         self.output_layer.build((None, self.network_width()))
 
     def explain(self, batch: Batch) -> dict[str, Any]:
-        _, weights = self.attention.with_weights(self.features(batch, None))
-        return {"fields": [*self.single, *self.lists], "interaction": tf.reduce_mean(weights, axis=0)}
+        return self.told_of_fields(self.attention, self.features(batch, None))
 
     def logits(self, batch: Batch, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         features = self.features(batch, dropout_seed)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec.config.click_model_config import ClickModelConfig
 from tfrec.data.impressions.fields import FieldSet
 from tfrec.layers.dense_stack import DenseStack
+from tfrec.layers.interaction_stack import InteractionStack
 from tfrec.models.impression_model import Batch, ImpressionModel, real_positions
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
@@ -47,6 +48,11 @@ class ClickNetwork(ImpressionModel):
         pooled = [self.pooled(name, batch) for name in self.lists]
         single = [self.vectors.side_by_side(batch, self.single)] if self.single else []
         return tf.concat([*single, *pooled], axis=1)
+
+    def told_of_fields(self, stack: InteractionStack, features: tf.Tensor) -> dict[str, Any]:
+        """What interaction layers tell `explain` of features."""
+        told = {"interaction": stack.field_weights(features), "interaction_kind": stack.weights_kind}
+        return {"fields": [*self.single, *self.lists], **told}
 
     def pooled(self, name: str, batch: Batch) -> tf.Tensor:
         """Mean of the vectors of a list, 0 where it is empty, float `[batch, dim]`."""

@@ -40,6 +40,9 @@ class DCNv2(ClickNetwork):
         self.output_layer = keras.layers.Dense(1, kernel_initializer=initializer, name="output")
         self.output_layer.build((None, width + (config.hidden[-1] if config.hidden else width)))
 
+    def explain(self, batch: Batch) -> dict[str, Any]:
+        return self.told_of_fields(self.cross, self.features(batch, None))
+
     def logits(self, batch: Batch, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         features = self.features(batch, dropout_seed)
         both = [self.cross(features), self.network(features, dropout_seed=dropout_seed)]

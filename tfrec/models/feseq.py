@@ -11,9 +11,7 @@ import tensorflow as tf
 from tfrec.config.feseq_config import BSTConfig, FESeqConfig
 from tfrec.data.impressions.fields import FieldSet
 from tfrec.errors import ConfigError
-from tfrec.layers.cross_layers import CrossV2
 from tfrec.layers.dense_stack import DenseStack
-from tfrec.layers.field_attention import AutoIntStack
 from tfrec.layers.interaction_stack import InteractionStack
 from tfrec.layers.interactions import build_interaction
 from tfrec.layers.post_norm_block import PostNormBlock
@@ -196,17 +194,13 @@ class FESeq(ImpressionModel):
     def explain(self, batch: Batch) -> dict[str, Any]:
         """Interaction of fields at all positions, and the relevance of positions for the target.
 
-        Interaction is attention (autoint) or the size of the blocks of the first matrix (cross_v2). Relevance is the
-        weight of `weighted_sum`, else the attention of the target in the last transformer block.
+        Interaction is what the interaction layers tell of pairs of fields. Relevance is the weight of `weighted_sum`,
+        else the attention of the target in the last transformer block.
         """
         told: dict[str, Any] = {"fields": [*self.sequences, *self.context]}
-        if isinstance(self.interaction, AutoIntStack):
-            _, weights = self.interaction.with_weights(self._token_matrix(batch)[0])
-            told["interaction"] = tf.reduce_mean(weights, axis=0)
-        elif isinstance(self.interaction, CrossV2):
-            count, dim = self.interaction.fields, self.interaction.dim
-            blocks = tf.reshape(tf.transpose(self.interaction["kernel_0"]), [count, dim, count, dim])
-            told["interaction"] = tf.sqrt(tf.reduce_sum(tf.square(blocks), axis=[1, 3]))
+        if self.interaction is not None:
+            told["interaction"] = self.interaction.field_weights(self._token_matrix(batch)[0])
+            told["interaction_kind"] = self.interaction.weights_kind
         tokens, counts, row = self.tokens(batch)
         told["distance"] = tf.gather(tf.cumsum(counts) - 1, row) - tf.range(tf.size(row))
         for block in self.transformer[:-1]:

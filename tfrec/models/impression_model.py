@@ -92,8 +92,9 @@ class ImpressionModel(keras.Model):
         """What the model looks at in a batch, for reports.
 
         Returns:
-            `fields` and `interaction` float `[fields, fields]`; `weights` float `[tokens]` with the `distance` of each
-            token to the target int `[tokens]`, and `kind`, what weights are. A model may tell any part, or nothing.
+            `fields`, `interaction` float `[fields, fields]` and `interaction_kind`, what that is; `weights` float
+            `[tokens]` with the `distance` of each token to the target int `[tokens]`, and `kind`, what weights are. A
+            model may tell any part, or nothing.
         """
         return {}
 

@@ -60,6 +60,13 @@ def test_everything_that_was_measured_is_shown() -> None:
     titles = ["ROC", "Precision and recall", "Calibration", "Interaction of features", "Relevance by position"]
     assert [chart.title for chart in charts] == titles
     assert "strongest between two: hour and seq" in charts[3].svg
+    assert charts[3].caption == "Area: how much the feature of the row makes of that of the column."
+    told = {"explanation": {"interaction": {**DOCUMENT["explanation"]["interaction"], "kind": "Area: attention."}}}
+    again = clicks_section(documents({**DOCUMENT, **told}))
+    assert again is not None
+    assert "Area: attention." in [
+        c.caption for block in again.blocks if isinstance(block, Charts) for c in block.charts
+    ]
     assert all("<svg" in chart.svg for chart in charts)
 
 

@@ -13,12 +13,13 @@ from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Paragraph
 from tfrec.evaluation.report.charts import Series, curve_chart, line_chart
 from tfrec.evaluation.report.clicks_overview import auc_bounds
 from tfrec.evaluation.report.drawing import MODEL, draw, shorten
-from tfrec.evaluation.report.numbers import count_text, interval_text, metric_text
+from tfrec.evaluation.report.numbers import count_text, interval_text, known, metric_text
 from tfrec.evaluation.report.run_documents import RunDocuments
 
 _METRICS = ("auc", "logloss", "ap", "wll", "score", "wll_balanced", "score_balanced", "mean_prediction")
 _MOST_FIELDS = 12
 _AREA = 260.0
+_INTERACTION_KIND = "Area: how much the feature of the row makes of that of the column."
 
 
 def clicks_section(run: RunDocuments) -> Section | None:
@@ -29,9 +30,11 @@ def clicks_section(run: RunDocuments) -> Section | None:
     own = document["metrics"]
     rows = [_row(run.model, own, "model"), *(_row(name, part, "") for name, part in document["baselines"].items())]
     shift = f"Logits moved by {document['balanced_shift']:.3f}, as if there were as many clicks as other rows, change "
-    shift += f"the score from {own['score']:.4f} to {own['score_balanced']:.4f}; AUC and AP stay."
+    scores = [metric_text(name, own[name]) for name in ("score", "score_balanced")]
+    shift += f"the score from {scores[0]} to {scores[1]}; AUC and AP stay."
     blocks: list[Block] = [Table(f"{count_text(document['rows'])} rows", "model", _METRICS, tuple(rows))]
-    blocks += [Paragraph(shift), Charts(_curves(document, own)), *_explanation(document.get("explanation") or {})]
+    blocks += [Paragraph(shift)] if known(own["score"]) else []
+    blocks += [Charts(_curves(document, own)), *_explanation(document.get("explanation") or {})]
     blocks += [_slices(name, parts) for name, parts in document["slices"].items()]
     return Section("clicks", "Clicks", tuple(blocks))
 
@@ -79,7 +82,7 @@ def _curves(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Chart,
 def _explanation(told: Mapping[str, Any]) -> list[Block]:
     charts = []
     if "interaction" in told:
-        charts.append(_interaction(told["interaction"]["fields"], np.asarray(told["interaction"]["matrix"])))
+        charts.append(_interaction(told["interaction"]))
     if "by_distance" in told:
         weights = told["by_distance"]["weights"]
         svg = line_chart(
@@ -93,8 +96,9 @@ def _explanation(told: Mapping[str, Any]) -> list[Block]:
     return [Charts(tuple(charts))] if charts else []
 
 
-def _interaction(fields: Sequence[str], matrix: Any) -> Chart:
+def _interaction(told: Mapping[str, Any]) -> Chart:
     """Discs whose areas are the entries of a matrix; of many features those that others attend to most."""
+    fields, matrix = told["fields"], np.asarray(told["matrix"])
     chosen = np.sort(np.argsort(-matrix.sum(axis=0), kind="stable")[:_MOST_FIELDS])
     part, names = matrix[np.ix_(chosen, chosen)], [fields[place] for place in chosen]
     shares = part / max(float(part.max()), 1e-12)
@@ -112,7 +116,7 @@ def _interaction(fields: Sequence[str], matrix: Any) -> Chart:
     row, column = max(pairs, key=lambda pair: shares[pair]) if pairs else (0, 0)
     alt = f"Interaction of features; strongest between two: {names[row]} and {names[column]}."
     svg: Markup = draw("clicks-interaction", alt, paint, height=300)
-    return Chart("Interaction of features", svg, "Area: how much the feature of the row makes of that of the column.")
+    return Chart("Interaction of features", svg, told.get("kind", _INTERACTION_KIND))
 
 
 def _slices(name: str, parts: Sequence[Mapping[str, Any]]) -> Table:
