@@ -103,8 +103,7 @@ def _measured(settings: PipelineSettings) -> tuple[Any, str]:
     gate, rules, code = settings.gate, settings.rules, settings.trainer.code
     if isinstance(gate, ClickGateConfig) and isinstance(rules, ImpressionEvaluationConfig):
         roles = ImpressionSchema.model_validate(settings.conversion[ROLES])
-        known = {category.name for category in roles.categorical}
-        slices = [name for name in rules.slices if name in known]
+        slices, _ = rules.slices_of([category.name for category in roles.categorical])
         return click_evaluator_config(gate, roles.label, slices, code), CLICK_MODULE
     if isinstance(gate, GateConfig) and isinstance(rules, EvaluationConfig):
         return evaluator_config(gate, rules, code), MODULE

@@ -15,8 +15,9 @@ from typing import Any
 import tfrec
 from tfrec.config.click_export_config import ClickExportConfig
 from tfrec.config.export_config import load_export_config
+from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.config.load import load_section, read_yaml
-from tfrec.config.run_config import PairRunConfig, RunConfig
+from tfrec.config.run_config import ImpressionRunConfig, PairRunConfig, RunConfig
 from tfrec.errors import ConfigError
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
@@ -90,6 +91,10 @@ def make_settings(
     if clicks and redis is not None:
         remarks = (f"RedisExporter is left out: the click model `{model}` has no vectors of users and items.",)
         redis = None
+    if isinstance(effective, ImpressionRunConfig):
+        roles = ImpressionSchema.model_validate(conversion[ROLES])
+        _, passed_over = effective.evaluation.slices_of([category.name for category in roles.categorical])
+        remarks += (passed_over,) if passed_over else ()
     _check(effective, bounds, conversion, tuned=tuner is not None)
     return PipelineSettings(
         root=root,

@@ -66,6 +66,7 @@ def test_bounds_that_are_given_take_the_place_of_the_default_ones() -> None:
         ({"conversion": CLICKS}, "ranks items and cannot learn of impressions"),
         ({"model": "din", "conversion": CLICKS, "gate": ["minimum.recall@20=0.1"]}, "no metric"),
         ({"model": "din", "conversion": CLICKS, "gate": ["cold_history=2"]}, "cold_history"),
+        ({"model": "din", "conversion": CLICKS, "assignments": ["evaluation.slices=[town]"]}, "slices` names `town`"),
         ({"model": "din", "conversion": CLICKS, "export": ["k=5"]}, "`k`"),
         ({"model": "din", "conversion": CLICKS, "export": ["types={city: int64}"]}, "raw examples hold ids as text"),
         ({"model": "din", "conversion": {**CLICKS, "valid_fraction": 0.0}}, "validation split"),
@@ -94,6 +95,7 @@ def test_click_models_are_told_what_is_theirs(tmp_path: Path) -> None:
         assert found.rules.slices == ["day_of_week", "hour", "inventory_id"]
         assert found.redis is None
         assert "RedisExporter is left out" in found.remarks[0]
+        assert "Not broken down by `day_of_week`, `hour`, `inventory_id`" in found.remarks[1]
 
 
 def test_flags_of_impressions(tmp_path: Path) -> None:

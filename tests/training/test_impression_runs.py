@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,9 @@ def test_what_cannot_be_monitored_is_said_at_once(data: Path, log: Path, tmp_pat
     with pytest.raises(ConfigError, match=r"names `hours`, which is no category of the data\. Did you mean `hour`"):
         train(data, tmp_path / "group", "evaluation.group=hours")
     assert not (tmp_path / "group" / "history.csv").exists()
+    with pytest.raises(ConfigError, match=r"slices` names `hours`, which is no category.*Did you mean `hour`"):
+        train(data, tmp_path / "slices", "evaluation.slices=[hours]")
+    assert not (tmp_path / "slices").exists()
     frame = pd.read_parquet(log).head(60)
     parts = {"train": frame, "valid": frame.query("clicked == 0"), "test": frame}
     for split, part in parts.items():
@@ -208,6 +212,42 @@ def test_what_cannot_be_monitored_is_said_at_once(data: Path, log: Path, tmp_pat
     )
     with pytest.raises(DataError, match=r"have no clicks.*Check `label`"):
         train(tmp_path / "DS", tmp_path / "train")
+
+
+def strict(path: Path) -> Any:
+    """JSON as its standard has it, without NaN and infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{path.name} holds {word}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_a_test_split_of_one_class_is_measured_as_far_as_it_can_be(log: Path, tmp_path: Path) -> None:
+    """No pair of a click and another row: AUC and the weighted loss do not exist, the log-loss does."""
+    frame = pd.read_parquet(log).drop(columns=["day_of_week"])
+    parts = {"train": frame.head(300), "valid": frame.tail(300), "test": frame.query("clicked == 0").head(80)}
+    for split, part in parts.items():
+        part.to_parquet(tmp_path / f"{split}.parquet", index=False)
+    files = {split: (str(tmp_path / f"{split}.parquet"),) for split in parts}
+    roles = {**ROLES, "categorical": ["inventory_id", "hour"]}
+    convert_impressions(impression_options(output=str(tmp_path / "DS"), impressions=roles, split="given", **files))
+    settings = [*SETTINGS, "training.epochs=1", f"data.path={tmp_path / 'DS'}"]
+    console = Console(record=True, width=300, file=io.StringIO())
+    run_experiment(run_config("dnn", assignments=settings), tmp_path / "run", console)
+    text = console.export_text()
+    assert "The split `test` has no clicks in 80 rows: there is no auc, ap, wll, score" in text
+    assert "Not broken down by `day_of_week`: no categories of the data." in text
+    metrics, document = strict(tmp_path / "run" / "metrics.json"), strict(tmp_path / "run" / "evaluation.json")
+    assert metrics["test"] == document["metrics"]
+    for found in (metrics["test"], metrics["baselines"]["prior"]):
+        assert [found[name] for name in ("auc", "ap", "wll", "score", "score_balanced")] == [None] * 5
+        assert found["logloss"] == pytest.approx(-np.log(1 - found["mean_prediction"]), abs=0.05)
+    assert "no clicks in 80 rows" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    again = evaluate_run(tmp_path / "run", console, output=tmp_path / "again.json")
+    assert strict(tmp_path / "again.json")["metrics"] == again["metrics"] == document["metrics"]
+    with pytest.raises(ConfigError, match=r"slices` names `day_of_week`, which is no category.*`hour`, `inventory_id`"):
+        evaluate_run(tmp_path / "run", quiet(), assignments=["evaluation.slices=[hour,day_of_week]"])
 
 
 def test_monitors() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -11,6 +12,7 @@ from tfrec.config.impression_world_config import ImpressionWorldConfig
 from tfrec.config.optimizer_config import SequenceOptimizerConfig
 from tfrec.config.strict_model import StrictModel
 from tfrec.config.training_config import TrainingConfig
+from tfrec.errors import ConfigError, did_you_mean
 
 MONITORED = ("auc", "logloss", "ap", "wll", "score", "gauc")
 """Metrics that a monitor may combine."""
@@ -82,6 +84,24 @@ class ImpressionEvaluationConfig(StrictModel):
     bins: int = Field(15, ge=2, description="Bins of the calibration curve, with equal numbers of rows.")
     bootstrap: int = Field(200, ge=0, description="Resamples of the interval of AUC; 0: none.")
     confidence: float = Field(0.95, gt=0, lt=1, description="What the interval is meant to cover.")
+
+    def slices_of(self, categories: Collection[str]) -> tuple[list[str], str]:
+        """Returns the slices that data with these categories have, and a sentence about those passed over or nothing.
+
+        Only the default is passed over: it fits one schema.
+
+        Raises:
+            ConfigError: A slice that was asked for is no category.
+        """
+        absent = [name for name in self.slices if name not in categories]
+        if absent and self.slices != type(self).model_fields["slices"].default:
+            raise ConfigError(
+                f"`evaluation.slices` names `{absent[0]}`, which is no category of the data.",
+                remedy=did_you_mean(absent[0], categories) if categories else "There are none: set it to [].",
+            )
+        names = ", ".join(f"`{name}`" for name in absent)
+        said = f"Not broken down by {names}: no categories of the data. `evaluation.slices` says by what."
+        return [name for name in self.slices if name in categories], said if absent else ""
 
 
 def monitor_terms(formula: str) -> list[tuple[float, str]]:

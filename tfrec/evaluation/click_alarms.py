@@ -55,6 +55,26 @@ def find_click_alarms(document: Mapping[str, Any], *, trained: bool = True) -> l
     return alarms
 
 
+def undefined_caution(document: Mapping[str, Any]) -> str | None:
+    """Returns which metrics are not numbers on the split, and why, or None.
+
+    Args:
+        document: As of `find_click_alarms`.
+
+    Example:
+        >>> metrics = {"auc": math.nan, "logloss": 0.1}
+        >>> undefined_caution({"split": "test", "rows": 9, "clicks": 0, "metrics": metrics})
+        'The split `test` has no clicks in 9 rows: there is no auc (null in the files).'
+    """
+    missing = [name for name, value in document["metrics"].items() if not math.isfinite(value)]
+    if not missing:
+        return None
+    rows, clicks = document["rows"], document["clicks"]
+    why = "no clicks" if not clicks else "nothing but clicks" if clicks == rows else "no group with both classes"
+    where = f"The split `{document['split']}` has {why} in {rows:,} rows"
+    return f"{where}: there is no {', '.join(missing)} (null in the files)."
+
+
 def mean_caution(document: Mapping[str, Any], *, weight_of_clicks: float = 1.0) -> str | None:
     """Returns what to say where mean prediction and click rate differ by a factor of 1.25 or more, or None.
 

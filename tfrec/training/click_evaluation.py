@@ -10,7 +10,7 @@ from rich.console import Console
 from tfrec.config.run_config import ImpressionRunConfig
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.vocabulary import FIRST_INDEX, OOV_INDEX
-from tfrec.evaluation.click_alarms import find_click_alarms, mean_caution
+from tfrec.evaluation.click_alarms import find_click_alarms, mean_caution, undefined_caution
 from tfrec.evaluation.click_metrics import (
     auc_interval,
     balanced_shift,
@@ -21,6 +21,7 @@ from tfrec.evaluation.click_metrics import (
     probabilities,
 )
 from tfrec.evaluation.explain_clicks import explain_clicks
+from tfrec.evaluation.report.numbers import metric_text
 from tfrec.evaluation.score_impressions import ScoredImpressions, score_impressions
 from tfrec.models.click_prior import ClickPrior
 from tfrec.models.impression_model import constant_logit
@@ -49,11 +50,10 @@ def click_evaluation(
 
     Returns:
         The content of `evaluation.json`: `metrics`, `baselines`, `calibration`, `curves` (ROC and precision by
-        recall), `slices`, `alarms`, `cautions` (sentences), and what it was made with.
+        recall), `slices`, `alarms`, `cautions` (sentences), and what it was made with; None for what is no number.
     """
     settings = config.evaluation
-    known = {field.name for field in dataset.encoder.fields.fields if field.kind == "category"}
-    slices = [name for name in settings.slices if name in known]
+    slices, _ = settings.slices_of(dataset.encoder.fields.categories)
     group = [settings.group] if settings.group is not None else []
     columns = list(dict.fromkeys([*slices, *group]))
     scored = score_impressions(model, dataset, settings.split, settings.batch_size, columns=columns)
@@ -84,23 +84,21 @@ def click_evaluation(
         "clicks": int(np.count_nonzero(scored.labels)),
         "metrics": metrics,
     }
-    caution = mean_caution(measured, weight_of_clicks=weight)
-    return {
+    cautions = [undefined_caution(measured), mean_caution(measured, weight_of_clicks=weight)]
+    document: dict[str, Any] = {
         "kind": "impressions",
         "run": run,
         "data": dataset.path,
         **measured,
         "alarms": find_click_alarms(measured, trained=not isinstance(model, ClickPrior)),
-        "cautions": [] if caution is None else [caution],
+        "cautions": [caution for caution in cautions if caution is not None],
         "baselines": baselines,
         "balanced_shift": shift,
         "calibration": curve,
         "curves": _curves(scored),
         "slices": {
-            name: finite_numbers(
-                click_slices(
-                    scored.labels, scored.logits, scored.columns[name], _names(dataset, name), most=_MOST_SLICES
-                )
+            name: click_slices(
+                scored.labels, scored.logits, scored.columns[name], _names(dataset, name), most=_MOST_SLICES
             )
             for name in slices
         },
@@ -109,30 +107,33 @@ def click_evaluation(
         "commit": source_commit(),
         "version": __version__,
     }
+    clean: dict[str, Any] = finite_numbers(document)
+    return clean
 
 
 def print_click_evaluation(document: dict[str, Any], console: Console) -> None:
     """Prints the metrics of a model beside those of the baselines, and what a reader must know of them."""
     models = {document["model"]: document["metrics"], **document["baselines"]}
     columns = ["auc", "logloss", "ap", "wll", "score", "score_balanced"]
-    rows = [[name, *(f"{metrics[column]:.4f}" for column in columns)] for name, metrics in models.items()]
+    rows = [[name, *(metric_text(column, metrics[column]) for column in columns)] for name, metrics in models.items()]
     title = f"{document['rows']:,} rows of {document['split']}, {document['clicks']:,} clicks"
     console.print(make_table(title, ["model", *columns], rows))
     metrics = document["metrics"]
-    if np.isfinite(metrics.get("auc_low", np.nan)):
+    if metrics.get("auc_low") is not None:
         console.print(f"AUC between {metrics['auc_low']:.4f} and {metrics['auc_high']:.4f} (bootstrap).")
-    if "best_auc" in metrics:
+    if metrics.get("share_of_best") is not None:
         console.print(
             f"No model can be expected to have more than {metrics['best_auc']:.4f}; "
             f"{metrics['share_of_best']:.1%} of that margin over 0.5 is reached."
         )
-    console.print(
-        f"Logits moved by {document['balanced_shift']:.3f} (balanced classes) change the score from "
-        f"{metrics['score']:.4f} to {metrics['score_balanced']:.4f}; AUC and AP stay."
-    )
+    if metrics["score"] is not None:
+        console.print(
+            f"Logits moved by {document['balanced_shift']:.3f} (balanced classes) change the score from "
+            f"{metrics['score']:.4f} to {metrics['score_balanced']:.4f}; AUC and AP stay."
+        )
     print_alarms(document["alarms"], console)
     for caution in document["cautions"]:
-        console.print(f"Caution: {caution}", markup=False, style="yellow")
+        console.print(f"Caution: {caution}", markup=False, style="yellow", soft_wrap=True)
 
 
 def _curves(scored: ScoredImpressions) -> dict[str, list[list[float]]]:

@@ -15,6 +15,7 @@ from tfrec.errors import ConfigError, did_you_mean
 from tfrec.files import write_json
 from tfrec.training.click_evaluation import click_evaluation, print_click_evaluation
 from tfrec.training.determinism import set_determinism
+from tfrec.training.evaluation_document import finite_numbers
 from tfrec.training.fit_impressions import fit_impressions
 from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
@@ -54,9 +55,9 @@ def run_impression_experiment(
     )
     training = fit_impressions(model, dataset, config, run, console, resume=resume)
     document = click_evaluation(model, dataset, config, run=str(run.path), best_auc=best_auc)
-    print_click_evaluation(document, console)
+    _print(document, dataset, config, console)
     split = config.evaluation.split
-    metrics = {split: document["metrics"], "baselines": document["baselines"], "train": training}
+    metrics = {split: document["metrics"], "baselines": document["baselines"], "train": finite_numbers(training)}
     run.write_json(run.evaluation_document, document)
     run.write_json(run.metrics, metrics)
     if report:
@@ -86,7 +87,7 @@ def evaluate_impression_run(
         _check(dataset, config)
         dataset.verify(config.evaluation.split)
         document = click_evaluation(loaded.model, dataset, config, run=str(run))
-        print_click_evaluation(document, console)
+        _print(document, dataset, config, console)
         documents.append(document)
     result = documents[0] if len(documents) == 1 else {"evaluations": documents}
     if output is not None:
@@ -102,11 +103,19 @@ def evaluate_impression_run(
 def _check(dataset: ImpressionDataset, config: ImpressionRunConfig) -> None:
     check_splits(dataset, config)
     group = config.evaluation.group
-    known = [field.name for field in dataset.encoder.fields.fields if field.kind == "category"]
+    known = dataset.encoder.fields.categories
     if group is not None and group not in known:
         raise ConfigError(
             f"`evaluation.group` names `{group}`, which is no category of the data.", remedy=did_you_mean(group, known)
         )
+    config.evaluation.slices_of(known)
+
+
+def _print(document: dict[str, Any], dataset: ImpressionDataset, config: ImpressionRunConfig, console: Console) -> None:
+    print_click_evaluation(document, console)
+    _, passed_over = config.evaluation.slices_of(dataset.encoder.fields.categories)
+    if passed_over:
+        console.print(passed_over, markup=False, soft_wrap=True)
 
 
 def _open(config: ImpressionRunConfig, run: RunDirectory, console: Console) -> tuple[ImpressionDataset, float | None]:

@@ -101,6 +101,11 @@ class FieldSet(BaseModel):
         return next((field for field in self.fields if field.name == name), None)
 
     @property
+    def categories(self) -> list[str]:
+        """Names of the single ids, which rows can be grouped by."""
+        return [field.name for field in self.fields if field.kind == "category"]
+
+    @property
     def columns(self) -> list[str]:
         """Columns that the features are made of."""
         return [field.name for field in self.fields]

@@ -13,8 +13,8 @@ _CHANCE = 0.5
 
 
 def click_cautions(run: RunDocuments) -> list[Notice]:
-    """Returns what makes predictions no probabilities."""
-    title = "Predictions are off in the mean"
+    """Returns what makes predictions no probabilities, or metrics no numbers."""
+    title = "Read these numbers with care"
     return [Notice("warning", "Caution", title, str(text)) for text in run.evaluation.get("cautions") or []]
 
 

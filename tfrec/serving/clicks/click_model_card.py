@@ -7,6 +7,7 @@ from typing import Any
 
 from tfrec.data.impressions.fields import Field, FieldEncoder
 from tfrec.data.vocabulary import FIRST_INDEX
+from tfrec.evaluation.report.numbers import metric_text
 from tfrec.serving.card_page import card_page, evaluation_of, markdown_table
 from tfrec.training.model_store import LoadedRun
 
@@ -78,7 +79,8 @@ def click_model_card(export: Mapping[str, Any], loaded: LoadedRun, encoder: Fiel
         ]
         for field in encoder.fields.fields
     ]
-    interval = f"{measured['auc_low']:.4f} to {measured['auc_high']:.4f}" if "auc_low" in measured else ""
+    known_interval = measured.get("auc_low") is not None
+    interval = f"{measured['auc_low']:.4f} to {measured['auc_high']:.4f}" if known_interval else ""
     return card_page(
         _BODY,
         export,
@@ -113,7 +115,7 @@ def _about(field: Field, encoder: FieldEncoder) -> str:
 
 def _quality(evaluation: Mapping[str, Any], model: str) -> str:
     models = {model: evaluation["metrics"], **evaluation.get("baselines", {})}
-    rows = [[name, *(f"{found[name]:.4f}" for found in models.values())] for name in _METRICS]
+    rows = [[name, *(metric_text(name, found[name]) for found in models.values())] for name in _METRICS]
     return markdown_table(["", *models], rows)
 
 
