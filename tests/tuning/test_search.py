@@ -16,6 +16,7 @@ from rich.console import Console
 from tfrec.config.run_config import RunConfig
 from tfrec.errors import ConfigError, DataError, TrainingError
 from tfrec.training.model_store import run_config
+from tfrec.tuning.pipeline_tuner import PipelineTuner
 from tfrec.tuning.read_space import parse_space
 from tfrec.tuning.search import run_search
 from tfrec.tuning.search_settings import SearchSettings
@@ -104,7 +105,10 @@ def test_everything_is_written_down(clicks: Path, tmp_path: Path) -> None:
     assert page.count("<svg") == 2
     assert "The test split was not looked at" in page
     assert "on the validation split, 2 fresh seeds" in page
-    assert "expect less of other seeds" in (folder / "best.yaml").read_text()
+    best_text = (folder / "best.yaml").read_text()
+    assert "expect less of other seeds" in best_text
+    assert document["best"]["offered"] == "winner"
+    assert f"learning_rate: {best['values']['optimizer.learning_rate']}" in best_text
     assert "exceed" in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -124,6 +128,38 @@ def test_the_best_settings_are_a_configuration_for_training(clicks: Path, tmp_pa
     head = [line for line in text.splitlines() if line.startswith("#")]
     for word in ("Date: 20", "mrr@20 = ", "sha256:", "Command: ", "split `valid`", "commit "):
         assert any(word in line for line in head), word
+
+
+def test_settings_worse_than_the_default_are_not_offered(clicks: Path, tmp_path: Path) -> None:
+    """The seed of the search flatters every trial; with fresh ones the preset is the best there is."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("optimizer: {momentum: 0.1}\n")
+
+    def train(config: RunConfig, folder: Path, *rest: object) -> dict[str, float]:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"mrr@20": 0.9 if config.seed == 42 else -abs(math.log10(config.optimizer.learning_rate / 0.1))}
+
+    said = Console(file=io.StringIO(), width=200)
+    searched = settings("random", "model.layers=[24]", config_file=mine, confirm_seeds=2, trials=2)
+    document = run_search(searched, tmp_path / "s", said, data=str(clicks), train=train)
+    assert document["best"]["offered"] == "default"
+    assert document["confirmation"]["gain"] < 0
+    read = run_config("gru4rec", file=tmp_path / "s" / "best.yaml")
+    preset = run_config("gru4rec", file=mine, assignments=["model.layers=[24]"])
+    assert (
+        read.model_dump() == preset.model_dump()
+    )  # neither a trial's value nor what the space fixes, but what the user has said
+    trial = document["best"]["trial"]
+    text = (tmp_path / "s" / "best.yaml").read_text()
+    assert f"trial {trial}, did worse" in text
+    assert f"Confirmation: Difference to the default configuration: {document['confirmation']['gain']:+.4f}" in text
+    ending = said.file.getvalue()
+    assert f"Trial {trial} did worse than the default configuration, so its settings are not offered." in ending
+    assert "Best settings" not in ending
+    assert "not best.yaml, which has those of the default" in (tmp_path / "s" / "report.html").read_text()
+    tuner = PipelineTuner(searched, tmp_path / "s", str(clicks), QUIET)
+    (found,) = tuner.get_best_hyperparameters()
+    assert found.get_config()["values"] == {"tuner/directory": str(tmp_path / "s")}
 
 
 def test_a_model_without_seeds_is_not_said_to_have_any(clicks: Path, tmp_path: Path) -> None:

@@ -18,7 +18,15 @@ from tfrec.tuning.trial_record import TrialRecord
 _TRAIN = ("python", "-m", "tfrec.train")
 
 
-def write_best(path: Path, settings: SearchSettings, best: TrialRecord, header: Mapping[str, Any]) -> None:
+def write_best(
+    path: Path,
+    settings: SearchSettings,
+    best: TrialRecord,
+    header: Mapping[str, Any],
+    *,
+    confirmed: str = "",
+    default: bool = False,
+) -> None:
     """Writes what differs from the preset, with a header that says where it comes from.
 
     Args:
@@ -26,14 +34,21 @@ def write_best(path: Path, settings: SearchSettings, best: TrialRecord, header: 
         settings: The search.
         best: Its best trial.
         header: Provenance: `created`, `command`, `dataset`, `commit`, `versions`.
+        confirmed: What the confirmation says of the trial, a sentence.
+        default: Write the settings of the default configuration, which did better than the trial.
     """
     data = header["dataset"]
     others = "other seeds" if settings.seeded else "other data"
+    origin = f"Best of a {settings.searcher} search for {settings.model}: trial {best.number}."
+    if default:
+        origin = f"Default configuration of {settings.model}: the best of a {settings.searcher} search, trial "
+        origin += f"{best.number}, did worse when both were trained again."
     lines = [
-        f"Best of a {settings.searcher} search for {settings.model}: trial {best.number}.",
+        origin,
         f"Date: {header['created']}",
-        f"Metric: {settings.goal.name} = {best.score:.6g} on the split `{SPLIT}`, seed {settings.seed}; the best of "
-        f"many trials, so expect less of {others}.",
+        f"Metric{' of the trial' if default else ''}: {settings.goal.name} = {best.score:.6g} on the split `{SPLIT}`, "
+        f"seed {settings.seed}; the best of many trials, so expect less of {others}.",
+        f"Confirmation: {confirmed or 'none.'}",
         f"Data: {data['path']}",
         f"Data hash: sha256:{data_hash(data)} (of schema and shards)",
         f"Command: {shlex.join(header['command'])}",
@@ -44,7 +59,7 @@ def write_best(path: Path, settings: SearchSettings, best: TrialRecord, header: 
     with atomic_write(path) as file:
         for line in lines:
             file.write("# " + " ".join(line.split()) + "\n")
-        yaml.safe_dump(settings.overrides(best_values(best)), file, sort_keys=False)
+        yaml.safe_dump(settings.overrides(None if default else best_values(best)), file, sort_keys=False)
 
 
 def best_values(best: TrialRecord) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from rich.console import Console
 
 from tfrec.tuning.best_config import best_values
+from tfrec.tuning.confirmation import DEFAULT
 from tfrec.tuning.search import run_search
 from tfrec.tuning.search_directory import SearchDirectory
 from tfrec.tuning.search_settings import SearchSettings
@@ -52,7 +53,12 @@ class PipelineTuner:
         run_search(self.settings, self.folder.path, self.console, data=self.data, resume=resume)
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[Any]:
-        """Returns the settings of the best completed trials, best first."""
+        """Returns the settings of the best completed trials, best first; none where the default configuration won."""
+        best = self.folder.read(self.folder.search).get("best", {})
+        if best.get("offered") == DEFAULT:
+            default = keras_tuner.HyperParameters()
+            default.values = {DIRECTORY: str(self.folder.path)}
+            return [default]
         return [trial.hyperparameters for trial in self._best_trials(num_trials) if trial.score is not None]
 
     def search_space_summary(self) -> None:

@@ -22,7 +22,7 @@ from tfrec.training.run_manifest import (
     source_commit,
 )
 from tfrec.tuning.best_config import write_best
-from tfrec.tuning.confirmation import confirm
+from tfrec.tuning.confirmation import DEFAULT, WINNER, confirm, verdict_text
 from tfrec.tuning.oracle import TrialOracle
 from tfrec.tuning.search_data import SearchData, check_splits, open_data, synthetic_data
 from tfrec.tuning.search_directory import SearchDirectory
@@ -61,8 +61,8 @@ def run_search(
         train: How a trial is trained and measured.
 
     Returns:
-        The content of `search.json`: settings and provenance, `best` (trial, settings, score), `trials` (counts) and
-        `confirmation`.
+        The content of `search.json`: settings and provenance, `best` (trial, settings, score; `offered` says whose
+        settings `best.yaml` has, `default` where that had the better mean), `trials` (counts) and `confirmation`.
 
     Raises:
         ConfigError: The output is occupied, or the search that is resumed is another one.
@@ -102,11 +102,20 @@ def run_search(
         )
     write_best(folder.best, settings, best, header)
     document = {**header, **_outcome(records, best, settings)}
+    said = f"Best settings: {folder.best}"
     if settings.confirm_seeds:
-        document["confirmation"] = confirm(settings, folder, best, console, str(dataset.path), train)
+        document["confirmation"] = found = confirm(settings, folder, best, console, str(dataset.path), train)
+        worse = found["gain"] < 0
+        document["best"]["offered"] = DEFAULT if worse else WINNER
+        write_best(folder.best, settings, best, header, confirmed=verdict_text(found), default=worse)
+        if worse:
+            said = f"Trial {best.number} did worse than the default configuration, so its settings are not offered. "
+            said += f"Settings of the default configuration: {folder.best}"
+    else:
+        said += f"\nTrial {best.number} was not compared with the default configuration (`--confirm-seeds 3` does)."
     write_json(folder.search, document)
     write_tuning_report(folder, document, records, settings)
-    console.print(f"Best settings: {folder.best}\nReport: {folder.report}", markup=False)
+    console.print(f"{said}\nReport: {folder.report}", markup=False, soft_wrap=True)
     return document
 
 

@@ -148,15 +148,18 @@ class SearchSettings:
         fixed = {key: value for key, value in self.space.fixed.items() if key not in values}
         return self._measured([("the trial", nested({**fixed, **values}))], seed, data)
 
-    def overrides(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def overrides(self, values: Mapping[str, Any] | None) -> dict[str, Any]:
         """Returns all that makes a trial differ from the preset, as it stands in `best.yaml`.
 
         Data, seed and what the search adds for measuring are left out.
+
+        Args:
+            values: Searched values by dotted key; None for the default configuration, without what the space fixes.
         """
         flat: dict[str, Any] = {}
         if self.config_file is not None:
             flat |= flatten(self._canonical(read_yaml(self.config_file), f"`{self.config_file}`"))
-        flat |= {**self.space.fixed, **self.decided, **values}
+        flat |= self.decided if values is None else {**self.space.fixed, **self.decided, **values}
         kept = {key: value for key, value in flat.items() if key != "seed" and not key.startswith("data.")}
         return nested({"model.name": self.model, **kept})
 

@@ -112,7 +112,10 @@ def _outcome(document: Mapping[str, Any], records: Sequence[TrialRecord], settin
         blocks.append(
             Notice("warning", "Failures", f"{len(failed)} {many}.", "The reasons are in the table of trials.")
         )
-    blocks.append(Heading(f"Settings of trial {best['trial']} (best.yaml)"))
+    kept = "best.yaml"
+    if best.get("offered") == DEFAULT:
+        kept = "not best.yaml, which has those of the default configuration, since it did better"
+    blocks.append(Heading(f"Settings of trial {best['trial']} ({kept})"))
     values = tuple((key, str(value), "") for key, value in best["settings"].items())
     blocks.append(Facts((*values, *((("training.epochs", str(best["epochs"]), ""),) if "epochs" in best else ()))))
     return Section("outcome", "Outcome", tuple(blocks))
