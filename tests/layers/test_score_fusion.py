@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfrec.config.ur4rec_config import FusionConfig, UR4RecConfig
-from tfrec.layers.score_fusion import ScoreFusion, standardise
+from tfrec.layers.score_fusion import PACE, ScoreFusion, standardise
 
 
 def test_standardised_by_hand() -> None:
@@ -29,8 +30,34 @@ def test_weighted_and_learned() -> None:
     learned = ScoreFusion("learned")
     learned.build()
     np.testing.assert_allclose(learned.shared_weights(), [0.5, 0.5])
-    learned.logits.assign([np.log(3.0), 0.0])
+    learned.logits.assign([np.log(3.0) / PACE, 0.0])
     np.testing.assert_allclose(learned.shared_weights(), [0.75, 0.25], rtol=1e-6)
+    np.testing.assert_allclose(learned.weights_of(tf.zeros([2, 1]), tf.zeros([2, 1])), [[0.75, 0.25]] * 2, rtol=1e-6)
+
+
+def test_a_few_hundred_small_steps_find_the_weights() -> None:
+    """Of two branches of which one is noise: two logits get there with the step size of a fine-tuning stage."""
+    fusion = ScoreFusion("learned")
+    fusion.build()
+    random = np.random.default_rng(4)
+    useful, noise = random.normal(size=(2, 200, 20)).astype(np.float32)
+    target = useful.argmax(axis=1)
+    optimizer = keras.optimizers.Adam(0.001)
+
+    @tf.function
+    def step() -> None:
+        with tf.GradientTape() as tape:
+            weights = fusion.weights_of(tf.zeros([200, 1]), tf.zeros([200, 1]))
+            logits = fusion.scale() * fusion(useful, noise, weights, tf.zeros([20], tf.bool))
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits))
+        variables = fusion.trainable_variables
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+
+    before = float(fusion.scale())
+    for _ in range(300):
+        step()
+    assert fusion.shared_weights()[0] > 0.9
+    assert float(fusion.scale()) > 2 * before
 
 
 def test_adaptive_weights_are_those_of_each_user() -> None:
@@ -54,5 +81,7 @@ def test_a_weight_of_zero_switches_a_branch_off_and_both_cannot_be() -> None:
     assert (config.has_sasrec, config.has_retriever) == (False, True)
     with pytest.raises(ValueError, match="must be positive"):
         FusionConfig(mode="weighted", sasrec_weight=0, retriever_weight=0)
+    with pytest.raises(ValueError, match="goes with mode `weighted`"):
+        FusionConfig(mode="learned", retriever_weight=0)  # would switch nothing off
     with pytest.raises(ValueError, match="both branches are switched off"):
         UR4RecConfig(use_sasrec=False, use_retriever=False)

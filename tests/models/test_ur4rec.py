@@ -17,8 +17,9 @@ from tfrec.config.stages_config import JointStageConfig
 from tfrec.config.ur4rec_config import UR4RecConfig
 from tfrec.losses.sequence_objective import SequenceObjective
 from tfrec.models.alternation import Alternation
+from tfrec.models.stage_plan import StagePlan, branch_variables
 from tfrec.models.ur4rec import UR4Rec
-from tfrec.models.ur4rec_step import StagePlan, UR4RecStep, branch_variables
+from tfrec.models.ur4rec_step import UR4RecStep
 from tfrec.optimizers.build import build_sequence_optimizer
 
 VOCAB, USERS = 14, 6
@@ -32,7 +33,7 @@ def new_model(mode: str = "weighted", *, memory: bool = True, **settings: Any) -
             "sasrec": {"dim": 8, "blocks": 1, "max_length": 8, "dropout": 0.0},
             "retriever": {"dim": 8, "window": 3, "proxies": 2, "dropout": 0.0},
             "memory": {"enabled": memory, "interactions": 1},
-            "fusion": {"mode": mode, "sasrec_weight": 0.6, "retriever_weight": 0.4},
+            "fusion": {"mode": mode, **({"sasrec_weight": 0.6, "retriever_weight": 0.4} if mode == "weighted" else {})},
             **settings,
         }
     )
@@ -186,6 +187,28 @@ def test_the_other_branch_takes_over_when_the_loss_no_longer_changes() -> None:
     # Means of the halves of the last four: 6 and 1.5, 3 and .995, 1.5 and .985 (from the fourth step on) ... 5 and 5.
     assert seen == [False] * 9 + [True]
     assert int(turns.steps) == 0
+
+
+def test_sequences_of_one_event_predict_nothing_and_are_no_mistake() -> None:
+    model = new_model("learned")
+    stage_of(model, "end_to_end", ["retriever", "sasrec"], distillation_weight=0.1)
+    logs = train(model, batch_of([2, 4], [2], [9]))
+    assert logs["events"] == 0.0
+    assert all(np.isfinite(value) for value in logs.values())
+
+
+def test_nothing_is_learned_of_what_the_other_branch_does_not_know() -> None:
+    """Distillation leaves out the item without training events, whatever SASRec's untrained row of it says."""
+    found = []
+    for shift in (0.0, 50.0):
+        model = new_model("learned", memory=False)
+        assert model.sasrec is not None
+        rows = model.sasrec.items.vectors.numpy()
+        rows[COLD] += shift
+        model.sasrec.items.vectors.assign(rows)
+        stage_of(model, "end_to_end", ["retriever", "sasrec"], distillation_weight=1.0)
+        found.append(train(model, batch_of([2, 4], [2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12]))["distillation_loss"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
 
 
 def test_the_loss_falls() -> None:

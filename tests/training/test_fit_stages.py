@@ -13,15 +13,15 @@ from rich.console import Console
 
 from tests.harness.text_shop import COLD_ID, text_shop
 from tfrec.config.run_config import StagedRunConfig
-from tfrec.config.stages_config import STAGES
+from tfrec.config.stages_config import STAGES, JointStageConfig, StageConfig
 from tfrec.config.ur4rec_flags import parse_stage_flags
 from tfrec.data.dataset import InteractionDataset
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError
 from tfrec.layers.user_memory import UserMemory
 from tfrec.training import fit_epochs
 from tfrec.training.evaluate_run import evaluate_run
 from tfrec.training.experiment import run_experiment
-from tfrec.training.fit_stages import fit_stages
+from tfrec.training.fit_stages import fit_stages, steps_of_a_branch
 from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.user_memories import MEMORIES_FILE, memory_statistics, read_memories, write_memories
@@ -145,6 +145,12 @@ def test_memories_survive_as_json(
     assert memory_statistics(fresh) == pytest.approx(metrics["train"]["memory"])
     write_memories(tmp_path / "again.json", fresh, users)
     assert (tmp_path / "again.json").read_text() == (run / MEMORIES_FILE).read_text()
+    document = json.loads((tmp_path / "again.json").read_text())
+    del list(document["users"].values())[-1]["metadata"]
+    (tmp_path / "damaged.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="Not a file of memories"):
+        read_memories(tmp_path / "damaged.json", fresh, users)
+    np.testing.assert_allclose(fresh.vectors.numpy(), stored, rtol=1e-6)  # nothing was taken over
 
 
 class Killed(BaseException):
@@ -211,6 +217,14 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
         fit_stages(build_model(only, shop), shop, only, RunDirectory(tmp_path / "run"), QUIET)  # type: ignore[arg-type]
 
 
+def test_the_step_size_of_a_branch_ends_with_its_own_last_step() -> None:
+    both = ["retriever", "sasrec"]
+    assert steps_of_a_branch(JointStageConfig(), both, 301) == 151  # SASRec has the first step and the last one
+    assert steps_of_a_branch(JointStageConfig(), ["retriever"], 301) == 301  # nobody to take turns with
+    assert steps_of_a_branch(JointStageConfig(alternate="adaptive"), both, 301) == 301
+    assert steps_of_a_branch(StageConfig(), both, 301) == 301
+
+
 def test_flags_of_the_publication(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("stages: {end_to_end: {epochs: 7, patience: 3}, joint_finetune: {alternate: adaptive}}")
@@ -242,5 +256,9 @@ def test_flags_override_files_and_nothing_is_ignored(tmp_path: Path) -> None:
     for wrong in ("training.epochs=3", "stages.joint.epochs=1", "stages.run=[pretrain]", "stages.end_to_end.epoch=1"):
         with pytest.raises(ConfigError):
             run_config("ur4rec", assignments=[wrong])
+    with pytest.raises(ConfigError, match="goes with mode `weighted`"):
+        run_config("ur4rec", assignments=["model.fusion.sasrec_weight=0"])  # the default finds the weights itself
+    with pytest.raises(ConfigError, match="not trained in stages"):
+        run_config("ur4rec", assignments=["objective.weight_feature=kind", "objective.weights={click: 2}"])
     with pytest.raises(ConfigError, match="named twice"):
         run_config("ur4rec", assignments=["stages.run=[end_to_end, end_to_end]"])

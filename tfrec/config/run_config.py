@@ -145,6 +145,8 @@ class StagedRunConfig(RunConfig):
             raise ValueError(
                 "`objective.similarity=cosine` compares directions, `model.sasrec.similarity=dot` ranks by products"
             )
+        if self.objective.weight_feature is not None:
+            raise ValueError("`objective.weight_feature` is for models that are not trained in stages")
         return self
 
 

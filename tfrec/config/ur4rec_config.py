@@ -88,6 +88,9 @@ class FusionConfig(StrictModel):
     def _something_is_left(self) -> FusionConfig:
         if self.mode == "weighted" and not self.sasrec_weight + self.retriever_weight > 0:
             raise ValueError("one of `sasrec_weight` and `retriever_weight` must be positive")
+        for name in ("sasrec_weight", "retriever_weight"):
+            if self.mode != "weighted" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"mode `{self.mode}` finds the weights itself; `{name}` goes with mode `weighted`")
         return self
 
 

@@ -9,14 +9,18 @@ import tensorflow as tf
 
 from tfrec.seeds import derive_seed
 
+PACE = 10.0
+"""A learned number weighs a whole branch, but an optimiser moves each weight by about one step size: what is stored is
+this part of the number, so that a short stage can find it."""
+
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class ScoreFusion(keras.layers.Layer):
     """`w_1 z(a) + w_2 z(b)`, where z subtracts the mean of a list of candidates and divides by its deviation.
 
     Args:
-        mode: `weighted`: the given weights; `learned`: the softmax of two logits; `adaptive`: the softmax of
-            `Dense(ReLU(Dense([state of branch 1, vector of branch 2])))`, one pair of weights per user.
+        mode: `weighted`: the given weights; `learned`: the softmax of two logits, stored divided by `PACE`; `adaptive`:
+            the softmax of `Dense(ReLU(Dense([state of branch 1, vector of branch 2])))`, one pair of weights per user.
         weights: Weights of `weighted`.
         widths: Widths of state and vector, for `adaptive`.
         hidden: Hidden width, for `adaptive`.
@@ -47,7 +51,7 @@ class ScoreFusion(keras.layers.Layer):
             ]
 
     def build(self, input_shape: object = None) -> None:
-        start = keras.initializers.Constant(0.5)
+        start = keras.initializers.Constant(0.5 / PACE)
         self.log_scale = self.add_weight(shape=(), initializer=start, name="log_scale")  # of the loss alone
         self.logits: Any = None
         if self.mode == "learned":
@@ -68,14 +72,18 @@ class ScoreFusion(keras.layers.Layer):
         if self.mode == "weighted":
             return tf.broadcast_to(tf.constant([self.fixed], tf.float32), [rows, 2])
         if self.logits is not None:
-            return tf.broadcast_to(tf.nn.softmax(self.logits.value)[tf.newaxis], [rows, 2])
+            return tf.broadcast_to(tf.nn.softmax(PACE * self.logits.value)[tf.newaxis], [rows, 2])
         return tf.nn.softmax(self.dense[1](self.dense[0](tf.concat([state, vector], axis=1))))
 
     def shared_weights(self) -> list[float]:
         """Returns the two weights that all users share; not with `adaptive`."""
         if self.logits is None:
             return [float(weight) for weight in self.fixed]
-        return [float(weight) for weight in tf.nn.softmax(self.logits.value).numpy()]
+        return [float(weight) for weight in tf.nn.softmax(PACE * self.logits.value).numpy()]
+
+    def scale(self) -> tf.Tensor:
+        """Returns what the loss multiplies joined scores by, so that their softmax can be sharp: a scalar, learned."""
+        return tf.exp(PACE * self.log_scale.value)
 
     def call(self, first: tf.Tensor, second: tf.Tensor, weights: tf.Tensor, unscored: tf.Tensor) -> tf.Tensor:
         """Joins standardised scores.

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tfrec.layers.item_table import RESERVED_ROWS
 from tfrec.sampling.user_history import UserHistory
 
-_NEVER = -1e9
+NEVER = -1e9
+"""Logit of what is not there; infinity would make differences of two of them undefined."""
 
 
 class CandidateList(NamedTuple):
@@ -20,7 +21,8 @@ class CandidateList(NamedTuple):
         target_column: Where each target stands among them, int32 `[targets]`.
         target_row: User of each target, int32 `[targets]`.
         drawn: Which of them were drawn uniformly, bool `[candidates]`.
-        allowed: Which are negatives of which user: those that are not in his sequence, bool `[rows, candidates]`.
+        allowed: Which are negatives of which user: those with training events that are not in his sequence, bool
+            `[rows, candidates]`.
         log_inclusion: Logarithm of how likely each is in the list, float `[candidates]`.
     """
 
@@ -37,6 +39,9 @@ def candidate_list(
 ) -> CandidateList:
     """Makes the list of a step: its targets and uniform draws.
 
+    Items without training events are never targets: were they negatives, a model would learn that what it knows of
+    such items (a text, no vector of their own) is never right.
+
     Args:
         targets: Item indices, int32 `[targets]`, all at least 2.
         target_row: User of each, int32 `[targets]`.
@@ -52,8 +57,9 @@ def candidate_list(
     drawn = tf.math.unsorted_segment_max(tf.ones([draws]), place[count:], tf.size(ids)) > 0
     rows = tf.shape(sequences)[0]
     everybody = tf.broadcast_to(ids, [rows, tf.size(ids)])
-    allowed = ~UserHistory(sequences).contains(everybody, tf.range(rows))
-    expected = tf.cast(count, tf.float32) * tf.gather(share, ids) + draws / tf.cast(vocab - RESERVED_ROWS, tf.float32)
+    share_of = tf.gather(share, ids)  # [candidates]
+    allowed = (share_of > 0) & ~UserHistory(sequences).contains(everybody, tf.range(rows))
+    expected = tf.cast(count, tf.float32) * share_of + draws / tf.cast(vocab - RESERVED_ROWS, tf.float32)
     return CandidateList(ids, place[:count], target_row, drawn, allowed, tf.math.log(-tf.math.expm1(-expected)))
 
 
@@ -66,7 +72,7 @@ def list_softmax(scores: tf.Tensor, candidates: CandidateList) -> tf.Tensor:
         scores: float `[rows, candidates]`.
         candidates: The list.
     """
-    corrected = tf.where(candidates.allowed, scores - candidates.log_inclusion, _NEVER)
+    corrected = tf.where(candidates.allowed, scores - candidates.log_inclusion, NEVER)
     others = tf.gather(tf.reduce_logsumexp(corrected, axis=1), candidates.target_row)  # [targets]
     own = tf.gather_nd(scores, tf.stack([candidates.target_row, candidates.target_column], axis=1))
     return tf.nn.softplus(others - own)

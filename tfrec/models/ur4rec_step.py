@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from tfrec.config.joint_objective_config import JointObjectiveConfig
-from tfrec.config.stages_config import JOINT_STAGES, StageName
+from tfrec.config.stages_config import JOINT_STAGES
 from tfrec.data.sequence_cuts import SequenceCuts, sequence_cuts
 from tfrec.data.targets import target_positions
 from tfrec.layers.item_table import RESERVED_ROWS
 from tfrec.layers.score_fusion import standardise
 from tfrec.layers.user_memory import MemoryUpdate
-from tfrec.losses.list_softmax import CandidateList, candidate_list, list_distillation, list_softmax
-from tfrec.models.alternation import Alternation
+from tfrec.losses.list_softmax import NEVER, CandidateList, candidate_list, list_distillation, list_softmax
+from tfrec.models.stage_plan import RETRIEVER, SASREC, StagePlan, branch_variables
 from tfrec.models.ur4rec import UR4Rec, latest_events
 from tfrec.seeds import derive_seed
 
-SASREC, RETRIEVER = "sasrec", "retriever"
 _MAIN = (SASREC, RETRIEVER, "fused")
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """What a stage trains, and how.
-
-    Attributes:
-        stage: Name of the stage.
-        objective: Loss of the states of the SASRec branch.
-        joint: Losses over lists of candidates.
-        item_counts: Training events per index, `[vocab]`.
-        optimizers: Optimisers of the branches that the stage trains, built, by `sasrec` and `retriever`.
-        alternation: Whose turn it is, in `joint_finetune` of two branches.
-    """
-
-    stage: StageName
-    objective: Callable[..., tf.Tensor]
-    joint: JointObjectiveConfig
-    item_counts: NDArray[Any]
-    optimizers: Mapping[str, Any]
-    alternation: Alternation | None = None
 
 
 class _Lists(NamedTuple):
@@ -137,6 +111,7 @@ class UR4RecStep:
         self, batch: Mapping[str, tf.Tensor], trained: tuple[str, ...]
     ) -> tuple[dict[str, tf.Tensor], _Lists | None, tf.Tensor]:
         length = tf.cast(batch["length"], tf.int32)
+        batch = {**batch, "item": _at_least_two_wide(batch["item"])}
         losses: dict[str, tf.Tensor] = {}
         events = tf.constant(0.0)
         states = None
@@ -246,14 +221,15 @@ class UR4RecStep:
         second = standardise(lists.retrieved, lists.candidates.drawn)
         first = first if SASREC in trained else tf.stop_gradient(first)
         second = second if RETRIEVER in trained else tf.stop_gradient(second)
-        scale = tf.exp(fusion.log_scale.value)
+        scale = fusion.scale()
         losses = {}
         if self.joint.fused_weight:
             weights = fusion.weights_of(state, lists.user)  # [batch, 2]
             losses["fused"] = _mean(list_softmax(scale * fusion(first, second, weights, ~warm), lists.candidates))
         if self.joint.distillation_weight:
             temperature = self.joint.distillation_temperature
-            first, second = tf.stop_gradient(scale) * first, tf.stop_gradient(scale) * second
+            # SASRec knows nothing of the other candidates, so there is nothing to learn of its scores of them.
+            first, second = (tf.where(warm, tf.stop_gradient(scale) * own, NEVER) for own in (first, second))
             both = list_distillation(first, second, temperature) + list_distillation(second, first, temperature)
             losses["distillation"] = _mean(both)
         return losses
@@ -313,13 +289,9 @@ class UR4RecStep:
         return tf.stack([derive_seed(self.model.seed, f"{self.plan.stage} {purpose}"), self._count])
 
 
-def branch_variables(model: UR4Rec, branch: str) -> list[keras.Variable]:
-    """Returns what is trained with a branch: the fusion and the weights of the losses go with the retriever."""
-    if branch == SASREC:
-        return list(model.sasrec.trainable_variables) if model.sasrec is not None else []
-    parts: list[Any] = [model.retriever, model.memory, model.fusion]
-    found = [variable for part in parts if part is not None for variable in part.trainable_variables]
-    return [*found, model.loss_scales] if model.retriever is not None else []
+def _at_least_two_wide(items: tf.Tensor) -> tf.Tensor:
+    """Pads int32 `[batch, seq]`: with sequences of one event alone there would be no state to look at."""
+    return tf.pad(items, [[0, 0], [0, tf.maximum(2 - tf.shape(items)[1], 0)]])
 
 
 def _mean(losses: tf.Tensor) -> tf.Tensor:

@@ -17,8 +17,9 @@ from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
 from tfrec.models.alternation import Alternation
+from tfrec.models.stage_plan import RETRIEVER, SASREC, StagePlan, branch_variables
 from tfrec.models.ur4rec import UR4Rec
-from tfrec.models.ur4rec_step import RETRIEVER, SASREC, StagePlan, UR4RecStep, branch_variables
+from tfrec.models.ur4rec_step import UR4RecStep
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.seeds import derive_seed
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
@@ -130,6 +131,7 @@ def _fit_stage(
     settings: StageConfig = getattr(config.stages, stage)
     training, branches = config.training, trained_branches(model, stage)
     steps = batches_per_epoch(dataset.num_sequences("train"), training.batch_size) * settings.epochs
+    steps = steps_of_a_branch(settings, branches, steps)
     optimizers = {name: _optimizer(model, name, config, settings, steps) for name in branches}
     plan = StagePlan(
         stage,
@@ -173,6 +175,16 @@ def _fit_stage(
     if not settings.patience and model.memory is not None:
         save_memory_state(model.memory, folder.path)
     return summary
+
+
+def steps_of_a_branch(settings: StageConfig, branches: list[str], steps: int) -> int:
+    """Returns over how many of the steps of a stage the step size of a branch runs its course.
+
+    Two branches that take turns have half of them each, and one more; how many they have where turns depend on the loss
+    is not known before, so there the course is that of all steps.
+    """
+    alternate = settings.alternate if isinstance(settings, JointStageConfig) and len(branches) == 2 else None
+    return (steps + 1) // 2 if alternate == "parity" else steps
 
 
 def _run_config(config: StagedRunConfig, settings: StageConfig) -> SequenceRunConfig:

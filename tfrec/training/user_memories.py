@@ -81,7 +81,7 @@ def read_memories(path: Path, memory: UserMemory, users: Vocabulary) -> int:
         How many users have one.
 
     Raises:
-        DataError: The file is damaged, or holds memories of another width.
+        DataError: The file is damaged, or holds memories of another width; the memories are as they were.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -93,9 +93,10 @@ def read_memories(path: Path, memory: UserMemory, users: Vocabulary) -> int:
             )
         entries: dict[str, dict[str, Any]] = document["users"]
         index = users.lookup(list(_raw(entries, users)))
-        memory.reset(np.arange(memory.users))
         arrays = {"vectors": np.zeros([memory.users, memory.dim], np.float32)}
-        arrays |= {name: table.numpy() for name, table in memory.training_state.items() if name != "step"}
+        tables = {name: table for name, table in memory.training_state.items() if name != "step"}
+        arrays |= {name: np.zeros(table.shape, table.dtype.as_numpy_dtype) for name, table in tables.items()}
+        step = int(document["step"])
         found = 0
         for row, entry in zip(index, entries.values(), strict=True):
             if row < FIRST_INDEX:
@@ -113,7 +114,7 @@ def read_memories(path: Path, memory: UserMemory, users: Vocabulary) -> int:
     memory.vectors.assign(arrays.pop("vectors"))
     for name, values in arrays.items():
         memory.training_state[name].assign(values)
-    memory.training_state["step"].assign(int(document["step"]))
+    memory.training_state["step"].assign(step)
     return found
 
 
