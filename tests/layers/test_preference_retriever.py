@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.oracles import preference_retriever as oracle
 from tfrec.config.ur4rec_config import RetrieverConfig
 from tfrec.layers.preference_retriever import PreferenceRetriever
+from tfrec.layers.text_table import TextTable
 from tfrec.layers.user_memory import UserMemory
 
 VOCAB, USERS, WIDTH, DIM = 11, 5, 6, 8
@@ -162,3 +163,15 @@ def test_without_texts_one_expert_is_left() -> None:
     np.testing.assert_array_equal(weights, 1.0)
     with pytest.raises(ValueError, match="nothing is known of an item"):
         RetrieverConfig(embeddings=False)
+
+
+def test_vectors_of_any_length_fit_into_16_bits() -> None:
+    scale = np.array([1.0, 1e6, 1e-9])[:, np.newaxis]  # 16 bits end at 65504 and at 6e-8
+    table = TextTable(4, WIDTH, DIM, seed=2)
+    table.build()
+    text = np.random.default_rng(8).normal(size=WIDTH)
+    table.set_vectors(np.concatenate([np.zeros([1, WIDTH]), scale * text]))
+    found, present = table(tf.range(4))
+    assert present.numpy().tolist() == [False, True, True, True]
+    np.testing.assert_allclose(found[2:], [found[1]] * 2, atol=1e-6)
+    np.testing.assert_array_equal(found[0], 0.0)

@@ -13,6 +13,8 @@ from tfrec.errors import DataError
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
+_ROWS_AT_ONCE = 1 << 14
+
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class TextTable(keras.layers.Layer):
@@ -53,7 +55,7 @@ class TextTable(keras.layers.Layer):
         self.built = True
 
     def set_vectors(self, vectors: NDArray[Any]) -> None:
-        """Takes over the vectors, float `[rows, width]`.
+        """Takes over the vectors, float `[rows, width]`, at length 1: 16 bits hold neither long nor tiny ones.
 
         Raises:
             DataError: They have another shape than the model was made for.
@@ -64,7 +66,12 @@ class TextTable(keras.layers.Layer):
                 f"{(self.rows, self.width)}.",
                 remedy="Train a new model on these data.",
             )
-        self.vectors.assign(np.asarray(vectors, np.float16))
+        found = np.zeros(vectors.shape, np.float16)
+        for start in range(0, self.rows, _ROWS_AT_ONCE):
+            some = np.asarray(vectors[start : start + _ROWS_AT_ONCE], np.float64)  # [some, width]
+            length = np.linalg.norm(some, axis=1, keepdims=True)
+            found[start : start + len(some)] = np.divide(some, length, out=np.zeros_like(some), where=length > 0)
+        self.vectors.assign(found)
 
     def call(self, ids: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Looks texts up.
