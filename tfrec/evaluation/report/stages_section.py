@@ -39,13 +39,18 @@ def stages_section(run: RunDocuments) -> Section | None:
         for branch, weight in (training.get("fusion") or {}).items()
     ]
     facts += [
-        (f"texts of {whose}", f"{of['name']} ({count_text(of['known'])})", _PROVENANCE.get(of["provenance"], ""))
-        for whose, of in texts.items()
+        (f"texts of {whose}", f"{of['name']} ({count_text(of['known'])})", _origin(of)) for whose, of in texts.items()
     ]
     facts += _memory(training.get("memory") or {})
     if facts:
         blocks.append(Facts(tuple(facts)))
     return Section("stages", "Stages, fusion and memory", tuple(blocks))
+
+
+def _origin(texts: Mapping[str, Any]) -> str:
+    """Says where texts come from, and whether the retriever learned to find its targets in them."""
+    known = "; the targets of training are among them" if texts.get("knows_training_targets") else ""
+    return _PROVENANCE.get(texts["provenance"], "") + known
 
 
 def _stages(stages: Mapping[str, Mapping[str, Any]]) -> Table:
