@@ -16,6 +16,7 @@ _FILES = "Files, globs, directories or URLs (s3://, gs://, az://, https:// ...);
 
 
 def main(
+    context: typer.Context,
     output: Annotated[str, typer.Option(help="Dataset directory to write.", show_default=False)],
     input: Annotated[list[str] | None, typer.Option(help=f"{_FILES} Split here by --split.")] = None,
     train: Annotated[list[str] | None, typer.Option(help="Training files, when the split is given.")] = None,
@@ -176,18 +177,8 @@ def main(
     """
     del debug
     if impressions is not None:
-        _refuse_sequence_flags(
-            user_col=user_col,
-            session_col=session_col,
-            session_gap=session_gap,
-            where=where,
-            items=items,
-            users=users,
-            vocabulary=vocabulary,
-            split_time=split_time,
-            audit=audit,
-            runner=runner,
-        )
+        rule = split or ("given" if train else "day" if day_col else "random")
+        _check_impression_flags(context, rule)
         _convert_impressions(
             impressions,
             json_output=json,
@@ -197,7 +188,7 @@ def main(
             valid=tuple(valid or ()),
             test=tuple(test or ()),
             format=format,
-            split=split or ("given" if train else "day" if day_col else "random"),
+            split=rule,
             day_column=day_col,
             time_column=time_col if split == "time" else None,
             sample=sample,
@@ -291,12 +282,22 @@ def main(
         print_conversion(manifest, output, console(), dry_run=dry_run)
 
 
-def _refuse_sequence_flags(**flags: object) -> None:
-    for name, value in flags.items():
-        if value:
+def _check_impression_flags(context: typer.Context, rule: str) -> None:
+    """Raises ConfigError where a flag was written that impressions do not have, be it with its default."""
+    from tfrec.data.impressions.impression_options import ImpressionOptions, check_split_flags
+
+    sources = {str(one.name): context.get_parameter_source(str(one.name)) for one in context.command.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    known = {*ImpressionOptions.model_fields, "day_col", "time_col", "json", "debug"}
+    for name in given:
+        if name not in known:
             raise ConfigError(
-                f"`--{name.replace('_', '-')}` is for sequences, not for impressions.", remedy="Leave it out."
+                f"`--{name.replace('_', '-')}` is for sequences, not for impressions.",
+                remedy="Leave it out; the roles of columns are those of the file of `--impressions`.",
             )
+    if "time_col" in given and rule != "time":
+        raise ConfigError("`--time-col` goes with `--split time` of impressions.", remedy="Pass both, or leave it out.")
+    check_split_flags(given, rule)
 
 
 def _convert_impressions(schema: Path, *, json_output: bool, **values: Any) -> None:

@@ -124,6 +124,45 @@ def test_bad_flags_are_code_2(log, tmp_path, capsys, arguments, words):
     assert not list(tmp_path.glob("DS*"))
 
 
+IMPRESSIONS = "categorical: [item_id]\nlabel: session_id\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--event-features", "kind"], "`--event-features` is for sequences"),
+        (["--cold-users", "keep"], "`--cold-users` is for sequences"),
+        (["--user-features", "age"], "`--user-features` is for sequences"),
+        (["--item-col", "item_id"], "`--item-col` is for sequences"),  # the default, but a mistake still
+        (["--drop-consecutive-duplicates"], "`--drop-consecutive-duplicates` is for sequences"),
+        (["--memory-limit", "1GB"], "`--memory-limit` is for sequences"),
+        (["--beam-arg=--streaming"], "`--beam-arg` is for sequences"),
+        (["--time-col", "timestamp"], "`--time-col` goes with `--split time`"),
+        (["--valid-days", "1"], "`--valid-days` does not go with `--split random`"),
+        (["--day-col", "item_id", "--test-fraction", "0.2"], "pass `--split random|tail|time`"),
+    ],
+)
+def test_flags_that_impressions_do_not_have(log, tmp_path, capsys, arguments, words):
+    (tmp_path / "roles.yaml").write_text(IMPRESSIONS)
+    given = ["--impressions", tmp_path / "roles.yaml", "--input", log, "--output", tmp_path / "DS"]
+    assert run(*given, *arguments) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "DS").exists()
+
+
+def test_flags_that_impressions_have(log, tmp_path, capsys):
+    (tmp_path / "roles.yaml").write_text(IMPRESSIONS)
+    table = pq.read_table(log)
+    clicks = pa.array([row % 2 for row in range(len(table))])
+    pq.write_table(table.set_column(0, "session_id", clicks), log)
+    given = ["--impressions", tmp_path / "roles.yaml", "--input", log, "--output", tmp_path / "DS"]
+    by_time = ["--split", "time", "--time-col", "timestamp", "--valid-fraction", 0.2, "--test-fraction", 0.2]
+    rest = ["--sample", 100, "--stratify", "session_id", "--shards", 1, "--compression", "gzip", "--seed", 3]
+    assert run(*given, *by_time, *rest, "--format", "parquet", "--overwrite", "--json") == 0
+    splits = json.loads(capsys.readouterr().out)["manifest"]["splits"]
+    assert {split: part["rows"] for split, part in splits.items()} == {"train": 60, "valid": 20, "test": 20}
+
+
 @pytest.mark.e2e
 def test_real_yoochoose_files(real_data, tmp_path, capsys):
     folder = real_data / "yoochoose-100k"

@@ -114,6 +114,8 @@ def test_flags_of_impressions(tmp_path: Path) -> None:
     assert impression_flags(file, {"input": ("x.parquet",)}, None)["split"] == "random"
     with pytest.raises(ConfigError, match="`--user-col` is for sequences"):
         impression_flags(file, {**given, "user_col": "u"}, None)
+    with pytest.raises(ConfigError, match="`--test-days` does not go with `--split random`"):
+        impression_flags(file, given, None)
     with pytest.raises(ConfigError, match="test_days"):
         impression_flags(file, {**given, "test_days": 1.5}, "day")
 

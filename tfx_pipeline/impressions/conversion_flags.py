@@ -9,7 +9,7 @@ from typing import Any
 from tfrec.config.click_export_config import ClickExportConfig
 from tfrec.config.load import read_yaml
 from tfrec.config.run_config import ImpressionRunConfig, RunConfig
-from tfrec.data.impressions.impression_options import impression_options
+from tfrec.data.impressions.impression_options import check_split_flags, impression_options
 from tfrec.errors import ConfigError
 from tfx_pipeline.impressions.roles import ROLES
 
@@ -50,6 +50,7 @@ def impression_flags(schema: Path, flags: Mapping[str, Any], day_col: str | None
             )
     given = {name: value for name, value in flags.items() if name not in SEQUENCES_ONLY and value not in (None, ())}
     rule = given.pop("split", None) or ("given" if given.get("train") else "day" if day_col else "random")
+    check_split_flags(given, rule)
     for name in ("valid_days", "test_days"):
         if name in given:
             given[name] = int(given[name]) if float(given[name]).is_integer() else given[name]

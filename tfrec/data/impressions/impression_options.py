@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -80,3 +81,22 @@ def impression_options(**values: object) -> ImpressionOptions:
         problem = first["msg"].removeprefix("Value error, ")
         where = f"`{name}`" if name else "The options contradict themselves"
         raise ConfigError(f"{where}: {problem}.") from error
+
+
+def check_split_flags(given: Collection[str], rule: str) -> None:
+    """Raises ConfigError where a flag says how much another split rule takes.
+
+    Args:
+        given: Names of the flags that were given.
+        rule: The rule of `split`.
+
+    Example:
+        >>> check_split_flags(["valid_fraction", "seed"], "random")
+    """
+    for part, rules in (("days", ("day",)), ("fraction", ("random", "tail", "time"))):
+        wrong = [name for name in (f"valid_{part}", f"test_{part}") if name in given]
+        if wrong and rule not in rules:
+            raise ConfigError(
+                f"`--{wrong[0].replace('_', '-')}` does not go with `--split {rule}` of impressions.",
+                remedy=f"Leave it out, or pass `--split {'|'.join(rules)}`.",
+            )
