@@ -1,10 +1,12 @@
-"""LocalDagRunner that says what it does: one line per node, the cause of a failure, what came from the cache."""
+"""LocalDagRunner that says what it does: a line per node, how far it is, why it failed, what came from the cache."""
 
 from __future__ import annotations
 
 import datetime
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -16,9 +18,11 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 
 from tfrec.errors import TfrecError
+from tfx_pipeline.node_watch import NodeWatch
 
 _FAILED = metadata_store_pb2.Execution.FAILED
 _CACHED = metadata_store_pb2.Execution.CACHED
+_TALKATIVE = ("Tuner", "Trainer")
 _SYMBOLS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "left out": "[dim]-[/]", "failed": "[red]✗[/]"}
 
 
@@ -102,7 +106,8 @@ class NodeRunner(LocalDagRunner):
                 if node.execution_options.run.perform_snapshot:
                     with metadata.Metadata(connection) as store:
                         partial_run_utils.snapshot(store, pipeline)
-                execution = self._launch(pipeline, node, deployment, connection)
+                with self._watch(pipeline, name, label):
+                    execution = self._launch(pipeline, node, deployment, connection)
             except Exception as error:
                 self._note(NodeRun(name, "failed", time.perf_counter() - started), label)
                 raise NodeError(name, error) from error
@@ -128,6 +133,16 @@ class NodeRunner(LocalDagRunner):
         if execution.last_known_state == _FAILED:  # inputs that cannot be resolved raise nothing
             raise TfrecError("Its inputs are not there.", remedy="Run the nodes before it too: leave out --from.")
         return execution
+
+    def _watch(self, pipeline: Any, name: str, label: str) -> AbstractContextManager[Any]:
+        """Context in which a node that works for long is told of; some tell it themselves."""
+        if name in _TALKATIVE:
+            return nullcontext()
+
+        def say(line: str) -> None:
+            self._console.print(f"  {label} ... {line}", style="dim", markup=False, soft_wrap=True)
+
+        return NodeWatch(Path(pipeline.runtime_spec.pipeline_root.field_value.string_value) / name, say)
 
     def _note(self, run: NodeRun, label: str) -> None:
         self.nodes.append(run)

@@ -20,6 +20,7 @@ from tfrec.data.impressions.fields import FIELDS_FILE, Field, FieldEncoder, Fiel
 from tfrec.data.impressions.fit_fields import FieldFit, vocabulary_name
 from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
 from tfrec.errors import DataError
+from tfx_pipeline.row_count import LEARNED
 
 QUANTILES = 101
 """Quantiles of a number that is scaled by them."""
@@ -84,7 +85,9 @@ class FitRows(beam.CombineFn):  # type: ignore[misc]
         return FieldFit(self.roles, seed=self.seed)
 
     def add_input(self, fit: FieldFit, arrays: Arrays) -> FieldFit:
-        fit.add(self._batch(iter(arrays)), file="transformed rows")
+        batch = self._batch(iter(arrays))
+        fit.add(batch, file="transformed rows")
+        LEARNED.add(batch.num_rows)
         return fit
 
     def merge_accumulators(self, fits: Iterable[FieldFit]) -> FieldFit:
