@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tfx, pytest.mark.redis, pytest.mark.slow]
@@ -17,21 +16,27 @@ pytest.importorskip(
     "tfx", reason="TFX is not installed (extra `tfx`; above Python 3.10 it needs glibc 2.39)", exc_type=ImportError
 )
 
-import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402
 
+from tests.tfx.pipeline_runs import (  # noqa: E402
+    REPORT_PARTS,
+    PipelineRuns,
+    assert_continued,
+    assert_same_weights,
+    killed_in,
+    many_runs,
+    pushed_export,
+)
 from tfrec.benchmarks.private_redis import PrivateRedis, redis_server_missing  # noqa: E402
-from tfrec.command import EXIT_INTERRUPTED, run_command  # noqa: E402
+from tfrec.command import run_command  # noqa: E402
 from tfrec.config.clickstream_config import ClickstreamConfig  # noqa: E402
 from tfrec.data.conversion import convert  # noqa: E402
 from tfrec.data.conversion_options import parse_options  # noqa: E402
 from tfrec.data.synthetic import write_clickstream  # noqa: E402
 from tfrec.serving import export_run  # noqa: E402
-from tfrec.serving.check_export import check_export  # noqa: E402
 from tfrec.stores.redis.redis_store import RedisVectorStore  # noqa: E402
 from tfrec.training.experiment import run_experiment  # noqa: E402
 from tfrec.training.model_store import load_run, run_config  # noqa: E402
-from tfx_pipeline import run_settings  # noqa: E402
 from tfx_pipeline.components import golden_replay  # noqa: E402
 from tfx_pipeline.run import EXIT_BLOCKED, main  # noqa: E402
 
@@ -51,18 +56,14 @@ PASSWORD = "s3cret"
 
 
 @dataclass
-class Runs:
-    """The folder of a pipeline and what its runs said: `interrupted`, then `first`."""
+class Runs(PipelineRuns):
+    """Runs of models that rank, and what they printed for people."""
 
-    root: Path
-    log: Path
     redis: PrivateRedis
-    codes: dict[str, int] = field(default_factory=dict)
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    printed: dict[str, str] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self, name: str, capture: Any, *further: str) -> None:
-        flags = ["--data", str(self.log), "--root", str(self.root / "shop"), "--model", "gru4rec", "--redis", "env"]
+        flags = ["--data", str(self.log), "--root", str(self.root), "--model", "gru4rec", "--redis", "env"]
         flags += ["--time-unit", "s", "--json"]
         flags += [part for text in SETTINGS for part in ("--set", text)]
         flags += [part for text in GATE for part in ("--gate", text)]
@@ -70,9 +71,6 @@ class Runs:
         self.codes[name] = run_command(main, [*flags, *further], prog="run")
         out, self.printed[name] = capture.readouterr()
         self.documents[name] = json.loads(out) if out.strip() else {}
-
-    def states(self, name: str) -> dict[str, str]:
-        return {node["node"]: node["state"] for node in self.documents[name]["nodes"]}
 
     @property
     def store(self) -> RedisVectorStore:
@@ -91,20 +89,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory, capfd_module: Any) -> Iterato
     root = tmp_path_factory.mktemp("pipeline")
     write_clickstream(root / "clicks.parquet", CLICKS)
     with PrivateRedis(root / "r", "--requirepass", PASSWORD) as redis, pytest.MonkeyPatch.context() as patch:
-        found = Runs(root, root / "clicks.parquet", redis)
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # graphs run a few times only
+        found = Runs(root / "shop", root / "clicks.parquet", redis)
         patch.setenv("TFREC_REDIS_URL", found.url)
-        patch.setattr(run_settings, "code_version", lambda: "the same")  # though somebody edits the source meanwhile
-        with pytest.MonkeyPatch.context() as killed:
-
-            def kill(*_: Any) -> None:
-                raise KeyboardInterrupt
-
-            killed.setattr(export_run, "export_run", kill)
-            found.run("interrupted", capfd_module)
-        found.run("first", capfd_module)
-        yield found
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+        with many_runs():
+            with killed_in(export_run, "export_run"):
+                found.run("interrupted", capfd_module)
+            found.run("first", capfd_module)
+            found.note_trained()
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +114,8 @@ def capfd_module(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def test_an_interrupted_run_continues_from_the_cache(runs: Runs) -> None:
-    assert runs.codes == {"interrupted": EXIT_INTERRUPTED, "first": 0}
-    states = runs.states("first")
-    before = list(states)[: list(states).index("Trainer")]
-    assert {"ParquetExampleGen", "Transform"} <= set(before)
-    assert {states[node] for node in before if node not in ("Resolver", "AnomalyGate")} == {"cached"}
-    assert {states[node] for node in ("Trainer", "Evaluator", "GoldenReplay", "Pusher", "RedisExporter")} == {"done"}
+    assert_continued(runs)
+    assert runs.states("first")["RedisExporter"] == "done"
 
 
 def test_the_model_is_that_of_the_commands_by_hand(runs: Runs, tmp_path: Path) -> None:
@@ -135,12 +123,7 @@ def test_the_model_is_that_of_the_commands_by_hand(runs: Runs, tmp_path: Path) -
     convert(parse_options(input=(str(runs.log),), output=str(tmp_path / "DS"), time_unit="s"))
     config = run_config("gru4rec", assignments=[*SETTINGS, f"data.path={tmp_path / 'DS'}"])
     metrics = run_experiment(config, tmp_path / "run", Console(quiet=True))
-    by_hand = load_run(tmp_path / "run").model
-    made = (runs.root / "shop" / "artifacts" / "Trainer" / "model_run").iterdir()
-    folder = max(made, key=lambda one: int(one.name))
-    piped = load_run(folder / "run").model
-    for one, other in zip(by_hand.weights, piped.weights, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert_same_weights(load_run(tmp_path / "run").model, load_run(runs.trained).model)
     overall = runs.documents["first"]["metrics"]["all"]["candidate"]
     assert overall["targets"] == metrics["test"]["num_targets"]
     for metric in ("recall@1", "recall@5", "ndcg@5", "mrr@5"):
@@ -148,10 +131,8 @@ def test_the_model_is_that_of_the_commands_by_hand(runs: Runs, tmp_path: Path) -
 
 
 def test_the_pushed_version_is_whole_and_verified(runs: Runs) -> None:
-    pushed = runs.documents["first"]["pushed"]
-    assert pushed["version"] == 1
-    assert check_export(Path(pushed["path"]), verify=False)["model"] == "gru4rec"
-    export = json.loads((Path(pushed["path"]) / "assets.extra" / "export.json").read_text())
+    folder = pushed_export(runs, "gru4rec")
+    export = json.loads((folder / "assets.extra" / "export.json").read_text())
     assert export["verified"]["requests"] > 15
 
 
@@ -159,14 +140,14 @@ def test_vectors_are_in_redis_and_the_password_is_nowhere_else(runs: Runs) -> No
     header = runs.store.read_header("items")
     assert header.count == runs.documents["first"]["published"]["vectors"]["items"]["count"]
     assert runs.store.reader("users").header.dim == 16
-    for path in [*runs.root.glob("shop/**/*.json"), *runs.root.glob("shop/logs/*"), runs.root / "shop/metadata.sqlite"]:
+    for path in [*runs.root.glob("**/*.json"), *runs.root.glob("logs/*"), runs.root / "metadata.sqlite"]:
         assert PASSWORD.encode() not in path.read_bytes()
     assert PASSWORD not in str(runs.printed) + str(runs.documents)
 
 
 def test_the_report_has_every_part(runs: Runs) -> None:
-    html = (runs.root / "shop" / "report.html").read_text(encoding="utf-8")
-    for part in ("statistics", "anomalies", "evaluation", "lineage", "provenance"):
+    html = runs.report
+    for part in REPORT_PARTS:
         assert f'id="{part}"' in html
     assert "Blessed and pushed as version 1" in html
     assert "item_popularity:tail" in html
@@ -196,9 +177,9 @@ def test_a_worse_model_is_blocked_and_says_why(runs: Runs, capfd_module: Any, mo
     assert "below the baseline's" in runs.printed["worse"]
     assert document["pushed"]["pushed"] is False
     assert document["published"]["published"] is False
-    assert [path.name for path in (runs.root / "shop" / "serving").iterdir() if path.name.isdigit()] == ["1"]
+    assert runs.versions == ["1"]
     assert runs.store.live_versions() == live
-    assert "was not pushed" in (runs.root / "shop" / "report.html").read_text(encoding="utf-8")
+    assert "was not pushed" in runs.report
 
 
 def test_a_part_of_the_nodes(runs: Runs, capfd_module: Any) -> None:
