@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.harness.behavior_shop import TINY_MODEL, behavior_shop
+from tests.harness.text_shop import text_shop
 from tfrec.errors import TrainingError
 from tfrec.training.model_store import load_run, run_config
 from tfrec.tuning.objective import Objective
@@ -97,6 +98,26 @@ def test_a_model_of_users_is_chosen_by_its_vectors_of_users(tmp_path: Path) -> N
     assert [trial["status"] for trial in trials] == ["completed"] * 2
     scores = [trial["metrics"]["user_recall@10"] for trial in trials]
     assert document["best"]["metrics"]["user_recall@10"] == max(scores) > 0.0
+
+
+@pytest.mark.one_stack
+def test_a_model_that_is_trained_in_stages_is_searched_like_any_other(tmp_path: Path) -> None:
+    """Two trials of the second system: the monitor of its stages is the objective, and only `valid` is looked at."""
+    shop = text_shop(tmp_path / "shop", users=40)
+    tiny = ["model.use_sasrec=false", "stages.run=[pretrain_retriever]", "stages.pretrain_retriever.epochs=1"]
+    tiny += ["model.sasrec.max_length=8", "model.retriever.window=4", "model.retriever.item_texts=texts"]
+    dims = {"type": "choice", "values": [4, 8]}
+    space = parse_space("ur4rec", {"space": {"model.retriever.dim": dims}}, source="x")
+    settings = SearchSettings(space, trials=2, assignments=tuple(tiny), objective="mrr@10", confirm_seeds=0)
+    config = settings.default_config()
+    assert (config.training.monitor, config.training.checkpoints_to_keep) == ("mrr@10", 1)  # type: ignore[attr-defined]
+    document = run_search(settings, tmp_path / "s", QUIET, data=str(shop.path))
+    trials = json.loads((tmp_path / "s" / "trials.json").read_text())["trials"]
+    assert [trial["status"] for trial in trials] == ["completed"] * 2
+    assert document["best"]["metrics"]["mrr@10"] == max(trial["metrics"]["mrr@10"] for trial in trials) > 0.0
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "s").rglob("metrics.json")]
+    assert runs
+    assert not any("test" in run for run in runs)
 
 
 @pytest.mark.slow

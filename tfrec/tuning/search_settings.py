@@ -185,8 +185,10 @@ class SearchSettings:
         forced: dict[str, Any] = {"seed": self.seed if seed is None else seed, "evaluation": self._evaluation(base)}
         if data is not None:
             forced["data"] = {"path": data}
-        if isinstance(base, GradientRunConfig):
-            forced["training"] = {"checkpoints_to_keep": 1, "loss_trace": []}
+        if isinstance(base, _FITTED):
+            forced["training"] = {"checkpoints_to_keep": 1}
+            if isinstance(base, GradientRunConfig):
+                forced["training"]["loss_trace"] = []
             with contextlib.suppress(ValidationError):  # not every loop can stop early by every metric
                 type(base.training)(monitor=self.goal.monitor)
                 forced["training"]["monitor"] = self.goal.monitor
