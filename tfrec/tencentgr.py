@@ -90,8 +90,10 @@ def main(
     else:
         from tfrec.training.challenge_answers import answer_challenge, score_answers
 
-        top, answered = answer_challenge(run, source, output, test=test_from)
-        document = {"users": len(answered), "candidates_per_user": min(map(len, top), default=0)}
+        answers = answer_challenge(run, source, output, test=test_from)
+        document = {"users": len(answers.user_list), "candidates_per_user": min(map(len, answers.top10s), default=0)}
+        if answers.remarks:
+            document["remarks"] = answers.remarks
         if truth is not None:
             document |= score_answers(output, truth, source)
     if json_output:

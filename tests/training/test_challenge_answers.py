@@ -18,7 +18,7 @@ from tfrec.errors import DataError
 from tfrec.evaluation.challenge_score import challenge_score
 from tfrec.tencentgr import main as tencentgr
 from tfrec.training import challenge_answers
-from tfrec.training.challenge_answers import best_candidates
+from tfrec.training.challenge_answers import answer_challenge, best_candidates, score_answers
 
 
 def test_bytes_of_the_vector_files(tmp_path: Path) -> None:
@@ -65,6 +65,13 @@ def test_lists_are_exact_whatever_the_pieces(monkeypatch: pytest.MonkeyPatch) ->
     assert best_candidates(queries, vectors[:2], indices[:2], seen[:, :0], k=4).shape == (6, 2)
 
 
+def test_what_is_left_out_does_not_come_back_where_few_are_left() -> None:
+    vectors = np.array([[1.0], [3.0], [2.0]], np.float32)
+    seen = np.array([[7, 9], [0, 0], [8, 5]], np.int32)
+    found = best_candidates(np.ones((3, 1), np.float32), vectors, np.array([7, 8, 9]), seen, k=2)
+    assert found.tolist() == [[1, -1], [1, 2], [2, 0]]
+
+
 def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw, data, run, output = (tmp_path / name for name in ("raw", "data", "run", "answers"))
     steps = [
@@ -80,6 +87,9 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run_command(tencentgr, [*infer, "--truth", str(raw / "truth.jsonl"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["users"], document["candidates_per_user"]) == (15, 10)
+    assert document["remarks"] == [
+        "The model reads the time of the request: that of the latest event of each user was taken."
+    ]
 
     queries, vectors, retrieval = (
         read_fbin(output / "query.fbin"),
@@ -116,21 +126,46 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert document["cold_users"] == sum(cold) > 0
     assert document["cold_ndcg@10"] == pytest.approx(np.array(gains)[np.array(cold)].mean())
 
-    # Other test users, of whom the data know nothing: two of the old ones under new names.
+    # Other test users, of whom the data know nothing: two of the old ones under new names, and one without any event;
+    # of the candidates one is unknown, and one is listed again.
     other = tmp_path / "other"
     other.mkdir()
-    (other / "predict_set.jsonl").write_bytes((raw / "predict_set.jsonl").read_bytes())
+    listed = (raw / "predict_set.jsonl").read_text().splitlines(keepends=True)
+    more = [json.dumps({"creative_id": 3, "retrieval_id": 8, "features": {}}) + "\n", listed[0]]
+    (other / "predict_set.jsonl").write_text("".join([*listed, *more]))
     lines = (raw / "predict_seq.jsonl").read_text().splitlines()[:2]
-    (other / "predict_seq.jsonl").write_text("".join(line.replace("user_", "stranger_") + "\n" for line in lines))
+    strangers = [line.replace("user_", "stranger_") for line in lines] + ['[["nobody", null, {}, null, null, 5]]']
+    (other / "predict_seq.jsonl").write_text("".join(f"{line}\n" for line in strangers))
     answers = ["--output", str(tmp_path / "others"), "--test-from", str(other), "--json"]
     assert run_command(tencentgr, [*infer[:-2], *answers]) == 0
-    assert json.loads(capsys.readouterr().out)["users"] == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["users"] == 3
+    assert [text.split()[0] for text in document["remarks"]] == ["1", "1", "The"]
     names = [json.loads(line)["user_id"] for line in (tmp_path / "others" / "result.jsonl").open()]
-    assert names == [record["user_id"].replace("user_", "stranger_") for record in results[:2]]
+    assert names == [*(record["user_id"].replace("user_", "stranger_") for record in results[:2]), "nobody"]
     assert read_fbin(tmp_path / "others" / "embedding.fbin").tolist() == vectors.tolist()
     strange = read_fbin(tmp_path / "others" / "query.fbin")
-    assert np.abs(strange - queries[:2]).max() > 1e-4  # their profiles are not known
+    assert np.abs(strange[:2] - queries[:2]).max() > 1e-4  # their profiles are not known
+
+    # A model that is told no profiles gives someone without events what is most popular.
+    tiny_run(tmp_path / "untold", "gru_encoder", dataset)
+    found = answer_challenge(tmp_path / "untold", data, tmp_path / "others", test=other)
+    order = dataset.item_vocabulary.lookup(candidates["item_id"].to_numpy())
+    popular = candidates["item_id"].to_numpy()[np.argsort(-dataset.item_vocabulary.counts[order], kind="stable")]
+    assert found.top10s[2] == popular[:10].tolist()
+    assert found.remarks[-1].startswith("1 users have no item that the data know")
+
+    truth_file = raw / "truth.jsonl"
+    for text, words in (
+        ("", "no user to score"),
+        ('{"user_id": "x", "creative_id": 1}\n', "row 1: The user `x` has no list"),
+        ('{"user_id": "nobody", "creative_id": 1}\n{"user_id": 3}\n', "row 2: Not a JSON object with `user_id` and"),
+    ):
+        truth_file.write_text(text)
+        with pytest.raises(DataError, match=words):
+            score_answers(tmp_path / "others", truth_file, data)
 
     pq.write_table(pq.read_table(data / "predict.parquet").slice(0, 0), data / "predict.parquet")
     assert run_command(tencentgr, infer) == DataError.exit_code
     assert "no test users" in capsys.readouterr().err
+    assert not (output / "result.jsonl").exists()  # older answers do not stand beside an unfinished run

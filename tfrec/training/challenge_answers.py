@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,12 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tfrec.data.competition.histories import read_histories
 from tfrec.data.competition.preparation import CANDIDATES, DATASET, PREDICT, prepare_test
 from tfrec.data.competition.vector_files import write_fbin, write_u64bin
 from tfrec.data.dataset import InteractionDataset
-from tfrec.data.vocabulary import FIRST_INDEX, PADDING_INDEX, Vocabulary
-from tfrec.errors import ConfigError, DataError
+from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
+from tfrec.errors import ConfigError, DataError, TrainingError
 from tfrec.evaluation.challenge_score import CUTOFF, challenge_score
 from tfrec.files import atomic_write
 from tfrec.models.history_batch import history_batch
@@ -27,58 +29,45 @@ _CANDIDATES_AT_ONCE = 1 << 17
 RESULT = "result.jsonl"
 
 
-class Histories(NamedTuple):
-    """Histories of the test users: item indices and times in one row after another.
+class Answers(NamedTuple):
+    """What the challenge asks for, and what should be known of it.
 
     Attributes:
-        users: Raw ids, in the order of the file.
-        items: int32 `[events]`; 1 where an item is unknown.
-        times: Milliseconds, int64 `[events]`.
-        offsets: int64 `[users + 1]`.
+        top10s: For every user the ids of at most ten creatives, best first.
+        user_list: Raw ids of the users, in the same order.
+        remarks: What was left out or could not be told, in words.
     """
 
-    users: list[str]
-    items: npt.NDArray[np.int32]
-    times: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
-
-    def padded(self, first: int, last: int, window: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the latest events of some users: items and times `[users, n]` and lengths `[users]`."""
-        ends = self.offsets[first + 1 : last + 1]
-        lengths = np.minimum(ends - self.offsets[first:last], window)
-        width = max(int(lengths.max(initial=1)), 1)
-        column = (ends - lengths)[:, np.newaxis] + np.arange(width)
-        inside = np.arange(width) < lengths[:, np.newaxis]
-        place = np.where(inside, column, 0)
-        items = np.where(inside, self.items[place], PADDING_INDEX)
-        times = np.where(inside, self.times[place], 0)
-        return tf.constant(items, tf.int32), tf.constant(times, tf.int64), tf.constant(lengths, tf.int32)
+    top10s: list[list[int]]
+    user_list: list[str]
+    remarks: list[str]
 
 
 def answer_challenge(
     run: str | Path, prepared: str | Path, output: str | Path, *, test: str | Path | None = None
-) -> tuple[list[list[int]], list[str]]:
-    """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and `result.jsonl`; returns the lists and their users.
+) -> Answers:
+    """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and, last of all, `result.jsonl`.
 
-    Candidates that the data know nothing of are left out. The items that the model reads of a user's history are not
-    recommended where the run's `evaluation.exclude_history` says so. The search is exact. Models that are told the user
-    know the profiles of test users that the data have.
+    Candidates that the data know nothing of are left out; of several with the same creative the first counts. The items
+    that the model reads of a user's history are not recommended where the run's `evaluation.exclude_history` says so.
+    The search is exact. Models that are told the user know the profiles of test users that the data have; others give
+    users without any known item the candidates with most training events, as they do when serving. A model that is told
+    the time of the request is told that of a user's latest event, as the challenge names no other.
 
     Args:
         run: Run directory of a model whose scores are products of vectors.
         prepared: Directory of `prepare_competition`.
-        output: Directory to write.
+        output: Directory to write; older answers there are replaced.
         test: Files of the challenge with other test users and candidates than those that were prepared.
-
-    Returns:
-        For every user ten creative ids, best first, and raw user ids, in the same order.
 
     Raises:
         ConfigError: The model has no vectors, or biases.
         DataError: There are no test users or candidates.
+        TrainingError: The model gives vectors that are no numbers.
     """
     source, target = Path(prepared), Path(output)
     target.mkdir(parents=True, exist_ok=True)
+    (target / RESULT).unlink(missing_ok=True)  # there is none beside files that are not all of one run
     if test is not None:
         prepare_test(test, source, target)
         source = target
@@ -90,13 +79,8 @@ def answer_challenge(
     if not isinstance(model, FactorisedRecommender):
         raise ConfigError(f"`{model.registered_name}` has no item vectors.", remedy="Use sasrec, hstu or two_tower.")
     vocabulary = dataset.item_vocabulary
-    table = pq.read_table(source / CANDIDATES)
-    creatives, retrieval = table["item_id"].to_numpy(), table["retrieval_id"].to_numpy()
-    indices = vocabulary.lookup(creatives)
-    known = indices >= FIRST_INDEX
-    creatives, retrieval, indices = creatives[known], retrieval[known], indices[known]
-    if not len(indices):
-        raise DataError("None of the candidates is an item of the data.", file=str(source / CANDIDATES))
+    candidates = _read_candidates(source / CANDIDATES, vocabulary)
+    indices, remarks = candidates.indices, candidates.remarks
     vectors, bias = _item_vectors(model, indices)
     if bias.any():
         raise ConfigError("Items have biases, which files of vectors have no place for.", remedy="Train without.")
@@ -104,25 +88,40 @@ def answer_challenge(
     if not histories.users:
         raise DataError("There are no test users.", file=str(source / PREDICT))
     told = dataset.vocabulary("user").lookup(histories.users) if "user" in model.request_features else None
-    window = model.history_window
+    if "request_time" in model.request_features:
+        remarks.append("The model reads the time of the request: that of the latest event of each user was taken.")
+    popular = np.argsort(-vocabulary.counts[indices], kind="stable")[:CUTOFF]
     encode = tf.function(model.encode_targets, autograph=False, reduce_retracing=True)
-    queries, lists = [], []
+    queries: list[npt.NDArray[np.float32]] = []
+    lists: list[npt.NDArray[np.int64]] = []
+    strangers = 0
     for first in range(0, len(histories.users), _USERS_AT_ONCE):
         last = min(first + _USERS_AT_ONCE, len(histories.users))
-        items, times, lengths = histories.padded(first, last, window)
+        items, times, lengths = histories.padded(first, last, model.history_window)
         users = None if told is None else tf.constant(told[first:last])
-        batch, _ = history_batch(items, lengths, window=window, timestamps=times, users=users)
-        queries.append(encode(batch).numpy())
-        seen = items.numpy() if loaded.config.evaluation.exclude_history else np.zeros((last - first, 0), np.int32)
-        lists.append(best_candidates(queries[-1], vectors, indices, seen))
+        batch, cold = history_batch(
+            *(tf.constant(part, tf.int32) for part in (items, lengths)),
+            window=model.history_window,
+            timestamps=tf.constant(times),
+            users=users,
+        )
+        queries.append(_finite(encode(batch).numpy(), "states of users"))
+        seen = items if loaded.config.evaluation.exclude_history else np.zeros((last - first, 0), np.int32)
+        found = best_candidates(queries[-1], vectors, indices, seen)
+        for row, place in enumerate(found):
+            unknown = told is None and bool(cold[row])
+            strangers += unknown
+            lists.append(popular if unknown else place[place >= 0])
+    if strangers:
+        remarks.append(f"{strangers:,} users have no item that the data know: they get the most frequent candidates.")
     write_fbin(target / "query.fbin", np.concatenate(queries))
     write_fbin(target / "embedding.fbin", vectors)
-    write_u64bin(target / "id.u64bin", retrieval)
-    top = [creatives[row].tolist() for part in lists for row in part]
+    write_u64bin(target / "id.u64bin", candidates.retrieval)
+    top = [candidates.creatives[row].tolist() for row in lists]
     with atomic_write(target / RESULT) as file:
-        for user, row in zip(histories.users, top, strict=True):
-            file.write(json.dumps({"user_id": user, "top10": row}) + "\n")
-    return top, histories.users
+        for user, listed in zip(histories.users, top, strict=True):
+            file.write(json.dumps({"user_id": user, "top10": listed}) + "\n")
+    return Answers(top, histories.users, remarks)
 
 
 def best_candidates(
@@ -137,12 +136,13 @@ def best_candidates(
     Args:
         queries: float32 `[queries, dim]`.
         vectors: float32 `[candidates, dim]`.
-        indices: Item index of every candidate, `[candidates]`.
+        indices: Item index of every candidate, `[candidates]`, each once.
         seen: Item indices that are left out of each list, `[queries, any]`; 0 for none.
         k: Length of the lists; fewer where there are fewer candidates.
 
     Returns:
-        int64 `[queries, at most k]`; of equal scores the earlier candidate comes first.
+        int64 `[queries, at most k]`; of equal scores the earlier candidate comes first. Where too few are not left out,
+        the row ends with -1.
     """
     wanted = k + seen.shape[1]  # so many may be left out
     scores = np.zeros((len(queries), 0), np.float32)
@@ -156,19 +156,8 @@ def best_candidates(
         scores, places = np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
     left_out = (indices[places][:, :, np.newaxis] == seen[:, np.newaxis, :]).any(axis=2)  # [queries, wanted]
     order = np.argsort(left_out, axis=1, kind="stable")[:, : min(k, len(vectors))]
-    return np.take_along_axis(places, order, 1)
-
-
-def read_histories(path: Path, vocabulary: Vocabulary) -> Histories:
-    """Reads the events of the test users, which stand together user by user."""
-    table = pq.read_table(path)
-    codes = table["user_id"].combine_chunks().dictionary_encode()
-    codes = codes.combine_chunks() if hasattr(codes, "combine_chunks") else codes
-    number = codes.indices.to_numpy()
-    users = [str(user) for user in codes.dictionary.to_pylist()]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(users)))]).astype(np.int64)
-    ids = table["item_id"].fill_null(-1).to_numpy()  # no item has a negative id
-    return Histories(users, vocabulary.lookup(ids), table["timestamp"].to_numpy() * 1000, offsets)
+    chosen = np.take_along_axis(places, order, 1)
+    return np.where(np.take_along_axis(left_out, order, 1), -1, chosen)
 
 
 def score_answers(output: str | Path, truth: str | Path, prepared: str | Path) -> dict[str, float]:
@@ -180,25 +169,74 @@ def score_answers(output: str | Path, truth: str | Path, prepared: str | Path) -
         prepared: Directory of `prepare_competition`.
 
     Raises:
-        DataError: A user of the truth has no list.
+        DataError: A file is missing, damaged or empty, or a user of the truth has no list; with file and row.
     """
     vocabulary = InteractionDataset.open(str(Path(prepared) / DATASET)).item_vocabulary
     warm = set(vocabulary.ids[vocabulary.counts[FIRST_INDEX:] > 0].tolist())
-    with (Path(output) / RESULT).open(encoding="utf-8") as file:
-        lists = {record["user_id"]: record["top10"] for record in map(json.loads, file)}
+    lists = dict(_records(Path(output) / RESULT, "user_id", "top10"))
     places, cold = [], []
-    with Path(truth).open(encoding="utf-8") as file:
-        for record in map(json.loads, file):
-            if record["user_id"] not in lists:
-                raise DataError(f"The user `{record['user_id']}` has no list.", file=str(output))
-            row = lists[record["user_id"]]
-            places.append(row.index(record["creative_id"]) if record["creative_id"] in row else -1)
-            cold.append(record["creative_id"] not in warm)
+    for number, (user, creative) in enumerate(_records(Path(truth), "user_id", "creative_id"), start=1):
+        if user not in lists:
+            raise DataError(
+                f"The user `{user}` has no list in `{Path(output) / RESULT}`.",
+                file=str(truth),
+                row=number,
+                remedy="Name the truth of the test users that were answered.",
+            )
+        row = lists[user]
+        places.append(row.index(creative) if creative in row else -1)
+        cold.append(creative not in warm)
+    if not places:
+        raise DataError("There is no user to score.", file=str(truth), remedy="Check that the file is whole.")
     found, chosen = np.array(places, np.int64), np.array(cold, np.bool_)
     scores = challenge_score(found) | {"cold_users": float(chosen.sum())}
     if chosen.any():
         scores |= {f"cold_{name}": value for name, value in challenge_score(found[chosen]).items()}
     return scores
+
+
+class _Candidates(NamedTuple):
+    """What may be recommended: raw ids, ids of the search program, item indices, all `[candidates]`; and remarks."""
+
+    creatives: npt.NDArray[np.int64]
+    retrieval: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    remarks: list[str]
+
+
+def _read_candidates(path: Path, vocabulary: Vocabulary) -> _Candidates:
+    table = pq.read_table(path)
+    creatives, retrieval = table["item_id"].to_numpy(), table["retrieval_id"].to_numpy()
+    indices = vocabulary.lookup(creatives)
+    known = indices >= FIRST_INDEX
+    once = np.zeros(len(indices), np.bool_)
+    once[np.unique(indices, return_index=True)[1]] = True
+    kept, remarks = known & once, []
+    if not kept.any():
+        raise DataError("None of the candidates is an item of the data.", file=str(path))
+    if not known.all():
+        remarks.append(f"{int((~known).sum()):,} candidates are left out: the data know nothing of them.")
+    if repeated := int((known & ~once).sum()):
+        remarks.append(f"{repeated:,} candidates are of a creative that is listed before: the first one counts.")
+    return _Candidates(creatives[kept], retrieval[kept], indices[kept], remarks)
+
+
+def _records(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Reads some values of every line of a file of JSON objects."""
+    if not path.is_file():
+        raise DataError("The file does not exist.", file=str(path), remedy="Check the path.")
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+                yield tuple(record[name] for name in names)
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"Not a JSON object with {' and '.join(f'`{name}`' for name in names)}.",
+                    file=str(path),
+                    row=number,
+                    remedy="Correct or remove the line.",
+                ) from error
 
 
 def _item_vectors(
@@ -209,4 +247,10 @@ def _item_vectors(
         for start in range(0, len(indices), _CANDIDATES_AT_ONCE)
     ]
     vectors, biases = zip(*((part.numpy(), bias.numpy()) for part, bias in parts), strict=True)
-    return np.concatenate(vectors), np.concatenate(biases)
+    return _finite(np.concatenate(vectors), "vectors of candidates"), np.concatenate(biases)
+
+
+def _finite(values: npt.NDArray[np.float32], what: str) -> npt.NDArray[np.float32]:
+    if not np.isfinite(values).all():
+        raise TrainingError(f"The {what} hold NaN or infinity.", remedy="Train again with a smaller learning rate.")
+    return values

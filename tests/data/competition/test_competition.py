@@ -7,7 +7,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,12 +17,15 @@ from tests.data.competition.raw_files import SIZE, Harm
 from tfrec.data.competition import flat_json
 from tfrec.data.competition.creative_vectors import store_creative_vectors
 from tfrec.data.competition.generator import generate_competition
-from tfrec.data.competition.preparation import Prepared, prepare_competition
+from tfrec.data.competition.histories import read_histories
+from tfrec.data.competition.preparation import Prepared, prepare_competition, prepare_test
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.data.competition.sequence_lines import SequenceLines
+from tfrec.data.competition.side_columns import write_side_columns
 from tfrec.data.competition.world import World
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_vectors, write_item_vectors
+from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import DataError
 
 
@@ -38,6 +43,7 @@ def test_lines_are_read_at_random(made: tuple[Path, World]) -> None:
 
 
 def test_the_same_seed_writes_the_same_bytes(made: tuple[Path, World], tmp_path: Path) -> None:
+    (tmp_path / "again.partial" / "creative_emb").mkdir(parents=True)  # of a run that was interrupted
     generate_competition(tmp_path / "again", SIZE)
     files = [path.relative_to(made[0]) for path in made[0].rglob("*") if path.is_file()]
     assert len(files) == 13
@@ -158,6 +164,41 @@ def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
     assert (found.cold_values, found.candidates) == (1, 1)
 
 
+def test_every_test_user_has_a_history_of_his_own(tmp_path: Path) -> None:
+    """Of one user there are two lines, of another only the profile, and two users share a line."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "indexer.pkl").write_bytes(pickle.dumps({"u": {}, "i": {500: 1, 600: 2}, "f": {}}))
+    (raw / "predict_set.jsonl").write_text('{"creative_id": 500, "retrieval_id": 1, "features": {}}\n')
+    lines = [
+        [["b", 1, None, {}, 0, 50], ["a", 2, None, {}, 0, 10], ["b", 2, None, {}, 0, 40]],
+        [["told", None, {"103": 1}, None, None, 5]],
+        [["c", 2, None, {}, 0, 7], ["c", 99, None, {}, 0, 8]],
+        [["a", 1, None, {}, 0, 3], ["a", None, {"103": 2}, None, None, 3]],
+    ]
+    (raw / "predict_seq.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    prepare_test(raw, raw, tmp_path)
+    found = read_histories(tmp_path / "predict.parquet", Vocabulary(pa.array([600, 500]), np.array([2, 1])))
+    assert found.users == ["a", "b", "told", "c"]
+    assert np.diff(found.offsets).tolist() == [2, 2, 0, 2]
+    assert found.items.tolist() == [3, 2, 2, 3, 2, 1]
+    assert found.times.tolist() == [3000, 10_000, 40_000, 50_000, 7000, 8000]
+    items, times, lengths = found.padded(1, 4, 1)
+    assert (items.tolist(), times.tolist(), lengths.tolist()) == ([[3], [0], [1]], [[50_000], [0], [8000]], [1, 0, 1])
+
+
+def test_large_whole_numbers_keep_their_digits(tmp_path: Path) -> None:
+    with duckdb.connect() as work:
+        rows = [(1, json.dumps({"a": 2**53 + 1, "b": [2**62 + 1, 0, 3.0, "x"]})), (2, json.dumps({"a": 4.0}))]
+        work.execute("CREATE TABLE features (id BIGINT, features JSON)")
+        work.executemany("INSERT INTO features VALUES (?, ?)", rows)
+        assert write_side_columns(work, "features", "id", tmp_path / "f.parquet", "f", tmp_path) == 1
+    assert pq.read_table(tmp_path / "f.parquet").to_pylist() == [
+        {"id": 1, "fa": 2**53 + 1, "fb": [2**62 + 1, 3]},
+        {"id": 2, "fa": 4, "fb": []},
+    ]
+
+
 def test_a_pickle_that_could_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "indexer.pkl"
@@ -199,9 +240,26 @@ GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1
         ({"seq.jsonl": "[[7, 1, null, {}, 0, null]]\n"}, r"row 1: Record 1"),
         ({"seq.jsonl": "[[7, 1, null, {}, 0, 5]]\n[[7, 99, null, {}, 0, 5]]\n"}, r"row 2: An event is of the item 99"),
         ({"seq.jsonl": ""}, "There are no events"),
+        ({"seq.jsonl": "[]\n"}, r"row 1: Not a JSON array of records"),
+        ({"seq.jsonl": f"[[7, 1, null, {{}}, 0, {10**12}]]\n"}, r"row 1: Record 1 .*seconds since 1970"),
         ({"item_feat_dict.json": '{"1": {"100": 3}, "2"'}, r"item_feat_dict.*behind 1 entries"),
         ({"item_feat_dict.json": "[]"}, r"behind 0 entries, `\[` in place of"),
         ({"item_feat_dict.json": '{"1": {"100": {"a": 3}}}'}, r"Values of the feature `100` are OBJECT"),
+        (
+            {"item_feat_dict.json": '{"1": {"100": [0.5]}}'},
+            r"`100` are a fraction in a list: `0.5` of the item_id `500`",
+        ),
+        ({"item_feat_dict.json": f'{{"1": {{"100": {2**63}}}}}'}, r"`100` are no int64: `9223372036854775808`"),
+        ({"item_feat_dict.json": f'{{"2": {{"100": [3, {2**63}]}}}}'}, r"`100` are no int64: `9223.*item_id `600`"),
+        ({"item_feat_dict.json": '{"1": [3]}'}, r"Features are no object: `\[3\]` of the item_id `500`"),
+        ({"item_feat_dict.json": '{"1": {}, "01": {}}'}, r"item_feat_dict.*The item `01` has features twice"),
+        ({"item_feat_dict.json": '{"one": {}}'}, r"item_feat_dict.*`one` is no number of an item"),
+        ({"item_feat_dict.json": '{"500": {}}'}, r"item_feat_dict.*`indexer\.pkl` has none of its items"),
+        ({"item_feat_dict.json": b'{"1": {"100": "\xff"}}'}, r"item_feat_dict.*not UTF-8"),
+        (
+            {"predict_set.jsonl": '{"creative_id": 500, "retrieval_id": 3, "features": [1]}\n'},
+            r"predict_set.*row 1: The `features` are no JSON object",
+        ),
         ({"predict_set.jsonl": '{"creative_id": "x", "retrieval_id": 3}\n'}, r"predict_set.*row 1: A candidate needs"),
         ({"indexer.pkl": {"u": {}, "i": {500: 1, 600: 1}}}, r"indexer\.pkl.*one number stands for several"),
         ({"indexer.pkl": {"u": {}, "i": {"a": 1}}}, r"indexer\.pkl.*`i` is no dictionary"),
@@ -217,7 +275,8 @@ def test_bad_lines_are_named_with_their_row(tmp_path: Path, change: dict[str, An
     raw = tmp_path / "raw"
     raw.mkdir()
     for name, content in {**files, **change}.items():
-        (raw / name).write_bytes(content.encode() if isinstance(content, str) else pickle.dumps(content))
+        content = content.encode() if isinstance(content, str) else content
+        (raw / name).write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))
     with pytest.raises(DataError, match=rf"(?s){words}"):
         prepare_competition(raw, tmp_path / "out", vectors=())
     assert not (tmp_path / "out").exists()

@@ -96,7 +96,10 @@ class _ObjectReader:
         """Drops what has been read and reads on; False at the end of the file, the second time in a row."""
         if self.ended:
             return False
-        more = self.file.read(_CHARACTERS_AT_ONCE)
+        try:
+            more = self.file.read(_CHARACTERS_AT_ONCE)
+        except UnicodeDecodeError as error:
+            raise self.damaged(f"what follows is not UTF-8 ({error.reason})") from error
         self.text, self.place, self.ended = self.text[self.place :] + more, 0, not more
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def generate_competition(output: str | Path, size: WorldSize) -> World:
     if folder.exists():
         raise DataError("The directory exists.", file=str(output), remedy="Name another one, or remove it.")
     temporary = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was interrupted
     temporary.mkdir(parents=True)
     world = draw_world(size)
     random = np.random.default_rng(derive_seed(size.seed, "competition files"))

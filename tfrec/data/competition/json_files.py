@@ -20,6 +20,8 @@ SEQUENCES, FEATURES, PREDICT, CANDIDATES = (
 )
 _REMEDY = "Correct or remove the line, or copy the file again."
 _LONGEST_LINE = 1 << 26
+LATEST = 253_402_300_799
+"""The last second of the year 9999: what is later are no seconds."""
 
 
 class JsonFiles:
@@ -84,11 +86,12 @@ class JsonFiles:
         And, with candidates, `candidates` (item_id, retrieval_id).
 
         Raises:
-            DataError: A file is damaged, or a candidate lacks an id.
+            DataError: A file is damaged, a candidate lacks an id, or features are of no number of the index.
         """
         with tempfile.TemporaryDirectory() as scratch:
             for number, table in enumerate(object_entries(self.folder / FEATURES)):
                 pq.write_table(table, f"{scratch}/{number:05d}.parquet")
+            self._check_keys(f"{scratch}/*.parquet")
             self.work.execute(
                 "CREATE TABLE item_features AS SELECT creatives.raw AS item_id, CAST(value AS JSON) AS features FROM "
                 f"creatives LEFT JOIN {literal(f'{scratch}/*.parquet')} AS features ON "
@@ -123,9 +126,31 @@ class JsonFiles:
         if line is not None:
             problem = "A candidate needs a whole `creative_id` and a `retrieval_id` of at least 0."
             raise DataError(problem, file=str(path), row=line, remedy=_REMEDY)
+        strange = "SELECT min(line) FROM known WHERE json_type(features) NOT IN ('OBJECT', 'NULL')"
+        [[line]] = self.work.execute(strange).fetchall()
+        if line is not None:
+            raise DataError("The `features` are no JSON object.", file=str(path), row=line, remedy=_REMEDY)
         self.work.execute(
             "CREATE TABLE candidates AS SELECT creative_id AS item_id, retrieval_id FROM known ORDER BY line"
         )
+
+    def _check_keys(self, entries: str) -> None:
+        """Raises a DataError where the keys of features are not numbers of items, each once."""
+        keys = f"SELECT key, TRY_CAST(key AS BIGINT) AS number FROM {literal(entries)}"
+        count, known, strange, twice = self.work.execute(
+            f"SELECT count(*), count(creatives.number), min(key) FILTER (keys.number IS NULL), "
+            f"min(key) FILTER (times > 1) FROM (SELECT *, count(*) OVER (PARTITION BY number) AS times FROM ({keys})) "
+            "AS keys LEFT JOIN creatives USING (number)"
+        ).fetchall()[0]
+        problem = None
+        if strange is not None:
+            problem = f"`{strange}` is no number of an item."
+        elif twice is not None:
+            problem = f"The item `{twice}` has features twice."
+        elif count and not known:
+            problem = "`indexer.pkl` has none of its items."
+        if problem is not None:
+            raise DataError(problem, file=str(self.folder / FEATURES), remedy="Take all files from one release.")
 
     def _load_records(self, path: Path, name: str, user: str) -> None:
         """Makes the tables `name`, of events, and `name_profiles`."""
@@ -139,7 +164,7 @@ class JsonFiles:
                    CASE WHEN json_type((record->2)) = 'OBJECT' THEN CAST((record->2) AS VARCHAR) END AS profile,
                    (record->>1) IS NOT NULL AS event,
                    coalesce(json_array_length(record), 0) = 6 AND (record->>0) IS NOT NULL AND (
-                       (record->>1) IS NULL OR (item IS NOT NULL AND time IS NOT NULL AND time >= 0
+                       (record->>1) IS NULL OR (item IS NOT NULL AND coalesce(time, -1) BETWEEN 0 AND {LATEST}
                        AND ((record->>4) IS NULL OR action IS NOT NULL))
                    ) AS whole
             FROM (
@@ -156,7 +181,7 @@ class JsonFiles:
             [[line, place]] = bad
             raise DataError(
                 f"Record {place} is not of six values: user, item, user features, item features, action, time; those "
-                "of an event whole numbers.",
+                "of an event whole numbers, the time in seconds since 1970.",
                 file=str(path),
                 row=line,
                 remedy=_REMEDY,
@@ -169,17 +194,20 @@ class JsonFiles:
         self.work.execute("DROP TABLE records")
 
     def _lines(self, path: Path, kind: str) -> str:
-        """Returns SQL for the lines of a file (line, text) after checking that each is JSON of a kind."""
+        """Returns SQL for the lines of a file (line, text) after checking that each is filled JSON of a kind."""
         lines = (
             f"SELECT row_number() OVER () AS line, text FROM read_csv({literal(str(path))}, columns = {{'text': "
             "'VARCHAR'}, header = false, auto_detect = false, delim = '\x01', quote = '', escape = '', "
             f"max_line_size = {_LONGEST_LINE}, strict_mode = false)"
         )
-        good = f"CASE WHEN json_valid(text) THEN json_type(text) = '{kind}' ELSE false END"
+        filled = " AND json_array_length(text) > 0" if kind == "ARRAY" else ""
+        good = f"CASE WHEN json_valid(text) THEN json_type(text) = '{kind}'{filled} ELSE false END"
         try:
             [[line]] = self.work.execute(f"SELECT min(line) FROM ({lines}) WHERE NOT {good}").fetchall()
         except duckdb.Error as error:
-            raise DataError(f"The file cannot be read: {error}.", file=str(path), remedy=_REMEDY) from error
+            first = str(error).splitlines()[0]
+            raise DataError(f"The file cannot be read: {first}.", file=str(path), remedy=_REMEDY) from error
         if line is not None:
-            raise DataError(f"Not a JSON {kind.lower()}.", file=str(path), row=line, remedy=_REMEDY)
+            what = "object" if kind == "OBJECT" else "array of records"
+            raise DataError(f"Not a JSON {what}.", file=str(path), row=line, remedy=_REMEDY)
         return lines

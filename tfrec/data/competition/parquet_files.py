@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from tfrec.data.competition.json_files import LATEST
 from tfrec.data.sql import identifier, literal
 from tfrec.errors import DataError
 
@@ -65,7 +66,8 @@ class ParquetFiles:
         )
         for noun, column, number in (("A user", "user_id", "number_of_user"), ("An item", "item_id", "number")):
             self._check("events", f"{column} IS NULL", f"{noun} is of the number", number, "indexer.pkl does not have")
-        self._check("events", "time IS NULL OR time < 0", "An event is of the time", "time", "is no time")
+        late = f"coalesce(time, -1) NOT BETWEEN 0 AND {LATEST}"
+        self._check("events", late, "An event is of the time", "time", "is no time in seconds since 1970")
         self.work.execute("CREATE TABLE profiles (user_id VARCHAR, features JSON)")
         if any((self.folder / USERS).glob("*.parquet")):
             self._load_features(USERS, "user_id", "users", "found_profiles")

@@ -33,6 +33,16 @@ ITEMS, CANDIDATES, DATASET = "items.parquet", "candidates.parquet", "dataset"
 ACTION = "action_type"
 ITEM_PREFIX, USER_PREFIX = "f", "u"
 _EVENTS = f"SELECT user_id, item_id, time AS timestamp, action AS {ACTION}"
+# A user who has a profile and no events is to be answered, too: he has a row without item and time.
+_TEST_EVENTS = f"""
+    {_EVENTS} FROM (
+        SELECT *, min(line) OVER (PARTITION BY user_id) AS user_line FROM (
+            SELECT line, place, user_id, item_id, time, action FROM test_events UNION ALL
+            SELECT min(line), 0, user_id, NULL, NULL, NULL FROM test_events_profiles
+            ANTI JOIN test_events USING (user_id) GROUP BY user_id
+        )
+    ) ORDER BY user_line, user_id, time, line, place
+"""
 
 SemanticIds = Callable[[pa.Array, npt.NDArray[np.float32], Path], Path]
 """Makes semantic ids of items from their raw ids and vectors, in a directory; returns the Parquet file of features."""
@@ -178,8 +188,8 @@ def _write_test(work: duckdb.DuckDBPyConnection, files: JsonFiles | ParquetFiles
     """Writes what there is of test users and candidates; returns the numbers of users and candidates."""
     users = candidates = 0
     if files.has_test_users:
-        _write(work, f"{_EVENTS} FROM test_events ORDER BY line, time, place", folder / PREDICT)
-        [[users]] = work.execute("SELECT count(DISTINCT user_id) FROM test_events").fetchall()
+        _write(work, _TEST_EVENTS, folder / PREDICT)
+        [[users]] = work.execute(f"SELECT count(DISTINCT user_id) FROM {literal(str(folder / PREDICT))}").fetchall()
     if files.has_candidates:
         candidates = _write(work, "SELECT item_id, retrieval_id FROM candidates", folder / CANDIDATES)
     return users, candidates
