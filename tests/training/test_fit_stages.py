@@ -101,7 +101,14 @@ def test_ablation_router_and_memory_are_reported(trained: tuple[Path, dict[str, 
     assert memory["mean_change"] > 0
     assert metrics["train"]["texts"]["users"]["provenance"] == "unknown"
     page = (run / "report.html").read_text()
-    for part in ("pretrain_retriever", "without memory", "Chance", "preferences", "unknown"):
+    for part in (
+        "pretrain_retriever",
+        "without memory",
+        "Chance",
+        "preferences",
+        "unknown",
+        "parts of this very model",
+    ):
         assert part.lower() in page.lower(), part
     usage = json.loads((run / "expert_usage.json").read_text())["epochs"]
     np.testing.assert_allclose(sum(usage[-1]["layers"]["router"]["shares"]), 1.0, rtol=1e-5)
@@ -199,7 +206,8 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
     shop: InteractionDataset, tmp_path: Path
 ) -> None:
     console = Console(record=True, quiet=False, width=120, file=(tmp_path / "log").open("w"))
-    one = {f"stages__{stage}__epochs": 1 for stage in STAGES}
+    one: dict[str, Any] = {f"stages__{stage}__epochs": 1 for stage in STAGES}
+    one["model__memory__trigger"] = "explicit"
     config = configured(shop, model__fusion__mode="weighted", model__fusion__sasrec_weight=0, **one)
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
@@ -207,7 +215,10 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
     assert model.sasrec is None
     summary = fit_stages(model, shop, config, run, console)
     assert summary["stages"]["pretrain_sasrec"] == {"skipped": "its branch is switched off"}
-    assert "Stage pretrain_sasrec: passed over" in console.export_text()
+    said = console.export_text()
+    assert "Stage pretrain_sasrec: passed over" in said
+    assert "Memories stay unused" in said
+    assert summary["memory"]["users"] == 0
     with run.history.open() as file:
         columns = csv.DictReader(file).fieldnames or []
     assert {"retriever_loss", "contrastive_loss"} <= set(columns)

@@ -74,6 +74,8 @@ def fit_stages(
     describe_model(model, run)
     if model.memory is not None:
         model.memory.prepare_training()
+        if model.memory.trigger == "explicit":
+            console.print("Memories stay unused: `trigger: explicit` leaves it to callers of `mark`.", markup=False)
     texts = text_provenance(config, dataset, console)
     stages: dict[str, dict[str, Any]] = {}
     before: RunDirectory | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrec.evaluation.report.blocks import Block, Cell, Facts, Notice, Row, Section, Table
+from tfrec.evaluation.report.blocks import Block, Cell, Facts, Notice, Paragraph, Row, Section, Table
 from tfrec.evaluation.report.numbers import count_text, known, seconds_text, share_text
 from tfrec.evaluation.report.run_documents import RunDocuments
 
@@ -13,6 +13,12 @@ _PROVENANCE = {
     "train_only": "made from training events alone",
     "unknown": "of unknown provenance: they may have seen events that are to be predicted",
 }
+
+_PARTS = (
+    "In the tables of accuracy, `sasrec alone`, `retriever alone` and `without memory` are parts of this very model, as "
+    "its last stage left them. What a part adds is said by a run that was trained without it "
+    "(`model.use_retriever=false`, `model.memory.enabled=false`) and `python -m tfrec.evaluate --compare RUN OTHER`."
+)
 
 
 def stages_section(run: RunDocuments) -> Section | None:
@@ -34,6 +40,8 @@ def stages_section(run: RunDocuments) -> Section | None:
             )
         )
     blocks.append(_stages(stages))
+    if {"sasrec alone", "without memory"} & set(run.evaluation.get("baselines") or {}):
+        blocks.append(Paragraph(_PARTS))
     facts = [
         (f"weight of {branch}", f"{weight:.3f}", "of standardised scores")
         for branch, weight in (training.get("fusion") or {}).items()
