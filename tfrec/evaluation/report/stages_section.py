@@ -15,8 +15,8 @@ _PROVENANCE = {
 }
 
 _PARTS = (
-    "In the tables of accuracy, `sasrec alone`, `retriever alone` and `without memory` are parts of this very model, as "
-    "its last stage left them. What a part adds is said by a run that was trained without it "
+    "In the tables of accuracy, `sasrec alone`, `retriever alone` and `without memory` are parts of this very model, "
+    "as its last stage left them. What a part adds is said by a run that was trained without it "
     "(`model.use_retriever=false`, `model.memory.enabled=false`) and `python -m tfrec.evaluate --compare RUN OTHER`."
 )
 
