@@ -37,6 +37,15 @@ def test_a_ready_vector_is_scaled_and_projected() -> None:
     np.testing.assert_allclose(tower(tf.constant([2, 3, 2])), [[17.2], [0.0], [17.2]], rtol=1e-5)
 
 
+def test_directions_of_very_long_and_very_short_vectors_are_kept() -> None:
+    """Tables are float16, whose largest number is 65,504 and whose smallest 6e-8."""
+    tower = ItemTower(5, 1, features={"v": {"kind": "vector", "values": 0, "width": 2}}, feature_dim=1, use_ids=False)
+    tower.set_items(np.ones(5), {"v": np.array([[0, 0], [0, 0], [3e30, 4e30], [3e-12, 4e-12], [0, 0]], np.float32)})
+    tower.projections["v"].kernel.assign([[1.0], [10.0]])
+    tower.dense[0].set_weights([np.array([[1.0]]), np.array([0.0])])
+    np.testing.assert_allclose(tower.whole()[0], [[0], [0], [8.6], [8.6], [0]], rtol=1e-3)  # of (.6, .8)
+
+
 @pytest.mark.parametrize("name", ["sasrec", "hstu"])
 def test_cold_items_are_what_their_features_say(name: str, shop: InteractionDataset) -> None:
     model = tiny_recommender(name, shop, **SETTINGS)

@@ -124,7 +124,7 @@ class ItemTower(keras.layers.Layer):
         Args:
             counts: Training events per index, `[vocab_size]`.
             tensors: Per feature one row per index: category int `[vocab_size]`, list int `[vocab_size, width]` padded
-                with 0, number float `[vocab_size]`, vector float `[vocab_size, width]`.
+                with 0, number float `[vocab_size]`, vector float `[vocab_size, width]`, which may be memory-mapped.
 
         Raises:
             DataError: A feature is missing or has another shape than the tower was made for.
@@ -137,7 +137,8 @@ class ItemTower(keras.layers.Layer):
                     f"{tuple(table.shape)}.",
                     remedy="Train a new model on these data.",
                 )
-            table.assign(tensors[name])
+            vectors = self.features[name]["kind"] == "vector"
+            table.assign(_near_unit_rows(tensors[name]) if vectors else tensors[name])
         self.trained.assign((np.asarray(counts) > 0).astype(np.float32))
 
     def call(self, ids: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -201,6 +202,19 @@ class ItemTower(keras.layers.Layer):
             width, reserved_rows=_FIRST_VALUE, seed=derive_seed(seed, f"values of {name}"), **self._initial
         )
         return self.add_weight(shape=(values, width), initializer=initializer, autocast=False, name=f"{name}_vectors")
+
+
+def _near_unit_rows(vectors: NDArray[Any]) -> NDArray[np.float16]:
+    """Scales rows `[items, width]` by powers of two to lengths of 1/2 to 1, some at a time.
+
+    So float16 holds directions of vectors of any length, with the digits that it has; zeros stay zero.
+    """
+    scaled = np.zeros(vectors.shape, np.float16)
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        part = np.asarray(vectors[start : start + _ROWS_AT_ONCE], np.float64)  # [part, width]
+        exponent = np.frexp(np.linalg.norm(part, axis=1, keepdims=True))[1]
+        scaled[start : start + len(part)] = np.ldexp(part, -exponent)
+    return scaled
 
 
 class TowerInTraining:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tfrec.config.item_inputs_config import ItemInputsConfig
@@ -87,7 +86,7 @@ def item_tensors(names: Sequence[str], dataset: InteractionDataset) -> dict[str,
     if len(vectors) < len(names):
         tensors |= dataset.item_features().as_tensors()
     for name, stored in vectors.items():
-        tensors[name] = read_item_vectors(dataset, stored).astype(np.float16)
+        tensors[name] = read_item_vectors(dataset, stored)
     return tensors
 
 

@@ -274,14 +274,18 @@ class SequenceEncoder(FactorisedRecommender):
         return self.get_metrics_result()
 
     def _measure_similarities(self, states: tf.Tensor, targets: tf.Tensor) -> None:
-        """Compares states `[targets, dim]` with their own targets, and with the targets of their neighbours."""
+        """Compares states `[targets, dim]` with their own targets, and with those half a step away: of other sequences.
+
+        The target before is what the state has just read, to which it may well be similar.
+        """
         if not self._similarities:
             return
         own = unit(tf.cast(self.candidate_table().lookup(targets)[0], tf.float32))  # [targets, dim]
         states = unit(tf.cast(states, tf.float32))
         positive = tf.reduce_sum(states * own, axis=1)  # [targets]
-        negative = tf.reduce_sum(states * tf.roll(own, 1, axis=0), axis=1)
-        other = tf.cast(targets != tf.roll(targets, 1, axis=0), tf.float32)
+        away = tf.maximum(tf.size(targets) // 2, 1)
+        negative = tf.reduce_sum(states * tf.roll(own, away, axis=0), axis=1)
+        other = tf.cast(targets != tf.roll(targets, away, axis=0), tf.float32)
         for metric, values in zip(self._similarities, (positive, negative, positive - negative), strict=True):
             metric.update_state(values, sample_weight=other)
 
