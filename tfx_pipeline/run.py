@@ -94,6 +94,31 @@ def main(
     unknown_items: Annotated[
         str, typer.Option(help="Valid/test events of items without training events: drop, or keep as misses (oov).")
     ] = "drop",
+    items: Annotated[
+        list[str] | None, typer.Option(help="Files with one row per item: side features, as in tfrec.convert.")
+    ] = None,
+    items_id_col: Annotated[str | None, typer.Option(help="Their column of ids. Default: as in the log.")] = None,
+    item_features: Annotated[
+        str, typer.Option(help="Their columns that are features, as genres,year:number. Default: all.")
+    ] = "",
+    item_list_separator: Annotated[
+        str | None, typer.Option(help="Between values of a list in a text column. Default: |")
+    ] = None,
+    missing_items: Annotated[
+        str | None, typer.Option(help="An item of the log without a row: error (default), or empty.")
+    ] = None,
+    users: Annotated[
+        list[str] | None, typer.Option(help="Files with one row per user: side features; needs --user-col.")
+    ] = None,
+    users_id_col: Annotated[str | None, typer.Option(help="Their column of ids. Default: as in the log.")] = None,
+    user_features: Annotated[str, typer.Option(help="Their columns that are features. Default: all.")] = "",
+    item_vectors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Vectors of items (.npz or Parquet), for model.item_vectors=[NAME]; repeat for more.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the splits random_user and random.")] = 0,
     runner: Annotated[
         str, typer.Option(help="Beam's: DirectRunner (here, default), or FlinkRunner, SparkRunner, PortableRunner.")
@@ -133,7 +158,7 @@ def main(
         "item_col": item_col,
         "time_col": time_col,
         "time_unit": time_unit,
-        "event_features": tuple(filter(None, (name.strip() for name in event_features.split(",")))),
+        "event_features": _names(event_features),
         "session_gap": session_gap,
         "where": tuple(where or ()),
         "min_item_count": min_item_count,
@@ -186,12 +211,28 @@ def main(
             runner=runner,
             beam=beam_arg or (),
             cache=cache,
+            side={
+                "items": tuple(items or ()),
+                "items_id_col": items_id_col,
+                "item_features": _names(item_features),
+                "item_list_separator": item_list_separator,
+                "missing_items": missing_items,
+                "users": tuple(users or ()),
+                "users_id_col": users_id_col,
+                "user_features": _names(user_features),
+            },
+            item_vectors=item_vectors or (),
         )
         document: dict[str, Any] = run_whole(settings, human, from_node=from_node, to_node=to_node, dry_run=dry_run)
     if json_output:
         print_json(document)
     if document.get("blocked"):
         raise typer.Exit(EXIT_BLOCKED)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
 
 
 def _check_installed() -> None:

@@ -18,6 +18,7 @@ from tfrec.config.export_config import load_export_config
 from tfrec.config.impression_schema import ImpressionSchema
 from tfrec.config.load import load_section, read_yaml
 from tfrec.config.run_config import ImpressionRunConfig, PairRunConfig, RunConfig
+from tfrec.data.column_types import Roles
 from tfrec.errors import ConfigError
 from tfrec.registry import model_class
 from tfrec.stores.redis.redis_address import URL_VARIABLE, RedisAddress
@@ -31,6 +32,7 @@ from tfx_pipeline.impressions.click_gate_config import ClickGateConfig, check_cl
 from tfx_pipeline.impressions.conversion_flags import check_export, check_kind
 from tfx_pipeline.impressions.roles import ROLES
 from tfx_pipeline.pipeline_settings import PipelineSettings
+from tfx_pipeline.side_inputs import SideInputs
 from tfx_pipeline.split_names import makes_test, makes_valid
 from tfx_pipeline.trainer_module import TrainerSettings
 from tfx_pipeline.tuner_module import TunerSettings
@@ -57,6 +59,8 @@ def make_settings(
     runner: str = "",
     beam: Sequence[str] = (),
     cache: bool = True,
+    side: Mapping[str, Any] | None = None,
+    item_vectors: Sequence[str] = (),
 ) -> PipelineSettings:
     """Returns the settings of a run; the arguments are the flags of the command.
 
@@ -68,8 +72,9 @@ def make_settings(
     if config is not None:
         read_yaml(config)  # for its messages
         text = config.read_text(encoding="utf-8")
-    trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), code=code)
     clicks = ROLES in conversion
+    sides = _side(side or {}, item_vectors, conversion)
+    trainer = TrainerSettings(model, text, tuple(assignments), tuple(export), side=sides, code=code)
     if clicks:
         check_export(load_section(ClickExportConfig, export, flag="--export"))
     else:
@@ -80,7 +85,7 @@ def make_settings(
         trainer = replace(trainer, effective=json.dumps(effective.model_dump(mode="json"), sort_keys=True))
         tuner = None
         if tune:
-            told = TunerSettings(model, text, trainer.assignments, tune, searcher, objective, code=code)
+            told = TunerSettings(model, text, trainer.assignments, tune, searcher, objective, side=sides, code=code)
             tuner = _tuner(replace(told, space=str(space or ""), directory=str(root / "tuning")), Path(scratch))
     bounds = load_gate(gate, clicks=clicks)
     if isinstance(bounds, ClickGateConfig):
@@ -136,6 +141,22 @@ def load_gate(assignments: Sequence[str], *, clicks: bool = False) -> EvaluatorB
         ConfigError: An unknown key, or a value that is no number.
     """
     return load_section(ClickGateConfig if clicks else GateConfig, assignments, flag="--gate")
+
+
+def _side(flags: Mapping[str, Any], vectors: Sequence[str], conversion: Mapping[str, Any]) -> str:
+    """Returns the text of `SideInputs`; empty where nothing is given."""
+    given = [name for name, value in flags.items() if value not in (None, ())]
+    if not given and not vectors:
+        return ""
+    if ROLES in conversion:
+        flag = (given or ["item_vectors"])[0].replace("_", "-")
+        raise ConfigError(
+            f"`--{flag}` is of items or users, and the log is of impressions.",
+            remedy="Join the columns to the impressions.",
+        )
+    user, session = conversion.get("user_col"), conversion.get("session_col")
+    roles = Roles(user, session, conversion.get("item_col") or "item_id", conversion.get("time_col") or "timestamp")
+    return SideInputs.found(flags, vectors, roles).to_json()
 
 
 def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:

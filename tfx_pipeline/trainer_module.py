@@ -23,6 +23,7 @@ from tfrec.training.experiment import run_experiment
 from tfrec.training.impression_experiment import ENCODER_FOLDER
 from tfrec.training.model_store import is_click_run, run_config
 from tfx_pipeline.open_transformed import open_transformed
+from tfx_pipeline.side_inputs import SideInputs
 
 RUN_FN = "tfx_pipeline.trainer_module.run_fn"
 DATASET = "dataset"
@@ -40,6 +41,7 @@ class TrainerSettings:
         assignments: Further settings, as `--set` takes them.
         export: Settings of `ExportConfig`, as `index.kind=ivf`.
         effective: The effective configuration as JSON, presets included, so that a change of those trains anew.
+        side: Features and vectors of items and users besides the log, see `SideInputs`; empty for none.
         code: Version of the code, so that another one does not take models from the cache.
     """
 
@@ -48,6 +50,7 @@ class TrainerSettings:
     assignments: tuple[str, ...] = ()
     export: tuple[str, ...] = ()
     effective: str = ""
+    side: str = ""
     code: str = ""
 
     def custom_config(self) -> dict[str, str]:
@@ -106,7 +109,7 @@ def run_fn(fn_args: Any) -> None:
 def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset | ImpressionDataset:
     """Makes the dataset directory around the transformed examples that a Trainer or Tuner is given.
 
-    All splits of the artifact are taken, whichever of them TFX lists.
+    All splits of the artifact are taken, whichever of them TFX lists; and the side features of the settings.
 
     Args:
         fn_args: `FnArgs` of TFX.
@@ -115,7 +118,8 @@ def transformed_dataset(fn_args: Any, output: Path) -> InteractionDataset | Impr
     splits, _ = posixpath.split(posixpath.dirname(fn_args.train_files[0]))  # .../Split-train/*
     names = [name.rstrip("/").removeprefix(_SPLIT) for name in tf.io.gfile.listdir(splits) if name.startswith(_SPLIT)]
     examples = {name: posixpath.join(splits, _SPLIT + name) for name in names}
-    return open_transformed(fn_args.transform_graph_path or fn_args.transform_output, examples, output)
+    graph = fn_args.transform_graph_path or fn_args.transform_output
+    return open_transformed(graph, examples, output, SideInputs.from_custom_config(fn_args.custom_config))
 
 
 def tuned_assignments(hyperparameters: Mapping[str, Any] | None) -> list[str]:

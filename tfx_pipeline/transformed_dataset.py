@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from tfrec.data.column_types import Roles
 from tfrec.data.dataset import InteractionDataset, parse_spec
 from tfrec.data.manifest import (
     MANIFEST_NAME,
@@ -27,16 +28,20 @@ from tfrec.data.manifest import (
 from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.data.vocabulary_files import write_vocabularies
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 from tfrec.version import __version__
 from tfx_pipeline.conversion_record import find_record
 from tfx_pipeline.dataset_directory import check_replaceable, replaced_dataset
 from tfx_pipeline.features import ITEM, NUM_TARGETS, SEQUENCE_FEATURES, SPLITS, TIMESTAMP, USER, USER_ID
+from tfx_pipeline.side_inputs import SideInputs
 from tfx_pipeline.transformed_shards import SplitScan, place_shards, scan_split
 
 
 def open_transformed_dataset(
-    transform_graph: str, examples: Mapping[str, str | Sequence[str]], output: Path
+    transform_graph: str,
+    examples: Mapping[str, str | Sequence[str]],
+    output: Path,
+    side: SideInputs | None = None,
 ) -> InteractionDataset:
     """Writes a dataset directory of sequences around transformed examples and opens it.
 
@@ -48,12 +53,14 @@ def open_transformed_dataset(
         examples: Per split (`train`, `valid`, `test`) its files, or a directory or glob. Splits without examples are
             left out.
         output: Directory to write; an older dataset there is replaced.
+        side: Features and vectors of items and users. Default: none.
 
     Returns:
         The dataset, equal to what `tfrec.convert` makes of the same log.
 
     Raises:
-        DataError: No training examples, or the output exists and is no dataset.
+        ConfigError: A side feature has the name of a feature of events.
+        DataError: No training examples, the output exists and is no dataset, or a file of items or users is unfit.
 
     Example:
         >>> open_transformed_dataset(graph, {"train": f"{uri}/Split-train"}, Path("DS"))  # doctest: +SKIP
@@ -78,12 +85,28 @@ def open_transformed_dataset(
     if empty := [name for name in categories if not len(ids[name])]:
         raise DataError("No training event has a value.", column=empty[0], remedy="Leave it out of --event-features.")
     vocabularies = {name: Vocabulary(ids[name], scans["train"].counts[name][2:]) for name in names}
-    schema = DatasetSchema(features=[_indexed(feature, vocabularies) for feature in plain])
+    record, side = _sequence_record(raw) or _unknown_origin(scans, id_types), side or SideInputs()
     with replaced_dataset(output) as root:
-        manifest = _write(root, scans, vocabularies, schema, _sequence_record(raw), id_types)
+        columns = record.columns
+        written = side.write_features(
+            Roles(columns.user, columns.session, columns.item, columns.time), vocabularies, root
+        )
+        for made in written.values():
+            _check_names([*made.vocabularies, *(feature.name for feature in made.features)], plain)
+        told = {noun: made.features for noun, made in written.items()}
+        schema = DatasetSchema(
+            features=[_indexed(feature, vocabularies) for feature in plain],
+            item_features=told.get("item", []),
+            user_features=told.get("user", []),
+        )
+        for made in written.values():
+            vocabularies |= made.vocabularies
+        manifest = _write(root, scans, vocabularies, schema, record)
+        manifest = manifest.model_copy(update={f"{noun}s": made.record for noun, made in written.items()})
         temporary = root / f"{MANIFEST_NAME}.tmp"
         temporary.write_text(manifest.to_json(), encoding="utf-8")
         temporary.rename(root / MANIFEST_NAME)
+        side.write_vectors(InteractionDataset.open(root))
     return InteractionDataset.open(output)
 
 
@@ -157,17 +180,26 @@ def _indexed(feature: FeatureSpec, vocabularies: Mapping[str, Vocabulary]) -> Fe
     )
 
 
+def _check_names(names: Sequence[str], plain: Sequence[FeatureSpec]) -> None:
+    """Raises ConfigError where a side feature has the name of a feature of events."""
+    taken = {feature.name for feature in plain}
+    for name in names:
+        if name in taken:
+            raise ConfigError(
+                f"`{name}` is a feature of events and of items or users.",
+                remedy="Rename the column in one of the files, or leave it out of --item-features or --user-features.",
+            )
+
+
 def _write(
     root: Path,
     scans: Mapping[str, SplitScan],
     vocabularies: Mapping[str, Vocabulary],
     schema: DatasetSchema,
-    record: Manifest | None,
-    id_types: Mapping[str, IdType],
+    record: Manifest,
 ) -> Manifest:
     vocabulary_records = write_vocabularies(vocabularies, root)
     (root / SCHEMA_NAME).write_text(schema.to_text())
-    record = record or _unknown_origin(scans, id_types)
     splits = {split: _split_record(scan, record, root, split) for split, scan in scans.items()}
     items = vocabularies[ITEM]
     counts = {"items": items.size - 2, "cold_items": int((items.counts[2:] == 0).sum())}

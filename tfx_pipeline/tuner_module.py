@@ -43,6 +43,7 @@ class TunerSettings:
         directory: Where searches stay, in a directory each by settings and data, so that one that was interrupted goes
             on; empty for the component's working directory, which TFX removes.
         searched: What decides the trials, presets and space included, so that a change of those searches anew.
+        side: As of `TrainerSettings`.
         code: Version of the code, so that another one does not take results from the cache.
     """
 
@@ -57,6 +58,7 @@ class TunerSettings:
     confirm_seeds: int = 0
     directory: str = ""
     searched: str = ""
+    side: str = ""
     code: str = ""
 
     def custom_config(self) -> dict[str, str]:

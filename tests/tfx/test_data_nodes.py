@@ -22,9 +22,11 @@ pytest.importorskip("tfx", reason="TFX is not installed", exc_type=ImportError)
 from tests.harness.tiny_run import tiny_run  # noqa: E402
 from tests.tfx.clean_run import CleanRun, data_settings, place_of  # noqa: E402
 from tests.tfx.in_process import run_nodes  # noqa: E402
+from tfrec.data.column_types import Roles  # noqa: E402
 from tfrec.data.conversion import convert  # noqa: E402
 from tfrec.data.conversion_options import parse_options  # noqa: E402
 from tfrec.data.dataset import InteractionDataset  # noqa: E402
+from tfrec.data.item_vectors import read_item_vectors  # noqa: E402
 from tfrec.data.sequence_pipeline import sequence_dataset  # noqa: E402
 from tfrec.data.synthetic import generate_clickstream  # noqa: E402
 from tfrec.errors import ConfigError, DataError  # noqa: E402
@@ -34,7 +36,8 @@ from tfx_pipeline.data_nodes import data_nodes  # noqa: E402
 from tfx_pipeline.parquet_example_gen.component import ParquetExampleGen  # noqa: E402
 from tfx_pipeline.preprocessing import time_feature  # noqa: E402
 from tfx_pipeline.raw_schema import EventLayout, sequence_schema  # noqa: E402
-from tfx_pipeline.trainer_module import export_model  # noqa: E402
+from tfx_pipeline.side_inputs import SideInputs  # noqa: E402
+from tfx_pipeline.trainer_module import TrainerSettings, export_model  # noqa: E402
 from tfx_pipeline.transformed_dataset import open_transformed_dataset  # noqa: E402
 
 KINDS = ("kind", "place")
@@ -87,6 +90,65 @@ def test_transform_gives_the_dataset_of_convert(clean, tmp_path):
             assert {0, 2, 3} <= {*np.unique(mine[name])}  # a missing value has index 0
     shards = [Path(path) for path in dataset.shard_paths("train")]
     assert all(shard.is_symlink() for shard in shards)
+
+
+def test_features_and_vectors_of_items_and_users_are_those_of_convert(clean, tmp_path):
+    """The files tell of an item and a user without events, too, which the pipeline's vocabularies do not have."""
+    ids = [*clean.local.item_vocabulary.ids.tolist(), 10**9]
+    items = {"item_id": ids, "colour": [f"c{n % 3}" for n in range(len(ids))], "size": [n / 2 for n in range(len(ids))]}
+    items["tags"] = [[n % 2, n % 5] for n in range(len(ids))]
+    users = {"user_id": ["ü3", "nobody", "ü7"], "city": ["Ulm", "Bonn", "Ulm"]}
+    for name, table in (("items", items), ("users", users)):
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    vectors = np.arange(2 * len(ids), dtype=np.float32).reshape(-1, 2)
+    np.savez(tmp_path / "v.npz", ids=np.array(ids), vectors=vectors)
+    flags = {"items": (str(tmp_path / "items.parquet"),), "users": (str(tmp_path / "users.parquet"),)}
+    expected = _converted(clean, tmp_path / "local", flags)
+    found = SideInputs.found(flags, [f"text={tmp_path / 'v.npz'}"], Roles("user_id", None, "item_id", "timestamp"))
+    told = {"settings": TrainerSettings("sasrec", side=found.to_json()).custom_config()["settings"]}
+    side = SideInputs.from_custom_config(told)
+    dataset = open_transformed_dataset(clean.graph, clean.transformed(), tmp_path / "DS", side)
+    dataset.verify()
+    assert dataset.schema.hash == expected.schema.hash, expected.schema.diff(dataset.schema)
+    for mine, theirs in (
+        (dataset.item_features(), expected.item_features()),
+        (dataset.user_features(), expected.user_features()),
+    ):
+        assert mine.known.tolist() == theirs.known.tolist()
+        assert mine.vocabulary_sizes == theirs.vocabulary_sizes
+        for name, values in theirs.as_tensors().items():
+            np.testing.assert_array_equal(mine.as_tensors()[name], values)
+    assert dataset.user_features().known.sum() == 2
+    np.testing.assert_array_equal(read_item_vectors(dataset, "text")[2:], vectors[:-1])
+    # A file that is another one by the time it is read is not what was asked for.
+    pq.write_table(pa.table({**users, "city": ["Rome"] * 3}), tmp_path / "users.parquet")
+    with pytest.raises(DataError, match=r"users\.parquet`: The file has changed"):
+        open_transformed_dataset(clean.graph, clean.transformed(), tmp_path / "DS", side)
+    assert InteractionDataset.open(tmp_path / "DS").user_features().vocabulary_sizes == {"city": 3}
+
+
+@pytest.mark.parametrize(
+    ("files", "vectors", "words"),
+    [
+        ({"items": ("no.parquet",)}, (), "no.parquet"),
+        ({"items": ("log.parquet",), "item_features": ("colour",)}, (), "The column `colour`"),
+        ({"item_features": ("colour",)}, (), "`--item-features` has no effect without `--items`"),
+        ({"users": ("log.parquet",)}, (), "needs a log with users"),
+        ({}, ("text",), "no new NAME=FILE"),
+        ({}, ("text=no.npz",), "no such file of vectors"),
+    ],
+)
+def test_files_of_items_and_users_are_checked_before_the_run(files, vectors, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(LOG, "log.parquet")
+    with pytest.raises((ConfigError, DataError), match=words):
+        SideInputs.found(files, vectors, Roles(None, "session_id", "item_id", "timestamp"))
+
+
+def _converted(clean: CleanRun, output: Path, flags: dict[str, Any]) -> InteractionDataset:
+    log = str(clean.root.parent / "log.parquet")
+    convert(parse_options(input=[log], output=str(output), **FLAGS, **flags))
+    return InteractionDataset.open(output)
 
 
 def test_a_model_that_is_told_of_events_ranks_raw_examples_as_offline(clean, tmp_path):

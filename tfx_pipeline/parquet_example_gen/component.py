@@ -17,7 +17,7 @@ from tfx_pipeline.parquet_example_gen.executor import CODE, Executor
 from tfx_pipeline.parquet_example_gen.input_patterns import FILES, input_patterns, listed
 
 UNUSED = ("output", "overwrite", "resume", "dry_run", "runner", "beam_args", "shards", "compression", "sequence_order")
-_UNSUPPORTED = ("items", "vocabulary", "audit")
+_UNSUPPORTED = ("items", "users", "vocabulary", "audit")
 
 
 class ParquetExampleGen(FileBasedExampleGen):

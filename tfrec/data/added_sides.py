@@ -1,0 +1,96 @@
+"""Side features of items and users for a dataset whose vocabularies exist already."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from tfrec.data.column_types import Roles
+from tfrec.data.conversion_inputs import open_files
+from tfrec.data.conversion_options import ConversionOptions
+from tfrec.data.event_loader import LoadedEvents
+from tfrec.data.example_encoder import NumpyEncoder
+from tfrec.data.input_files import InputFile, find_inputs
+from tfrec.data.item_columns import SideTable, find_side_tables
+from tfrec.data.item_loader import load_items
+from tfrec.data.item_writer import WrittenItems, write_items
+from tfrec.data.manifest_builder import source_records
+from tfrec.data.side_files import SideFiles
+from tfrec.data.sql import literal
+from tfrec.data.vocabulary import Vocabulary
+from tfrec.data.work_database import WorkDatabase
+
+
+def side_inputs(options: ConversionOptions) -> dict[SideFiles, list[InputFile]]:
+    """Returns the files of items and of users that a conversion is told of.
+
+    Raises:
+        DataError: There is no such file, or it is empty.
+    """
+    return {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
+
+
+def check_sides(options: ConversionOptions, roles: Roles) -> list[str]:
+    """Returns the names of all side features, after checking that the files have the columns.
+
+    Args:
+        options: Names the files.
+        roles: Columns of the log.
+
+    Raises:
+        ConfigError: A name or kind that cannot be a feature, or files of users for a log without users.
+        DataError: A file or column is missing, or a column cannot be of its kind.
+    """
+    with tempfile.TemporaryDirectory(prefix="tfrec-") as folder, duckdb.connect() as reader:
+        tables = _open(options, roles, reader, Path(folder))
+    return [feature.name for table in tables for feature in table.columns.features]
+
+
+def add_sides(
+    options: ConversionOptions, roles: Roles, vocabularies: Mapping[str, Vocabulary], root: Path
+) -> dict[str, WrittenItems]:
+    """Writes what `convert` writes of files of items and users: `items.tfrecord`, `users.tfrecord`.
+
+    Args:
+        options: Names the files.
+        roles: Columns of the log.
+        vocabularies: `item` and, in a log with users, `user`: of them the files tell features.
+        root: Directory that becomes the dataset.
+
+    Returns:
+        What was written by noun, `item` and `user`.
+
+    Raises:
+        ConfigError, DataError: As of `check_sides`; or a value is unfit, or an item has no row where that is not
+            allowed; with file, column and row.
+    """
+    with tempfile.TemporaryDirectory(prefix="tfrec-") as folder, duckdb.connect() as reader:
+        scratch = Path(folder)
+        tables = _open(options, roles, reader, scratch)
+        work = WorkDatabase(scratch / "work", options.memory_limit)
+        try:
+            id_types = {name[0]: vocabularies[name].id_type for name in ("item", "user") if name in vocabularies}
+            loaded = LoadedEvents(roles, id_types, "t", "ms", "the vocabularies exist", [])
+            written: dict[str, WrittenItems] = {}
+            for table in tables:
+                side = table.side
+                file = scratch / f"{side.noun}.parquet"
+                file.write_bytes(vocabularies[side.noun].to_parquet())
+                known = f"SELECT id, index::BIGINT AS index, count FROM {literal(str(file))}"
+                work.run(f"CREATE TABLE {side.catalogue} AS {known}")
+                rows = load_items(work, side, table.sources, table.columns, loaded)
+                files = source_records(table.sources, [source.checksum() for source in table.sources], rows)
+                written[side.noun] = write_items(work, side, table.columns, files, NumpyEncoder(), root)
+        finally:
+            work.close()
+    return written
+
+
+def _open(
+    options: ConversionOptions, roles: Roles, reader: duckdb.DuckDBPyConnection, scratch: Path
+) -> list[SideTable]:
+    opened = {side: open_files(files, reader, scratch / side.noun) for side, files in side_inputs(options).items()}
+    return find_side_tables(opened, roles)
