@@ -9,7 +9,8 @@
 #   USER_CACHE_PATH        room for the prepared data
 #   EVAL_DATA_PATH         files of the challenge with the test users; without it nothing is answered
 #   EVAL_RESULT_PATH       where the answers go
-#   MODEL_OUTPUT_PATH      a run directory to answer with; default: the one of TRAIN_CKPT_PATH
+#   MODEL_OUTPUT_PATH      a run directory to answer with, or a copy of TRAIN_CKPT_PATH; default: the run of TRAIN_CKPT_PATH
+#   EVAL_INFER_PATH        where this script lies when it answers; not read, the script finds its presets beside itself
 # Further ones: PRESET (default: 5_hstu.yaml), PYTHON (default: python), TRAIN_RESUME=1 (go on with a run).
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -37,6 +38,9 @@ fi
 
 if [ -n "${EVAL_DATA_PATH:-}" ]; then
     run=${MODEL_OUTPUT_PATH:-${TRAIN_CKPT_PATH:?set MODEL_OUTPUT_PATH or TRAIN_CKPT_PATH}/run}
+    if [ -d "$run/run" ]; then
+        run=$run/run
+    fi
     # Test users that were there when the data were prepared have profiles, and all candidates take part.
     set -- --run "$run" --from "$cache/train" --output "${EVAL_RESULT_PATH:?set EVAL_RESULT_PATH}"
     if [ ! -f "$cache/train/predict.parquet" ]; then

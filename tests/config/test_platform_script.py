@@ -88,6 +88,9 @@ def test_answers_alone_and_missing_variables(tmp_path: Path) -> None:
     variables = {"USER_CACHE_PATH": str(tmp_path), "EVAL_DATA_PATH": "x", "EVAL_RESULT_PATH": str(tmp_path / "a")}
     [command] = call(tmp_path, MODEL_OUTPUT_PATH="/models/run", **variables)
     assert command.startswith("-m tfrec.tencentgr infer --run /models/run ")
+    (tmp_path / "copied" / "run").mkdir(parents=True)  # a copy of what training left in TRAIN_CKPT_PATH
+    [command] = call(tmp_path, MODEL_OUTPUT_PATH=str(tmp_path / "copied"), **variables)
+    assert command.startswith(f"-m tfrec.tencentgr infer --run {tmp_path}/copied/run ")
     with pytest.raises(RuntimeError, match="set MODEL_OUTPUT_PATH or TRAIN_CKPT_PATH"):
         call(tmp_path, **variables)
     with pytest.raises(RuntimeError, match="set USER_CACHE_PATH"):
