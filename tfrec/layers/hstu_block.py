@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfrec.layers.flat_dense import FlatDense
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.relative_bias import TIME_BUCKETS, RelativeBias
 from tfrec.layers.rms_norm import RMSNorm
@@ -110,7 +111,7 @@ class HSTUBlock(keras.layers.Layer):
             )
             for name in ("input_norm", "attention_norm")
         )
-        self.projection = keras.layers.Dense(
+        self.projection = FlatDense(
             2 * heads * (key_dim + value_dim),
             use_bias=False,
             activation="silu",
@@ -118,7 +119,7 @@ class HSTUBlock(keras.layers.Layer):
             name="projection",
             dtype=policy,
         )
-        self.output_projection = keras.layers.Dense(
+        self.output_projection = FlatDense(
             dim,
             kernel_initializer=keras.initializers.GlorotUniform(seed=derive_seed(seed, "output")),
             name="output",
