@@ -30,20 +30,27 @@ def oracle(
 
 
 @pytest.mark.parametrize("chunk_rows", [TARGETS, 5, 1])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("smoothing", "reserved"), [(0.0, 0), (0.1, 2), (0.0, 2)])
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_loss_and_gradients(
-    chunk_rows: int, smoothing: float, with_bias: bool, monkeypatch: pytest.MonkeyPatch
+    chunk_rows: int, smoothing: float, reserved: int, with_bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK_BYTES", 4 * ITEMS * chunk_rows)
-    variables = [tf.Variable(array, dtype=tf.float32) for array in (STATES, VECTORS, BIAS)]
+    no_items = np.full((reserved, DIM), 3.0), np.full(reserved, 3.0)
+    arrays = STATES, np.concatenate([no_items[0], VECTORS]), np.concatenate([no_items[1], BIAS])
+    variables = [tf.Variable(array, dtype=tf.float32) for array in arrays]
 
     @tf.function(autograph=False)
     def compute() -> tuple[tf.Tensor, list[tf.Tensor]]:
         states, vectors, bias = variables
         with tf.GradientTape() as tape:
             loss = full_softmax(
-                states, tf.constant(LABELS), vectors, bias if with_bias else None, label_smoothing=smoothing
+                states,
+                tf.constant(LABELS + reserved),
+                vectors,
+                bias if with_bias else None,
+                reserved=reserved,
+                label_smoothing=smoothing,
             )
             total = tf.reduce_sum(loss * tf.constant(UPSTREAM, tf.float32))
         gradients = tape.gradient(total, variables[: 3 if with_bias else 2])
@@ -52,5 +59,7 @@ def test_loss_and_gradients(
     loss, gradients = compute()
     expected_loss, expected = oracle(STATES, VECTORS, BIAS if with_bias else np.zeros(ITEMS), smoothing)
     np.testing.assert_allclose(loss, expected_loss, atol=1e-5)
-    for gradient, wanted in zip(gradients, expected, strict=False):
-        np.testing.assert_allclose(gradient, wanted, atol=1e-5)
+    for gradient, wanted, of_item in zip(gradients, expected, (False, True, True), strict=False):
+        if of_item:
+            np.testing.assert_array_equal(gradient[:reserved], np.zeros_like(wanted[:reserved]))
+        np.testing.assert_allclose(gradient[reserved if of_item else 0 :], wanted, atol=1e-5)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfrec.layers.in_place import fill_in_columns
+from tfrec.layers.in_place import add_to_rows, fill_in_columns
 from tfrec.losses.weighting import MASKED_LOGIT
 
 CHUNK_BYTES = 64 << 20
@@ -42,32 +42,77 @@ def log_normalizer(
     Returns:
         float32 `[targets]`; -69 or less where every item is excluded, with a gradient of 0.
     """
-    states, vectors = tf.cast(states, tf.float32), tf.cast(vectors, tf.float32)
-    bound = _longest(states) * _longest(vectors)  # of all scores, scalar
-    if bias is not None:
-        bias = tf.cast(bias, tf.float32)
-        bound += tf.reduce_max(tf.abs(bias))
+    states, vectors, bias, bound = _prepared(states, vectors, bias)
     if excluded is not None:  # one more item, without weight, may be left out of every sum
         vectors = tf.pad(vectors, [[0, 1], [0, 0]])  # [items + 1, dim]
         bias = tf.zeros([tf.shape(vectors)[0] - 1]) if bias is None else bias
         bias = tf.pad(bias, [[0, 1]], constant_values=MASKED_LOGIT)  # [items + 1]
+    return _log_normalizer(*_with_bias(states, vectors, bias), bound, excluded)[0]
+
+
+def scores_against_all(
+    states: tf.Tensor, vectors: tf.Tensor, bias: tf.Tensor | None, targets: tf.Tensor, *, reserved: int = 0
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`log_normalizer` and the score of one row of `vectors` per state, whose gradients share one matrix.
+
+    Args:
+        states: float `[targets, dim]`.
+        vectors: float `[items, dim]`.
+        bias: float `[items]` or None.
+        targets: Row of each target, int `[targets]`.
+        reserved: So many leading rows are no items: they are in no sum and get no gradient.
+
+    Returns:
+        float32 `[targets]` both.
+    """
+    states, vectors, bias, bound = _prepared(states, vectors, bias)
+    excluded = None
+    if reserved:
+        excluded = tf.tile(tf.range(reserved)[tf.newaxis], [tf.shape(states)[0], 1])  # [targets, reserved]
+    found = _log_normalizer(*_with_bias(states, vectors, bias), bound, excluded, tf.cast(targets, tf.int32))
+    return found[0], found[1]
+
+
+def _prepared(
+    states: tf.Tensor, vectors: tf.Tensor, bias: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor]:
+    """All in float32, and the bound of all scores, scalar."""
+    states, vectors = tf.cast(states, tf.float32), tf.cast(vectors, tf.float32)
+    bound = _longest(states) * _longest(vectors)
     if bias is not None:
-        states = tf.concat([states, tf.ones([tf.shape(states)[0], 1])], axis=1)  # [targets, dim + 1]
-        vectors = tf.concat([vectors, bias[:, tf.newaxis]], axis=1)  # [items, dim + 1]
-    return _log_normalizer(states, vectors, bound, excluded)
+        bias = tf.cast(bias, tf.float32)
+        bound += tf.reduce_max(tf.abs(bias))
+    return states, vectors, bias, bound
+
+
+def _with_bias(states: tf.Tensor, vectors: tf.Tensor, bias: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """States `[targets, width]` and vectors `[items, width]` whose products hold the bias."""
+    if bias is None:
+        return states, vectors
+    states = tf.concat([states, tf.ones([tf.shape(states)[0], 1])], axis=1)  # [targets, dim + 1]
+    return states, tf.concat([vectors, bias[:, tf.newaxis]], axis=1)
 
 
 def _longest(vectors: tf.Tensor) -> tf.Tensor:
-    return tf.sqrt(tf.reduce_max(tf.reduce_sum(tf.square(tf.stop_gradient(vectors)), axis=1)))
+    return tf.reduce_max(tf.math.reduce_euclidean_norm(tf.stop_gradient(vectors), axis=1))
 
 
-def _log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bound: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
-    """`log_normalizer` of float32 states and vectors that hold the bias; no score is above `bound`."""
+def _log_normalizer(
+    states: tf.Tensor,
+    vectors: tf.Tensor,
+    bound: tf.Tensor,
+    excluded: tf.Tensor | None,
+    targets: tf.Tensor | None = None,
+) -> list[tf.Tensor]:
+    """`log_normalizer` of float32 states and vectors that hold the bias, and the scores of targets where there are any.
+
+    No score is above `bound`.
+    """
 
     @tf.custom_gradient
     def compute(
         states: tf.Tensor, vectors: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+    ) -> tuple[list[tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
         count, items = tf.shape(states)[0], tf.shape(vectors)[0]
         width = vectors.shape[1]
         extended = tf.concat([vectors, tf.ones([items, 1])], axis=1)  # [items, width + 1]
@@ -107,8 +152,12 @@ def _log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bound: tf.Tensor, exc
         )
         total = tf.maximum(sums[:, width:], _SMALLEST)  # [targets, 1]
         result = tf.math.log(total) + shift  # [targets, 1]
+        found = [result[:, 0]]
+        if targets is not None:
+            own = tf.gather(vectors, targets)  # [targets, width]
+            found.append(tf.reduce_sum(states * own, axis=1))
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def gradient(upstream: tf.Tensor, *by_own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             upstream = upstream[:, tf.newaxis]  # [targets, 1]
             by_exponentials = states * (upstream / total)  # [targets, width]
             by_vectors = tf.add_n(
@@ -126,11 +175,16 @@ def _log_normalizer(states: tf.Tensor, vectors: tf.Tensor, bound: tf.Tensor, exc
                 return start + rows, by_vectors + tf.matmul(softmax, by_softmax[start : start + rows], transpose_a=True)
 
             _, by_vectors = tf.while_loop(lambda start, _: start < count, backward, (_PIECES * rows, by_vectors))
-            return sums[:, :width] * (upstream / total), by_vectors
+            by_states = sums[:, :width] * (upstream / total)  # [targets, width]
+            for towards in by_own:
+                by_states += own * towards[:, tf.newaxis]
+                by_vectors = add_to_rows(by_vectors, targets, states * towards[:, tf.newaxis])
+            return by_states, by_vectors
 
-        return result[:, 0], gradient
+        return found, gradient
 
-    return compute(states, vectors)
+    found: list[tf.Tensor] = compute(states, vectors)
+    return found
 
 
 def _shifted_exponentials(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

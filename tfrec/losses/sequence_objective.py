@@ -87,9 +87,10 @@ class SequenceObjective:
             vectors, bias = self._prepared(*items.whole())  # [vocab, dim], [vocab]
             return full_softmax(
                 states,
-                targets - RESERVED_ROWS,
-                vectors[RESERVED_ROWS:],
-                None if bias is None else bias[RESERVED_ROWS:],
+                targets,
+                vectors,
+                bias,
+                reserved=RESERVED_ROWS,
                 label_smoothing=self.config.label_smoothing,
             )
         seen = UserHistory(history) if self.config.exclude_history else None
