@@ -6,6 +6,8 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.data.competition.raw_files import Harm
@@ -77,3 +79,19 @@ def test_vectors_of_other_widths_are_refused_and_empty_shards_are_not(tmp_path: 
     (folder.parent / "emb_81_2.pkl").write_bytes(pickle.dumps({"7": np.zeros(2), "8": np.zeros(3)}))
     with pytest.raises(DataError, match=r"row 2: .*differ in width"):
         read()
+
+
+def test_columns_that_hold_no_vectors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mm_emb" / "emb_81_2_parquet" / "part-0.parquet"
+    path.parent.mkdir(parents=True)
+    fixed = pa.array([[0.5, 2.0], [1.0, 0.0]], pa.list_(pa.float32(), 2))
+    pq.write_table(pa.table({"anonymous_cid": [7, 9], "emb": fixed}), path)
+    assert store_creative_vectors(tmp_path, "81", tmp_path / "a").vectors.tolist() == [[0.5, 2.0], [1.0, 0.0]]
+    for values, words in (
+        (["a", "b"], "column `emb`: Its type is string, no list of numbers"),
+        ([["a"], ["b"]], "column `emb`: Its type is list"),
+        (pa.array([[], []], pa.list_(pa.float32())), "row 1: Vectors of one file .* are empty"),
+    ):
+        pq.write_table(pa.table({"anonymous_cid": [7, 9], "emb": values}), path)
+        with pytest.raises(DataError, match=words):
+            store_creative_vectors(tmp_path, "81", tmp_path / "b")

@@ -132,7 +132,7 @@ def _of_pickle(path: Path) -> Iterator[Part]:
     rows: list[Any] = []
     for number, (identity, vector) in enumerate(entries, start=1):
         row = np.asarray(vector)
-        if row.ndim != 1 or row.dtype.kind not in "fiu" or (rows and len(row) != len(rows[0])):
+        if row.ndim != 1 or not row.size or row.dtype.kind not in "fiu" or (rows and len(row) != len(rows[0])):
             problem = f"The vector of `{identity}` is none, or vectors differ in width."
             raise DataError(problem, file=str(path), row=number, remedy=_REMEDY)
         rows.append(row.astype(np.float32))
@@ -145,16 +145,22 @@ def _of_columns(path: Path, first_row: int, ids: Any, lists: Any) -> Iterator[Pa
     """Vectors of columns of ids and lists; what is null is left out."""
     lists = lists.combine_chunks()
     lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    kind = lists.type
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not listed or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise DataError(f"Its type is {kind}, no list of numbers.", file=str(path), column="emb", remedy=_REMEDY)
     widths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)  # [rows], NaN for null
     there = ~np.isnan(widths.astype(np.float64))
     if not there.any():
         return
     width = int(widths[there][0])
-    odd = there & (widths != width)
+    odd = there & ((widths != width) | (widths == 0))
     flat = pc.list_flatten(lists)
     if odd.any() or flat.null_count:
         row = first_row + int(np.argmax(odd)) if odd.any() else None
-        raise DataError("Vectors of one file differ in width, or hold null.", file=str(path), row=row, remedy=_REMEDY)
+        raise DataError(
+            "Vectors of one file differ in width, are empty, or hold null.", file=str(path), row=row, remedy=_REMEDY
+        )
     vectors = flat.to_numpy(zero_copy_only=False).astype(np.float32).reshape(int(there.sum()), width)
     numbers = _ids(path, first_row, ids.combine_chunks())
     yield path, first_row, numbers[there], np.ascontiguousarray(vectors)
