@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.tfx
@@ -20,7 +22,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E
 
 from tests.harness.tiny_click_run import CLICK_MODELS  # noqa: E402
 from tfrec.config import load  # noqa: E402
-from tfrec.errors import ConfigError  # noqa: E402
+from tfrec.errors import ConfigError, DataError  # noqa: E402
 from tfrec.tuning import read_space  # noqa: E402
 from tfx_pipeline.beam_flags import beam_flags  # noqa: E402
 from tfx_pipeline.impressions.conversion_flags import SEQUENCES_ONLY, impression_flags  # noqa: E402
@@ -125,6 +127,23 @@ def test_flags_of_sequences_are_left_out_when_they_have_their_defaults() -> None
     defaults = {name: flag.default for name, flag in inspect.signature(main).parameters.items()}
     for name, default in SEQUENCES_ONLY.items():
         assert (defaults[name] or default) == default, name
+
+
+def test_other_files_of_items_train_and_search_anew(tmp_path: Path) -> None:
+    items = tmp_path / "items.parquet"
+    told = {"side": {"items": (str(items),), "item_features": ("genre",)}, "conversion": VALID, "tune": 2}
+    found = []
+    for genres in (["a"], ["a", "b"]):
+        pq.write_table(pa.table({"item_id": range(len(genres)), "genre": genres}), items)
+        made = settings(tmp_path, **told)
+        found.append((str(made.trainer.custom_config()), str(made.tuner.custom_config())))
+        assert (made.trainer, made.tuner) == (settings(tmp_path, **told).trainer, settings(tmp_path, **told).tuner)
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]
+    with pytest.raises(ConfigError, match="`--items` is of items or users, and the log is of impressions"):
+        settings(tmp_path, **{**told, "conversion": CLICKS, "model": "dnn", "tune": 0})
+    with pytest.raises(DataError, match="The column `genra`"):
+        settings(tmp_path, **{**told, "side": {"items": (str(items),), "item_features": ("genra",)}})
 
 
 def test_presets_and_spaces_are_part_of_what_decides_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
