@@ -115,7 +115,9 @@ class RetrievalTask:
             )
         queries, candidates = tf.cast(queries, tf.float32), tf.cast(candidates, tf.float32)
         if score_mask is not None:
-            score_mask |= tf.eye(tf.shape(queries)[0], tf.shape(candidates)[0]) > 0  # [queries, candidates]
+            score_mask = tf.linalg.set_diag(
+                score_mask, tf.ones(tf.shape(queries)[:1], tf.bool)
+            )  # [queries, candidates]
         full, batch = self._measures
         return self._graph(
             queries,

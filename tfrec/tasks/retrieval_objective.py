@@ -47,7 +47,6 @@ class RetrievalObjective:
         self._share = tf.constant(counts / counts.sum(), tf.float32)  # [vocab]
         self._largest_share = float(counts.max() / counts.sum())
         self.task = RetrievalTask(
-            temperature=config.temperature,
             num_hard_negatives=config.num_hard_negatives or None,
             remove_accidental_hits=config.remove_accidental_hits,
             reduction="none",
@@ -90,6 +89,7 @@ class RetrievalObjective:
         if bias is not None:
             vectors = tf.concat([vectors, tf.cast(bias, tf.float32)[:, tf.newaxis]], axis=1)
             states = tf.concat([states, tf.ones([count, 1])], axis=1)
+        states *= 1.0 / self.config.temperature  # the narrow factor of the scores
         seen = UserHistory(history)
         order = tf.argsort(tf.random.stateless_uniform([count], seed + tf.constant([0, 1], seed.dtype)))
         order = tf.cond(groups > 1, lambda: order, lambda: tf.range(count))
