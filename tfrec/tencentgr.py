@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError
 
 
 class Action(str, enum.Enum):
@@ -19,6 +19,13 @@ class Action(str, enum.Enum):
     GENERATE = "generate"
     PREPARE = "prepare"
     INFER = "infer"
+
+
+_FLAGS = {
+    Action.GENERATE: (),
+    Action.PREPARE: ("--from", "--test-from", "--semantic-ids", "--set"),
+    Action.INFER: ("--from", "--test-from", "--run", "--truth"),
+}
 
 
 def main(
@@ -71,6 +78,8 @@ def main(
     """
     del debug
     document: dict[str, Any]
+    asked = {"--from": source, "--test-from": test_from, "--run": run, "--truth": truth}
+    _check(action, {**asked, "--semantic-ids": semantic_ids, "--set": set})
     if action is Action.GENERATE:
         from tfrec.data.competition.generator import generate_competition
         from tfrec.data.competition.world import WorldSize
@@ -87,6 +96,8 @@ def main(
         document = _prepare(source, output, tuple(filter(None, vectors.split(","))), chosen, seed, test_from)
     elif run is None:
         raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
+    elif truth is not None and not truth.is_file():
+        raise DataError("There is no such file.", file=truth, remedy="Check --truth.")
     else:
         from tfrec.training.challenge_answers import answer_challenge, score_answers
 
@@ -103,6 +114,16 @@ def main(
     for name, value in document.items():
         human.print(f"{name}: {value}", markup=False)
     human.print(f"Written to {output}.", markup=False)
+
+
+def _check(action: Action, asked: dict[str, Any]) -> None:
+    """Raises ConfigError for a flag of another action."""
+    for flag, value in asked.items():
+        if value and flag not in _FLAGS[action]:
+            others = [other.value for other, flags in _FLAGS.items() if flag in flags]
+            raise ConfigError(
+                f"`{flag}` has no effect on `{action.value}`.", remedy=f"Leave it out; it is of {' and '.join(others)}."
+            )
 
 
 def _prepare(

@@ -72,6 +72,23 @@ def test_what_is_left_out_does_not_come_back_where_few_are_left() -> None:
     assert found.tolist() == [[1, -1], [1, 2], [2, 0]]
 
 
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["generate", "--from", "x"], 2, "`--from` has no effect on `generate`"),
+        (["infer", "--from", "x", "--run", "y", "--semantic-ids"], 2, "`--semantic-ids` has no effect on `infer`"),
+        (["prepare", "--from", "x", "--truth", "y"], 2, "it is of infer"),
+        (["infer", "--from", "x", "--run", "y", "--truth", "no.jsonl"], 3, "no.jsonl"),
+    ],
+)
+def test_flags_without_effect_are_refused_before_the_work(
+    flags: list[str], code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(tencentgr, [*flags, "--output", str(tmp_path / "out")]) == code
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw, data, run, output = (tmp_path / name for name in ("raw", "data", "run", "answers"))
     steps = [
