@@ -1,4 +1,4 @@
-"""UR4Rec through `train`: stages, resumption in each, ablation, memory, cold items, report."""
+"""UR4Rec through `train`: stages, ablation, memory, cold items, report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tfrec.config.ur4rec_flags import parse_stage_flags
 from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.layers.user_memory import UserMemory
-from tfrec.training import fit_epochs
 from tfrec.training.evaluate_run import evaluate_run
 from tfrec.training.experiment import run_experiment
 from tfrec.training.fit_stages import fit_stages, steps_of_a_branch
@@ -158,47 +157,6 @@ def test_memories_survive_as_json(
     with pytest.raises(DataError, match="Not a file of memories"):
         read_memories(tmp_path / "damaged.json", fresh, users)
     np.testing.assert_allclose(fresh.vectors.numpy(), stored, rtol=1e-6)  # nothing was taken over
-
-
-class Killed(BaseException):
-    pass
-
-
-@pytest.mark.slow
-@pytest.mark.one_stack
-def test_killed_and_resumed_in_every_stage_it_has_the_same_weights(
-    trained: tuple[Path, dict[str, Any]],
-    shop: InteractionDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One run, killed within the first epoch of each of its stages in turn."""
-    config = configured(shop, training__checkpoint_minutes=0)
-    save, killed_in = fit_epochs.CheckpointWriter._save, []
-
-    def fit() -> Any:
-        run = RunDirectory(tmp_path / "run")
-        run.path.mkdir(exist_ok=True)
-        model = build_model(config, shop)
-        fit_stages(model, shop, config, run, QUIET, resume=bool(killed_in))  # type: ignore[arg-type]
-        return model
-
-    def killed(self: Any, epoch: int, block: int) -> None:
-        save(self, epoch, block)
-        stage = self.folder.parent.name
-        if stage not in killed_in and (epoch, block) == (0, 2):
-            killed_in.append(stage)
-            raise Killed
-
-    monkeypatch.setattr(fit_epochs.CheckpointWriter, "_save", killed)
-    for _ in STAGES:
-        with pytest.raises(Killed):
-            fit()
-    resumed = fit()
-    assert killed_in == list(STAGES)
-    whole = load_run(trained[0]).model
-    for one, other in zip(resumed.weights, whole.weights, strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5, err_msg=one.path)
 
 
 @pytest.mark.one_stack
