@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.vocabulary import FIRST_INDEX
 from tfrec.models.counting_recommender import CountingRecommender
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
@@ -47,6 +48,11 @@ def tiny_recommender(name: str, dataset: InteractionDataset, **settings: Any) ->
     random = np.random.default_rng(11)
     for weight in model.trainable_weights:  # also those that begin as zeros, as biases do
         weight.assign(random.normal(0.0, 0.4, weight.shape).astype(np.float32))
+    memory = getattr(model, "memory", None)
+    if memory is not None:  # no weight that is trained, but training fills it: every known user has one
+        table = random.normal(0.0, 0.4, memory.vectors.shape).astype(np.float32)
+        table[:FIRST_INDEX] = 0.0
+        memory.vectors.assign(table)
     return model
 
 

@@ -15,6 +15,8 @@ from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class, model_names
 
 MODELS = [name for name in model_names() if issubclass(model_class(name), SequenceRecommender)]
+READS = {"ur4rec": {"retriever": {"dim": 8, "window": 4, "item_texts": VECTORS}}}
+"""What a model reads besides events where it may."""
 Shop = Callable[[str], InteractionDataset]
 pytestmark = pytest.mark.usefixtures("graphs_as_they_are")
 
@@ -27,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_int64_ids_above_2_to_the_31_saved_and_loaded(name: str, shop: Shop, tmp_path: Path) -> None:
-    run_export_test(name, shop("int64"), "int64", tmp_path / "saved")
+    run_export_test(name, shop("int64"), "int64", tmp_path / "saved", **READS.get(name, {}))
 
 
 @pytest.mark.one_stack
