@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +22,12 @@ class Action(str, enum.Enum):
     INFER = "infer"
 
 
+_LONG = ("settings", "epochs")
+"""Parts of the file about semantic ids that are not printed."""
+
 _FLAGS = {
     Action.GENERATE: (),
-    Action.PREPARE: ("--from", "--test-from", "--semantic-ids", "--set"),
+    Action.PREPARE: ("--from", "--test-from", "--semantic-ids", "--set", "--resume"),
     Action.INFER: ("--from", "--test-from", "--run", "--truth"),
 }
 
@@ -69,6 +73,9 @@ def main(
     test_users: Annotated[int, typer.Option(min=1, help="generate: test users.")] = 200,
     items: Annotated[int, typer.Option(min=2, help="generate: items.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="generate, prepare: seed.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="prepare: go on where an interrupted preparation stopped.")
+    ] = False,
     json_output: JsonFlag = False,
     debug: DebugFlag = False,
 ) -> None:
@@ -79,7 +86,7 @@ def main(
     del debug
     document: dict[str, Any]
     asked = {"--from": source, "--test-from": test_from, "--run": run, "--truth": truth}
-    _check(action, {**asked, "--semantic-ids": semantic_ids, "--set": set})
+    _check(action, {**asked, "--semantic-ids": semantic_ids, "--set": set, "--resume": resume})
     if action is Action.GENERATE:
         from tfrec.data.competition.generator import generate_competition
         from tfrec.data.competition.world import WorldSize
@@ -93,7 +100,9 @@ def main(
         if set and not semantic_ids:
             raise ConfigError("`--set` is about semantic ids.", remedy="Pass --semantic-ids, or leave it out.")
         chosen = [f"codebook_sizes=[{codes}]", *(set or [])] if semantic_ids else None
-        document = _prepare(source, output, tuple(filter(None, vectors.split(","))), chosen, seed, test_from)
+        document = _prepare(
+            source, output, tuple(filter(None, vectors.split(","))), chosen, seed, test_from, resume=resume
+        )
     elif run is None:
         raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
     elif truth is not None and not truth.is_file():
@@ -127,29 +136,41 @@ def _check(action: Action, asked: dict[str, Any]) -> None:
 
 
 def _prepare(
-    source: Path, output: Path, vectors: tuple[str, ...], settings: list[str] | None, seed: int, test: Path | None
+    source: Path,
+    output: Path,
+    vectors: tuple[str, ...],
+    settings: list[str] | None,
+    seed: int,
+    test: Path | None,
+    *,
+    resume: bool,
 ) -> dict[str, Any]:
     from tfrec.config.load import load_section
     from tfrec.config.rqvae_config import RQVAEConfig
     from tfrec.data.competition.preparation import prepare_competition
+    from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
 
-    health: dict[str, Any] = {}
     if settings is not None and not vectors:
         raise ConfigError("Semantic ids are made of vectors.", remedy="Name a family with --vectors.")
     base = ("the defaults of semantic ids", {"hidden": [128, 64], "latent_dim": 32})
     config = load_section(RQVAEConfig, settings or [], base=base)
 
     def learn(ids: Any, matrix: Any, folder: Path) -> Path:
-        from tfrec.data.semantic_ids import IDS_FILE
         from tfrec.training.fit_rqvae import fit_rqvae, write_semantic_ids
 
         fitted = fit_rqvae(matrix, config, seed=seed, log_dir=folder / "tensorboard")
-        health.update(write_semantic_ids(fitted, ids, matrix, folder))
+        write_semantic_ids(fitted, ids, matrix, folder)
         return folder / IDS_FILE
 
     wanted = None if settings is None else learn
-    found = prepare_competition(source, output, vectors=vectors, semantic_ids=wanted, test=test)
-    return {**found.__dict__, **({"semantic_ids": health} if health else {})}
+    told = "" if settings is None else json.dumps([seed, config.model_dump(mode="json")])
+    found = prepare_competition(
+        source, output, vectors=vectors, semantic_ids=wanted, test=test, settings=told, resume=resume
+    )
+    if settings is None:
+        return found.__dict__
+    health = json.loads((output / "semantic_ids" / HEALTH_FILE).read_text(encoding="utf-8"))
+    return {**found.__dict__, "semantic_ids": {name: health[name] for name in health if name not in _LONG}}
 
 
 if __name__ == "__main__":

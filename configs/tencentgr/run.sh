@@ -11,7 +11,8 @@
 #   EVAL_RESULT_PATH       where the answers go
 #   MODEL_OUTPUT_PATH      a run directory to answer with, or a copy of TRAIN_CKPT_PATH; default: the run of TRAIN_CKPT_PATH
 #   EVAL_INFER_PATH        where this script lies when it answers; not read, the script finds its presets beside itself
-# Further ones: PRESET (default: 5_hstu.yaml), PYTHON (default: python), TRAIN_RESUME=1 (go on with a run).
+# Further ones: PRESET (default: 5_hstu.yaml), PYTHON (default: python), TRAIN_RESUME=1 (go on with a preparation
+# or a run that was interrupted).
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 python=${PYTHON:-python}
@@ -21,7 +22,7 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     run=${TRAIN_CKPT_PATH:?set TRAIN_CKPT_PATH}/run
     if [ ! -d "$cache/train" ]; then
         "$python" -m tfrec.tencentgr prepare --from "$TRAIN_DATA_PATH" --output "$cache/train" --semantic-ids \
-            ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"}
+            ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"} ${TRAIN_RESUME:+--resume}
     fi
     "$python" -m tfrec.train --config "$here/${PRESET:-5_hstu.yaml}" --data "$cache/train/dataset" \
         --output "$run" --json ${TRAIN_RESUME:+--resume} > "$cache/metrics.json"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.competition.raw_files import SIZE, Harm
-from tfrec.data.competition import flat_json
+from tfrec.data.competition import flat_json, preparation
 from tfrec.data.competition.creative_vectors import store_creative_vectors
 from tfrec.data.competition.generator import generate_competition
 from tfrec.data.competition.histories import read_histories
+from tfrec.data.competition.json_files import JsonFiles
 from tfrec.data.competition.preparation import Prepared, prepare_competition, prepare_test
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.data.competition.sequence_lines import SequenceLines
@@ -25,6 +28,7 @@ from tfrec.data.competition.side_columns import write_side_columns
 from tfrec.data.competition.world import World
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_vectors, write_item_vectors
+from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import DataError
 
@@ -131,6 +135,61 @@ def test_profiles_are_features_of_users(made: tuple[Path, World], prepared: tupl
         assert isinstance(given["103"], str) is cold
         assert bool(features.categories["u103"][index[user]] == 0) is cold
     assert found.cold_values == SIZE.test_users // 5 + int(world.cold.sum())
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_preparation_that_was_killed_goes_on_where_it_stopped(
+    made: tuple[Path, World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    read, convert = JsonFiles.load_events, preparation.convert
+
+    def killed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Dies the first time that a stage is reached."""
+
+        def step(*given: Any, **named: Any) -> Any:
+            calls.append(stage)
+            if calls.count(stage) == 1:
+                raise Killed
+            return work(*given, **named)
+
+        return step
+
+    def codes(ids: pa.Array, matrix: Any, folder: Path) -> Path:
+        folder.mkdir()
+        pq.write_table(pa.table({"item_id": ids, "sid_0": ids.cast(pa.string())}), folder / IDS_FILE)
+        (folder / HEALTH_FILE).write_text("{}")
+        return folder / IDS_FILE
+
+    monkeypatch.setattr(JsonFiles, "load_events", killed("tables", read))
+    monkeypatch.setattr(preparation, "convert", killed("dataset", convert))
+    learn = killed("ids", codes)
+    prepare = partial(prepare_competition, made[0], tmp_path / "data", semantic_ids=learn, settings="one")
+    for _ in range(3):
+        with pytest.raises(Killed):
+            prepare(resume=True)
+        assert not (tmp_path / "data").exists()
+    with pytest.raises(DataError, match="other input files or options"):
+        prepare(resume=True, settings="another")
+    found = prepare(resume=True)
+    assert calls == ["tables", "tables", "ids", "ids", "dataset", "dataset"]
+    whole = prepare_competition(made[0], tmp_path / "whole", semantic_ids=codes)
+    assert found == whole
+    hashes = [InteractionDataset.open(tmp_path / name / "dataset").manifest for name in ("data", "whole")]
+    assert hashes[0].schema_hash == hashes[1].schema_hash
+    assert hashes[0].splits == hashes[1].splits
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == sorted(
+        path.name for path in (tmp_path / "whole").iterdir()
+    )
+    other = tmp_path / "other.partial"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="left alone"):
+        prepare_competition(made[0], tmp_path / "other")
+    assert (other / "notes.txt").exists()
 
 
 def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrec.data.competition.creative_vectors import store_creative_vectors
+from tfrec.data.competition.creative_vectors import StoredVectors, store_creative_vectors
 from tfrec.data.competition.indexer import INDEXER, load_indexer
 from tfrec.data.competition.json_files import JsonFiles
 from tfrec.data.competition.parquet_files import ParquetFiles
@@ -24,9 +24,12 @@ from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
-from tfrec.data.semantic_ids import HEALTH_FILE, attach_health
+from tfrec.data.partial_output import PartialOutput
+from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE, attach_health
 from tfrec.data.sql import literal
 from tfrec.errors import DataError
+from tfrec.files import write_json
+from tfrec.version import __version__
 
 EVENTS, PREDICT, USERS = "events.parquet", "predict.parquet", "users.parquet"
 ITEMS, CANDIDATES, DATASET = "items.parquet", "candidates.parquet", "dataset"
@@ -82,6 +85,8 @@ def prepare_competition(
     vectors: tuple[str, ...] = ("81",),
     semantic_ids: SemanticIds | None = None,
     test: str | Path | None = None,
+    settings: str = "",
+    resume: bool = False,
     memory_limit: str = "2GB",
 ) -> Prepared:
     """Writes Parquet files and a dataset, split by leaving the last event of every user out.
@@ -97,6 +102,9 @@ def prepare_competition(
         vectors: Vectors of creatives to take over, by feature id; their width is read from the data.
         semantic_ids: Learns ids from the first of them, which become item features. Default: none.
         test: Directory of `predict_seq.jsonl` and `predict_set.jsonl`. Default: they are looked for in `source`.
+        settings: Text that tells settings of `semantic_ids` apart, so that no others go on.
+        resume: Go on where an interrupted preparation of the same files stopped: behind the tables, behind the semantic
+            ids, or within the conversion.
         memory_limit: Memory for sorting; more goes to disk.
 
     Raises:
@@ -107,26 +115,75 @@ def prepare_competition(
         raise DataError("The directory exists.", file=str(output), remedy="Name another one, or remove it.")
     if not folder.is_dir():
         raise DataError("There is no such directory.", file=str(source), remedy="Name the directory with the files.")
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    scratch = partial / "work"
-    scratch.mkdir()
+    tests = None if test is None else Path(test)
+    whole = PartialOutput(_Output(str(target), resume=resume), _mark(folder, tests, vectors, settings))
+    with whole.open() as (partial, _):
+        found = _read_tables(folder, tests, partial, memory_limit)
+        store = {name: store_creative_vectors(folder, name, partial / "work") for name in vectors}
+        items = partial / ITEMS
+        if semantic_ids is not None and store:
+            items = _with_semantic_ids(partial, _learned(semantic_ids, next(iter(store.values())), partial))
+        if not (partial / DATASET).exists():
+            convert(_dataset_options(partial, items, memory_limit, resume=resume))
+        shutil.copy(folder / INDEXER, partial / INDEXER)
+        dataset = InteractionDataset.open(partial / DATASET)
+        health = partial / "semantic_ids" / HEALTH_FILE
+        if health.is_file():
+            attach_health(partial / DATASET, health)
+        for name, stored in store.items():
+            found.vectors[name] = write_item_vectors(dataset, name, stored.ids, stored.vectors)
+        write_json(partial / "prepared.json", found.__dict__)
+        whole.finish()
+    return found
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What `PartialOutput` must know."""
+
+    output: str
+    overwrite: bool = False
+    resume: bool = False
+
+
+def _mark(folder: Path, test: Path | None, vectors: tuple[str, ...], settings: str) -> str:
+    """Returns a text that is equal for preparations that may continue one another."""
+    files = sorted(path for root in (folder, test) if root is not None for path in root.rglob("*") if path.is_file())
+    stamps = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    return json.dumps([__version__, list(vectors), settings, stamps])
+
+
+def _read_tables(folder: Path, test: Path | None, partial: Path, memory_limit: str) -> Prepared:
+    """Writes the Parquet files, unless that was done; returns what was counted."""
+    done = partial / "work" / "tables.json"
+    if done.is_file():
+        return Prepared(**json.loads(done.read_text(encoding="utf-8")))
+    database = partial / "work" / "work.db"
+    for path in database.parent.glob(f"{database.name}*"):  # of a preparation that was interrupted
+        path.unlink() if path.is_file() else shutil.rmtree(path)
     found = Prepared()
-    with duckdb.connect(str(scratch / "work.db"), config={"memory_limit": memory_limit}) as work:
-        files = _files(folder, work, None if test is None else Path(test))
+    with duckdb.connect(str(database), config={"memory_limit": memory_limit}) as work:
+        files = _files(folder, work, test)
         load_indexer(work, folder)
         files.load_events()
         files.load_items()
         _write_tables(work, files, folder, partial, found)
-    store = {name: store_creative_vectors(folder, name, scratch) for name in vectors}
-    items = partial / ITEMS
-    if semantic_ids is not None and store:
-        first = next(iter(store.values()))
-        made = semantic_ids(pa.array(first.ids), first.vectors, partial / "semantic_ids")
-        items = _with_semantic_ids(partial, made)
+    write_json(done, found.__dict__)
+    return found
+
+
+def _learned(semantic_ids: SemanticIds, vectors: StoredVectors, partial: Path) -> Path:
+    """Returns the file of semantic ids; they are learned unless that was done."""
+    folder = partial / "semantic_ids"
+    if not (folder / HEALTH_FILE).is_file():  # it is written last
+        shutil.rmtree(folder, ignore_errors=True)
+        return semantic_ids(pa.array(vectors.ids), vectors.vectors, folder)
+    return folder / IDS_FILE
+
+
+def _dataset_options(partial: Path, items: Path, memory_limit: str, *, resume: bool) -> ConversionOptions:
     profiled = len(pq.read_schema(partial / USERS).names) > 1
-    options = ConversionOptions(
+    return ConversionOptions(
         input=(str(partial / EVENTS),),
         output=str(partial / DATASET),
         user_col="user_id",
@@ -139,20 +196,9 @@ def prepare_competition(
         unknown_items="keep",
         users=(str(partial / USERS),) if profiled else (),
         cold_users="keep" if profiled else "drop",
+        resume=resume,
         memory_limit=memory_limit,
     )
-    convert(options)
-    shutil.copy(folder / INDEXER, partial / INDEXER)
-    dataset = InteractionDataset.open(partial / DATASET)
-    health = partial / "semantic_ids" / HEALTH_FILE
-    if health.is_file():
-        attach_health(partial / DATASET, health)
-    for name, stored in store.items():
-        found.vectors[name] = write_item_vectors(dataset, name, stored.ids, stored.vectors)
-    shutil.rmtree(scratch)
-    (partial / "prepared.json").write_text(json.dumps(found.__dict__, indent=1) + "\n", encoding="utf-8")
-    partial.rename(target)
-    return found
 
 
 def prepare_test(source: str | Path, indexer: str | Path, output: Path) -> None:
@@ -220,9 +266,12 @@ def _write_tables(
 def _with_semantic_ids(partial: Path, made: Path) -> Path:
     """Returns a file of item features with the columns of semantic ids; items without a vector have none."""
     path = partial / "items_with_ids.parquet"
+    if path.exists():  # of a preparation that goes on
+        return path
+    temporary = path.with_suffix(".tmp")
     joined = f"{literal(str(partial / ITEMS))} AS items LEFT JOIN {literal(str(made))} AS made USING (item_id)"
+    chosen = f"SELECT items.*, made.* EXCLUDE (item_id) FROM {joined}"
     with duckdb.connect() as work:
-        work.execute(
-            f"COPY (SELECT items.*, made.* EXCLUDE (item_id) FROM {joined}) TO {literal(str(path))} (FORMAT parquet)"
-        )
+        work.execute(f"COPY ({chosen}) TO {literal(str(temporary))} (FORMAT parquet)")
+    temporary.rename(path)
     return path
