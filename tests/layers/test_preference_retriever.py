@@ -166,7 +166,7 @@ def test_without_texts_one_expert_is_left() -> None:
 
 
 def test_vectors_of_any_length_fit_into_16_bits() -> None:
-    scale = np.array([1.0, 1e6, 1e-9])[:, np.newaxis]  # 16 bits end at 65504 and at 6e-8
+    scale = np.array([1.0, 2.0**20, 2.0**-30])[:, np.newaxis]  # 16 bits end at 65504 and at 6e-8
     table = TextTable(4, WIDTH, DIM, seed=2)
     table.build()
     text = np.random.default_rng(8).normal(size=WIDTH)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tfrec.errors import DataError
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_table import ItemTable
+from tfrec.layers.near_unit_rows import near_unit_rows
 from tfrec.layers.seeded_dropout import kept_whole
 from tfrec.seeds import derive_seed
 
@@ -138,7 +139,7 @@ class ItemTower(keras.layers.Layer):
                     remedy="Train a new model on these data.",
                 )
             vectors = self.features[name]["kind"] == "vector"
-            table.assign(_near_unit_rows(tensors[name]) if vectors else tensors[name])
+            table.assign(near_unit_rows(tensors[name]) if vectors else tensors[name])
         self.trained.assign((np.asarray(counts) > 0).astype(np.float32))
 
     def call(self, ids: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -202,19 +203,6 @@ class ItemTower(keras.layers.Layer):
             width, reserved_rows=_FIRST_VALUE, seed=derive_seed(seed, f"values of {name}"), **self._initial
         )
         return self.add_weight(shape=(values, width), initializer=initializer, autocast=False, name=f"{name}_vectors")
-
-
-def _near_unit_rows(vectors: NDArray[Any]) -> NDArray[np.float16]:
-    """Scales rows `[items, width]` by powers of two to lengths of 1/2 to 1, some at a time.
-
-    So float16 holds directions of vectors of any length, with the digits that it has; zeros stay zero.
-    """
-    scaled = np.zeros(vectors.shape, np.float16)
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        part = np.asarray(vectors[start : start + _ROWS_AT_ONCE], np.float64)  # [part, width]
-        exponent = np.frexp(np.linalg.norm(part, axis=1, keepdims=True))[1]
-        scaled[start : start + len(part)] = np.ldexp(part, -exponent)
-    return scaled
 
 
 class TowerInTraining:

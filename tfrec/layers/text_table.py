@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.errors import DataError
+from tfrec.layers.near_unit_rows import near_unit_rows
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
-
-_ROWS_AT_ONCE = 1 << 14
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
@@ -55,7 +53,7 @@ class TextTable(keras.layers.Layer):
         self.built = True
 
     def set_vectors(self, vectors: NDArray[Any]) -> None:
-        """Takes over the vectors, float `[rows, width]`, at length 1: 16 bits hold neither long nor tiny ones.
+        """Takes over the vectors, float `[rows, width]`, of any length.
 
         Raises:
             DataError: They have another shape than the model was made for.
@@ -66,12 +64,7 @@ class TextTable(keras.layers.Layer):
                 f"{(self.rows, self.width)}.",
                 remedy="Train a new model on these data.",
             )
-        found = np.zeros(vectors.shape, np.float16)
-        for start in range(0, self.rows, _ROWS_AT_ONCE):
-            some = np.asarray(vectors[start : start + _ROWS_AT_ONCE], np.float64)  # [some, width]
-            length = np.linalg.norm(some, axis=1, keepdims=True)
-            found[start : start + len(some)] = np.divide(some, length, out=np.zeros_like(some), where=length > 0)
-        self.vectors.assign(found)
+        self.vectors.assign(near_unit_rows(vectors))
 
     def call(self, ids: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Looks texts up.
