@@ -151,11 +151,18 @@ def _converted(clean: CleanRun, output: Path, flags: dict[str, Any]) -> Interact
     return InteractionDataset.open(output)
 
 
-def test_a_model_that_is_told_of_events_ranks_raw_examples_as_offline(clean, tmp_path):
-    """As the Evaluator asks it: raw values of their features, missing ones too, in the examples themselves."""
-    model = tiny_run(tmp_path / "run", "long_term_interest", clean.local, event_features=list(KINDS))
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("long_term_interest", {"event_features": list(KINDS)}, ("timestamp", *KINDS)),
+        ("ur4rec", {"retriever": {"dim": 8, "window": 4}}, ("user",)),
+    ],
+)
+def test_a_model_that_is_told_of_events_or_users_ranks_raw_examples_as_offline(name, settings, told, clean, tmp_path):
+    """As the Evaluator asks it: raw ids, and raw values of features, missing ones too, in the examples themselves."""
+    model = tiny_run(tmp_path / "run", name, clean.local, **settings)
     export_model(tmp_path / "run", tmp_path / "model", ["k=5"])
-    assert model.request_features == ("timestamp", *KINDS)
+    assert model.request_features == told
     rank = tf.saved_model.load(str(tmp_path / "model")).signatures["rank_targets"]
     records = []
     for path in sorted(Path(clean.made["ParquetExampleGen"]["examples"].uri, "Split-test").glob("*")):
