@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.config.ur4rec_config import FusionConfig, UR4RecConfig
 from tfrec.layers.score_fusion import PACE, ScoreFusion, standardise
 
@@ -85,3 +88,9 @@ def test_a_weight_of_zero_switches_a_branch_off_and_both_cannot_be() -> None:
         FusionConfig(mode="learned", retriever_weight=0)  # would switch nothing off
     with pytest.raises(ValueError, match="both branches are switched off"):
         UR4RecConfig(use_sasrec=False, use_retriever=False)
+
+
+@pytest.mark.parametrize("given", [{"item_features": True}, {"item_vectors": ["minilm"]}, {"user_vectors": True}])
+def test_inputs_that_the_branch_would_not_read_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"reads no `sasrec\.{next(iter(given))}`.*retriever\.item_texts"):
+        UR4RecConfig(sasrec=SASRecConfig(**given))

@@ -19,7 +19,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.errors import ConfigError, DataError
 from tfrec.layers.user_memory import UserMemory
 from tfrec.training.evaluate_run import evaluate_run
-from tfrec.training.experiment import run_experiment
+from tfrec.training.experiment import check_dataset, run_experiment
 from tfrec.training.fit_stages import fit_stages, steps_of_a_branch
 from tfrec.training.model_store import build_model, load_run, run_config
 from tfrec.training.run_directory import RunDirectory
@@ -181,9 +181,20 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
         columns = csv.DictReader(file).fieldnames or []
     assert {"retriever_loss", "contrastive_loss"} <= set(columns)
     assert not {"sasrec_loss", "fused_loss"} & set(columns)
-    only = configured(shop, model__use_sasrec=False, stages__run="[pretrain_sasrec]")
-    with pytest.raises(ConfigError, match="No stage has anything to train"):
-        fit_stages(build_model(only, shop), shop, only, RunDirectory(tmp_path / "run"), QUIET)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"no stage of `stages\.run` \(pretrain_sasrec\) trains"):
+        configured(shop, model__use_sasrec=False, stages__run="[pretrain_sasrec]")
+
+
+@pytest.mark.parametrize("kind", ["item", "user"])
+def test_forgotten_texts_are_found_before_a_run_directory_is_made(
+    shop: InteractionDataset, tmp_path: Path, kind: str
+) -> None:
+    wrong: dict[str, Any] = {f"model__retriever__{kind}_texts": "minilm"}
+    wanted = rf"no {kind} vectors `minilm`.*Known: .*texts encode --data DS --of {kind}s --name minilm"
+    with pytest.raises(DataError, match=wanted):
+        run_experiment(configured(shop, **wrong), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
+    check_dataset(shop, configured(shop, model__use_retriever=False, **wrong))  # nobody reads them
 
 
 def test_the_step_size_of_a_branch_ends_with_its_own_last_step() -> None:

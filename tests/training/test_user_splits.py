@@ -40,6 +40,8 @@ def test_users_of_training_are_not_measured(shared: InteractionDataset, changes:
 def test_what_is_allowed(shared: InteractionDataset, tmp_path: Path) -> None:
     """Other models; whole users at random; files per split that an audit has found apart."""
     check_dataset(shared, run_config("sasrec"))
+    with pytest.raises(DataError, match=r"no item vectors `minilm`\. Make them: `python -m tfrec\.texts encode"):
+        check_dataset(shared, run_config("sasrec", assignments=["model.item_vectors=[minilm]"]))
     apart = behavior_shop(tmp_path, split="random_user", valid_fraction=0.2, test_fraction=0.2, audit=True)
     check_dataset(apart, run_config("long_term_interest", assignments=["training.patience=2"]))
     given = apart.manifest.split.model_copy(update={"rule": "given"})

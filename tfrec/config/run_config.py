@@ -22,7 +22,7 @@ from tfrec.config.objective_config import ObjectiveConfig
 from tfrec.config.optimizer_config import OptimizerConfig, SequenceOptimizerConfig
 from tfrec.config.pair_objective_config import PairObjectiveConfig
 from tfrec.config.sequence_objective_config import SequenceObjectiveConfig
-from tfrec.config.stages_config import StagesConfig
+from tfrec.config.stages_config import JOINT_STAGES, StagesConfig
 from tfrec.config.strict_model import StrictModel
 from tfrec.config.training_config import (
     PairTrainingConfig,
@@ -147,6 +147,11 @@ class StagedRunConfig(RunConfig):
             )
         if self.objective.weight_feature is not None:
             raise ValueError("`objective.weight_feature` is for models that are not trained in stages")
+        trained = set(JOINT_STAGES)
+        trained |= {"pretrain_sasrec"} if self.model.has_sasrec else set()
+        trained |= {"pretrain_retriever"} if self.model.has_retriever else set()
+        if not trained & set(self.stages.run):
+            raise ValueError(f"no stage of `stages.run` ({', '.join(self.stages.run)}) trains a branch that is on")
         return self
 
 

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from tfrec.config.sasrec_config import SASRecConfig
 from tfrec.config.strict_model import StrictModel
 
+_UNREAD = ("item_features", "item_vectors", "user_features", "user_vectors")
+
 
 class RetrieverConfig(StrictModel):
     """Mixture of experts that compare a candidate with the texts and items that a user prefers."""
@@ -115,6 +117,12 @@ class UR4RecConfig(StrictModel):
             raise ValueError(
                 f"`retriever.window` ({self.retriever.window}) must not exceed `sasrec.max_length` "
                 f"({self.sasrec.max_length}), the events of a user that are read at all"
+            )
+        unread = [name for name in _UNREAD if getattr(self.sasrec, name)]
+        if unread:
+            raise ValueError(
+                f"this model reads no `sasrec.{unread[0]}`, its SASRec branch knows users and items by their events "
+                "alone; texts go to `retriever.item_texts` and `retriever.user_texts`"
             )
         return self
 

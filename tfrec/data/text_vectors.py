@@ -130,8 +130,11 @@ def read_vectors(folder: Path, name: str, vocabulary: Vocabulary, *, what: str) 
     """
     names = vector_names(folder)
     if name not in names:
+        remedy = f"Make them: `python -m tfrec.texts encode --data DS --of {what.split()[0]}s --name {name} ...`."
         raise DataError(
-            f"The dataset has no {what} `{name}`.", file=str(folder.parent), remedy=did_you_mean(name, names)
+            f"The dataset has no {what} `{name}`.",
+            file=str(folder.parent),
+            remedy=f"{did_you_mean(name, names)} {remedy}" if names else remedy,
         )
     about = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     vectors: npt.NDArray[np.float32] = np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -35,7 +35,7 @@ from tfrec.training.rerank_evaluation import add_rerank_section
 from tfrec.training.result_store import ResultStore
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.run_report import leave_report
-from tfrec.training.run_start import check_splits, record_data, write_settings
+from tfrec.training.run_start import check_splits, check_vectors, record_data, write_settings
 from tfrec.training.synthetic_data import optimum_scorer, synthetic_dataset
 from tfrec.training.user_evaluation import add_user_section
 from tfrec.training.user_splits import check_users_apart
@@ -131,8 +131,9 @@ def run_experiment(
 
 
 def check_dataset(dataset: InteractionDataset, config: RunConfig) -> None:
-    """Raises DataError unless the data set has the splits that the run needs, fit to be measured."""
+    """Raises DataError unless the data set has the splits that the run needs, fit to be measured, and the vectors."""
     check_splits(dataset, config)
+    check_vectors(dataset, config)
     if isinstance(config, PairRunConfig):
         validated = [name for name in ("valid",) if config.training.patience and name in dataset.splits]
         check_users_apart(dataset, [config.evaluation.split, *validated])

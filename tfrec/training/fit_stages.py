@@ -12,7 +12,6 @@ from tfrec.config.stages_config import JOINT_STAGES, STAGES, JointStageConfig, S
 from tfrec.config.training_config import SequenceTrainingConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch, training_sequences
-from tfrec.errors import ConfigError
 from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
@@ -67,9 +66,6 @@ def fit_stages(
     Returns:
         `epochs` and `seconds` of all stages together, `loss` and `events_per_second` of the last; `stages`, what
         `fit_epochs` returned of each; `texts`, where they come from; `fusion` and `memory`, what has become of them.
-
-    Raises:
-        ConfigError: Nothing is left to train.
     """
     describe_model(model, run)
     if model.memory is not None:
@@ -95,8 +91,7 @@ def fit_stages(
             stages[stage] = _fit_stage(model, stage, dataset, config, folder, console, resume=resume)
             write_json(finished, stages[stage])
         before = folder
-    if before is None:
-        raise ConfigError("No stage has anything to train.", remedy="Name other stages in `stages.run`.")
+    assert before is not None, "A configuration names a stage that trains something."
     for stage in (name for name in STAGES if name not in config.stages.run):
         console.print(f"Stage {stage}: not in `stages.run`.", markup=False)
     _load_weights(model, before)

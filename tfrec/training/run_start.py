@@ -7,9 +7,11 @@ from typing import Any
 import yaml
 
 from tfrec.config.load import dump_yaml
-from tfrec.config.run_config import RunConfig
+from tfrec.config.run_config import RunConfig, StagedRunConfig
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.impressions.impression_dataset import ImpressionDataset
+from tfrec.data.item_vectors import read_item_vectors
+from tfrec.data.user_vectors import read_user_vectors
 from tfrec.errors import ConfigError, DataError
 from tfrec.training.model_store import SCHEMA_FILE
 from tfrec.training.run_directory import RunDirectory
@@ -25,6 +27,18 @@ def check_splits(dataset: InteractionDataset | ImpressionDataset, config: RunCon
                 file=dataset.path,
                 remedy="Convert the data with another `--split`, or set `evaluation.split`.",
             )
+
+
+def check_vectors(dataset: InteractionDataset, config: RunConfig) -> None:
+    """Raises DataError unless the vectors and texts that the model reads lie beside the data set."""
+    items, users = list(getattr(config.model, "item_vectors", ())), []
+    if isinstance(config, StagedRunConfig) and config.model.has_retriever:
+        items.append(config.model.retriever.item_texts)
+        users.append(config.model.retriever.user_texts)
+    for name in filter(None, items):
+        read_item_vectors(dataset, name)
+    for name in filter(None, users):
+        read_user_vectors(dataset, name)
 
 
 def write_settings(run: RunDirectory, config: RunConfig, *, resume: bool) -> None:
