@@ -235,7 +235,7 @@ def _encode(
     *,
     dry_run: bool,
 ) -> dict[str, Any]:
-    from tfrec.text.encode import check_target, encode_texts, take_means, take_vectors
+    from tfrec.text.encode import check_source, check_target, encode_texts, take_means, take_vectors
 
     check_target(dataset, of.value)
     if kind == "mean-of" and of is Of.ITEMS:
@@ -245,14 +245,16 @@ def _encode(
             "`--last` and `--skip-last` say which events a text or a mean is made of; here are no events.",
             remedy="Give them to `template`, `generate` or with --mean-of.",
         )
+    from tfrec.text.text_encoder import make_encoder
+
     if dry_run:
-        return {"name": name, "of": of.value, kind: str(given)}
+        if kind == "texts":
+            make_encoder(**encoding)
+        return {"name": name, "of": of.value, kind: str(given), **check_source(dataset, of.value, name, kind, given)}
     if kind == "vectors":
         return take_vectors(dataset, of.value, name, given)
     if kind == "mean-of":
         return take_means(dataset, name, given, last=last, skip_last=skip_last)
-    from tfrec.text.text_encoder import make_encoder
-
     encoder = make_encoder(**encoding)
     with _bar(human) as progress:
         task = progress.add_task(f"{encoding['name']}: texts of {of.value}", total=None)

@@ -13,6 +13,7 @@ import pytest
 
 from tfrec.command import run_command
 from tfrec.data.dataset import InteractionDataset
+from tfrec.data.text_vectors import vector_names
 from tfrec.errors import ConfigError, ServingError
 from tfrec.text.chat_model import ChatModel, ChatSettings
 from tfrec.text.generate import generate_texts
@@ -197,8 +198,24 @@ def test_the_command(
     assert (code, document["known"], document["dim"], document["provenance"]) == (0, 3, 16, "train_only")
     code, document, _ = call("template", "--of", "items", "--output", str(tmp_path / "i.parquet"))
     assert (code, document["texts"]) == (0, 5)
-    code, *_ = call("encode", "--of", "items", "--name", "words", "--texts", str(tmp_path / "i.parquet"))
+    words = ("encode", "--of", "items", "--name", "words", "--texts", str(tmp_path / "i.parquet"))
+    code, document, _ = call(*words, "--dry-run")
+    assert (code, document["given"], document["known"]) == (0, 5, 5)
+    assert "words" not in vector_names(Path(cinema.path) / "item_vectors")
+    code, *_ = call(*words)
     assert code == 0
+    (tmp_path / "strangers.json").write_text('{"100": "a stranger"}')
+    checked = {
+        ("--of", "items", "--texts", "nowhere.json"): (3, "No such file"),
+        ("--of", "items", "--vectors", "nowhere.npz"): (3, "No such file"),
+        ("--of", "users", "--mean-of", "word"): (3, "Did you mean `words`"),
+        ("--of", "items", "--texts", output): (2, "holds texts of users"),
+        ("--of", "items", "--texts", str(tmp_path / "strangers.json")): (3, "Not one id"),
+        ("--of", "users", "--texts", output, "--encoder", "hash"): (2, "Did you mean `hashed`"),
+    }
+    for arguments, (wanted, problem) in checked.items():
+        code, _, error = call("encode", "--name", "x", *arguments, "--dry-run")
+        assert (code, problem in error) == (wanted, True), error
     code, document, _ = call("encode", "--of", "users", "--name", "mean", "--mean-of", "words", "--skip-last", "1")
     assert (code, document["known"], document["source"]["skip_last"]) == (0, 3, 1)
     refused = {

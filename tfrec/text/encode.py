@@ -20,7 +20,7 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.files import size_and_sha256
 from tfrec.text.mean_of_items import mean_of_items
 from tfrec.text.text_encoder import TextEncoder
-from tfrec.text.texts import read_texts
+from tfrec.text.texts import Texts, read_texts
 from tfrec.text.vector_file import read_vector_file
 
 Of = Literal["items", "users"]
@@ -52,9 +52,7 @@ def encode_texts(
     Returns:
         What was written: `name`, `of`, `given`, `known`, `missing`, `dim`, `provenance` and `source`.
     """
-    found = read_texts(texts).present()
-    if found.source.get("of", of) != of:
-        raise ConfigError(f"`{texts}` holds texts of {found.source['of']}, not of {of}.", remedy="Check --of.")
+    found = _texts_of(of, texts)
     fits = found.training_data == training_fingerprint(dataset)
     provenance: Provenance = "train_only" if found.provenance == "train_only" and fits else "unknown"
     with texts.open("rb") as file:
@@ -107,6 +105,29 @@ def take_means(
     return _write(dataset, "users", name, ids, matrix, "train_only", source)
 
 
+def check_source(dataset: InteractionDataset, of: Of, name: str, kind: str, given: Any) -> dict[str, int]:
+    """Reads what vectors are to be made of, and writes nothing.
+
+    Args:
+        dataset: A local dataset.
+        of: Whose vectors.
+        name: Name of the vectors.
+        kind: What `given` is: `texts` or `vectors`, a file, or `mean-of`, the name of vectors of items.
+        given: The file, or the name.
+
+    Returns:
+        `given`, how many texts or vectors there are, and of a file `known`, how many of them are of the dataset.
+
+    Raises:
+        ConfigError: The texts are those of others than `of`.
+        DataError: As `encode_texts`, `take_vectors` and `take_means`, but for the values of the vectors.
+    """
+    if kind == "mean-of":
+        return {"given": int(read_item_text(dataset, given).known.sum())}
+    ids: Any = _texts_of(of, given).ids if kind == "texts" else read_vector_file(given)[0]
+    return {"given": len(ids), "known": _count_known(dataset, of, name, ids)}
+
+
 def check_target(dataset: InteractionDataset, of: Of) -> None:
     """Raises ConfigError when vectors cannot be written: the dataset is remote, or has no users."""
     if scheme_of(dataset.path):
@@ -130,13 +151,7 @@ def _write(
     check_target(dataset, of)
     vocabulary = dataset.item_vocabulary if of == "items" else user_vocabulary(dataset)
     write = write_item_vectors if of == "items" else write_user_vectors
-    if not len(ids):
-        raise DataError(f"Not one of the {of} has a vector `{name}`.", remedy="Check the texts and --skip-last.")
-    if not (vocabulary.lookup(as_ids_of(vocabulary, ids)) >= FIRST_INDEX).any():
-        raise DataError(
-            f"Not one id of `{name}` is an id of the {of} of the dataset, for example `{ids[0]}`.",
-            remedy="The ids must be those of the log that was converted.",
-        )
+    _count_known(dataset, of, name, ids)
     known = write(dataset, name, ids, vectors, provenance=provenance, source=source)
     return {
         "name": name,
@@ -148,3 +163,25 @@ def _write(
         "provenance": provenance,
         "source": source,
     }
+
+
+def _texts_of(of: Of, path: Path) -> Texts:
+    """Returns the texts of a file that are not blank; ConfigError where the file says that they are of others."""
+    found = read_texts(path).present()
+    if found.source.get("of", of) != of:
+        raise ConfigError(f"`{path}` holds texts of {found.source['of']}, not of {of}.", remedy="Check --of.")
+    return found
+
+
+def _count_known(dataset: InteractionDataset, of: Of, name: str, ids: Any) -> int:
+    """Returns how many ids are of the dataset; DataError where none is."""
+    vocabulary = dataset.item_vocabulary if of == "items" else user_vocabulary(dataset)
+    if not len(ids):
+        raise DataError(f"Not one of the {of} has a vector `{name}`.", remedy="Check the texts and --skip-last.")
+    known = int((vocabulary.lookup(as_ids_of(vocabulary, ids)) >= FIRST_INDEX).sum())
+    if not known:
+        raise DataError(
+            f"Not one id of `{name}` is an id of the {of} of the dataset, for example `{ids[0]}`.",
+            remedy="The ids must be those of the log that was converted.",
+        )
+    return known
