@@ -79,7 +79,8 @@ def main(
             "ur4rec": parse_stage_flags,
         }
         if name not in parsers:
-            raise ConfigError(f"`--params` is for gru4rec, not for `{name}`.", remedy="Use `--set section.key=value`.")
+            known = ", ".join(f"`{key}`" for key in parsers)
+            raise ConfigError(f"`--params` is for {known}, not for `{name}`.", remedy="Use `--set section.key=value`.")
         overlays.append(("`--params`", parsers[name](params)))
     file_values = read_yaml(config) if config else {}
     overrides = list(assignments or [])

@@ -102,7 +102,7 @@ def test_dry_run_writes_nothing(run: Path, tmp_path: Path) -> None:
         (["train", "--model", "gru4rec", "--data", "nowhere"], 3, "nowhere"),
         (["train", "--model", "gru4rec", "--set", "training.epoch=1"], 2, "Did you mean `epochs`?"),
         (["train"], 2, "--model"),
-        (["train", "--model", "markov", "--params", "layers=10"], 2, "--params"),
+        (["train", "--model", "markov", "--params", "layers=10"], 2, "`ur4rec`, not for `markov`"),
         (["evaluate", "--run", "nowhere"], 3, "nowhere"),
         (["recommend", "--run", "nowhere", "--items", "1"], 3, "nowhere"),
         (["convert", "--input", "nothing.parquet", "--output", "DS"], 3, "nothing.parquet"),
