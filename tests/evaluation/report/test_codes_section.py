@@ -54,3 +54,23 @@ def test_similarities_are_one_chart(tmp_path: Path) -> None:
     [chart] = [chart for chart in charts if "imilarity" in chart.title]
     assert "positive_similarity from 0.25 in epoch 1 to 0.75 in epoch 6" in chart.svg
     assert "similarity_gap from 0.2" in chart.svg
+
+
+def test_stages_are_named_at_the_curves_and_not_drawn_as_one(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = (run / "history.csv").read_text().splitlines()
+    assert len(lines) == 7  # six epochs
+    rows = [f"{line},{1 if n < 4 else 3},0.{n},0.{9 - n}" for n, line in enumerate(lines[1:])]
+    (run / "history.csv").write_text("\n".join([f"{lines[0]},stage,expert_words,valid_mrr@5", *rows]) + "\n")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["train"] = {"epochs": 6, "loss": 1.0, "stages": {"first": {}, "second": {"skipped": "off"}, "third": {}}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    (run / "expert_usage.json").write_text(json.dumps({"epochs": [{"epoch": 1, "layers": {}}]}))
+    section = learning_section(read_run(run))
+    assert section is not None
+    charts = {chart.title: chart for block in section.blocks if isinstance(block, Charts) for chart in block.charts}
+    assert not {"Stage", "Expert words"} & set(charts)
+    assert charts["Loss"].caption.startswith("Epochs of the stages: first 1 to 4, third 5 to 6. Each has a loss")
+    # The best value of all stages, 0.9 in epoch 1, is not that of the weights that are kept.
+    assert charts["Valid mrr@5"].caption == "Epochs of the stages: first 1 to 4, third 5 to 6."
+    assert "best" not in str([block for block in section.blocks if isinstance(block, Facts)])

@@ -10,7 +10,7 @@ from tfrec.evaluation.report.numbers import count_text, known, seconds_text
 from tfrec.evaluation.report.run_documents import RunDocuments
 
 _EPOCH = "epoch"
-_NOT_DRAWN = ("events", "mini_batches", "seconds", "mini_batches_per_second")
+_NOT_DRAWN = ("events", "mini_batches", "seconds", "mini_batches_per_second", "stage")
 _RATES = {"events_per_second": "events/s"}
 _ROWS_SHOWN = 200
 
@@ -23,24 +23,27 @@ def learning_section(run: RunDocuments) -> Section | None:
         return None
     loss = [name for name in history if name == "loss" or name.endswith("_loss")]
     validated = [name for name in history if "@" in name]
-    best = _best_epoch(history, validated[0]) if validated else None
+    stages = _stages(run, history)
+    best = _best_epoch(history, validated[0]) if validated and not stages else None  # each stage has its own
     if known(run.training.get("best_epoch")):
         best = float(run.training["best_epoch"])
     charts = []
     if loss:
-        charts.append(_chart(history, "Loss", loss, "training loss"))
+        own = f"{stages} Each has a loss of its own: compare within a stage." if stages else ""
+        charts.append(_chart(history, "Loss", loss, "training loss", own))
     for name in validated:
-        chosen = f" Dashed line: best epoch, {best:g}." if best is not None and name == validated[0] else ""
+        chosen = f" Dashed line: best epoch, {best:g}." if best is not None and name == validated[0] else stages
         title = name.replace("_", " ", 1)
         heading = f"{title[:1].upper()}{title[1:]}"
-        charts.append(_chart(history, heading, [name], title, chosen, best if chosen else None))
+        charts.append(_chart(history, heading, [name], title, chosen, best if name == validated[0] else None))
     for name, unit in _RATES.items():
         if name in history:
             charts.append(_chart(history, "Training speed", [name], unit))
     alike = [name for name in history if "similarity" in name]
     if alike:
         charts.append(_chart(history, "Similarity of states to their targets and to others", alike, "cosine"))
-    drawn = {_EPOCH, *alike, *loss, *validated, *_RATES, *_NOT_DRAWN}
+    experts = [name for name in history if name.startswith("expert_") and run.experts]  # a section of their own
+    drawn = {_EPOCH, *alike, *loss, *validated, *experts, *_RATES, *_NOT_DRAWN}
     for name in [name for name in history if name not in drawn][:4]:
         charts.append(_chart(history, name.replace("_", " ").capitalize(), [name], name.replace("_", " ")))
     blocks: list[Block] = [Facts(tuple(_facts(run, best)))] if run.training else []
@@ -48,6 +51,18 @@ def learning_section(run: RunDocuments) -> Section | None:
         blocks.append(Charts(tuple(charts)))
     blocks.append(Fold("Values of every epoch", _table(run.history)))
     return Section("learning", "Learning curves", tuple(blocks))
+
+
+def _stages(run: RunDocuments, history: Mapping[str, list[float | None]]) -> str:
+    """Says which epochs are of which stage; empty for a model that is not trained in stages."""
+    said = []
+    for number, name in enumerate(run.training.get("stages") or {}, start=1):
+        epochs = [
+            epoch for epoch, stage in zip(history[_EPOCH], history.get("stage", []), strict=False) if stage == number
+        ]
+        if epochs:
+            said.append(f"{name} {epochs[0]:g} to {epochs[-1]:g}")
+    return f"Epochs of the stages: {', '.join(said)}." if said else ""
 
 
 def _best_epoch(history: Mapping[str, list[float | None]], metric: str) -> float | None:
