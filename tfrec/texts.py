@@ -168,7 +168,7 @@ def _audit(dataset: InteractionDataset, texts: Path, human: Console, *, json_out
         [name, f"{row['n']:,}", f"{100 * row['own']:.1f} %", f"{100 * row['others']:.1f} %", f"{row['excess']:.1f}"]
         for name, row in document["rows"].items()
     ]
-    title = f"{document['texts']:,} texts that name a title"
+    title = f"Share of {document['texts']:,} texts that name the title of an event"
     columns = ["event", "n", "of their user", "of another user", "difference in standard errors"]
     human.print(make_table(title, columns, rows))
     for split in document["leaks"]:

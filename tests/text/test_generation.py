@@ -218,6 +218,8 @@ def test_the_command(
         assert (code, problem in error) == (wanted, True), error
     code, document, _ = call("encode", "--of", "users", "--name", "mean", "--mean-of", "words", "--skip-last", "1")
     assert (code, document["known"], document["source"]["skip_last"]) == (0, 3, 1)
+    assert run_command(main, ["audit", "--data", str(cinema.path), "--of", "users", "--texts", output]) == 0
+    assert "Share of 3 texts that name the title of an event" in " ".join(capsys.readouterr().out.split())
     refused = {
         ("encode", "--of", "items", "--name", "x", "--mean-of", "words"): "makes vectors of users",
         ("encode", "--of", "users", "--name", "x", "--texts", output, "--mean-of", "words"): "--texts, --mean-of",
