@@ -24,6 +24,7 @@ def build_table(
     name: str,
     use_ids: bool = True,
     use_bias: bool = False,
+    always_tower: bool = False,
     seed: int,
     dtype: Any,
 ) -> ItemTable | ItemTower:
@@ -36,15 +37,16 @@ def build_table(
         name: `items` or `users`.
         use_ids: Whether each has a vector of its own besides its features.
         use_bias: Add a bias per row; only of a table.
+        always_tower: Make a tower without features, too: rows without training events are then zeros.
         seed: Seed of the model.
         dtype: Precision policy.
     """
     seed = derive_seed(seed, name)
-    if features:
+    if features or always_tower:
         return ItemTower(
             rows,
             config.dim,
-            features=features,
+            features=features or {},
             feature_dim=config.feature_dim,
             hidden=config.feature_hidden,
             use_ids=use_ids,

@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from tfrec.config.two_tower_config import TwoTowerConfig
 from tfrec.layers.history_pooling import HistoryPooling
+from tfrec.layers.item_table import ItemTable
 from tfrec.layers.item_tower import ItemTower
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.models.informed_encoder import InformedEncoder
+from tfrec.models.item_inputs import build_table
 from tfrec.models.user_inputs import look_up_users
 from tfrec.registry import register_model
 from tfrec.seeds import derive_seed
@@ -70,19 +72,15 @@ class TwoTower(InformedEncoder):
             states = layer(seeded_dropout(states, rate if number else 0.0, dropout_seed, f"hidden {number}"))
         return states * mask
 
-    def _build_items(self) -> ItemTower:
-        config = self.config
-        return ItemTower(
+    def _build_items(self) -> ItemTable | ItemTower:
+        return build_table(
+            self.config,
             self.vocab_size,
-            config.dim,
-            features=self.features,
-            feature_dim=config.feature_dim,
-            hidden=config.feature_hidden,
-            use_ids=config.use_ids,
-            id_dropout=config.id_dropout,
-            init_stddev=config.init_stddev,
-            seed=derive_seed(self.seed, "items"),
+            self.features,
             name="items",
+            use_ids=self.config.use_ids,
+            always_tower=True,
+            seed=self.seed,
             dtype=self.dtype_policy,
         )
 

@@ -115,9 +115,8 @@ class RetrievalTask:
             )
         queries, candidates = tf.cast(queries, tf.float32), tf.cast(candidates, tf.float32)
         if score_mask is not None:
-            score_mask = tf.linalg.set_diag(
-                score_mask, tf.ones(tf.shape(queries)[:1], tf.bool)
-            )  # [queries, candidates]
+            positives = tf.ones(tf.shape(queries)[:1], tf.bool)
+            score_mask = tf.linalg.set_diag(score_mask, positives)  # [queries, candidates]
         full, batch = self._measures
         return self._graph(
             queries,
