@@ -72,7 +72,7 @@ def test_what_it_says(tmp_path: Path) -> None:
         "\n## Limits\n\n- Items without",
         "leaks across users in time",
         "Apache-2.0",
-        "| run | `RUN` |\n| checkpoint | `tiny:abc` |\n",
+        "| run | `RUN` |\n| checkpoint | `tiny:abc` |\n| schema | `0f` |\n| item vocabulary | `1f` |\n| trained | ",
     ):
         assert words in text, words
     assert "not evaluated" not in text

@@ -27,6 +27,9 @@ what may be done with the weights. It is not known to tfrec; add it here before 
 
 | | |
 |---|---|
+| run | `{{ export.run }}` |
+| checkpoint | `{{ export.checkpoint }}` |
+| schema | `{{ export.schema_hash }}` |
 {% for name, value in origin.items() %}
 | {{ name }} | `{{ value }}` |
 {% endfor %}
@@ -36,7 +39,13 @@ what may be done with the weights. It is not known to tfrec; add it here before 
 
 
 def card_page(
-    body: str, export: Mapping[str, Any], loaded: LoadedRun, *, origin: Mapping[str, str], **values: Any
+    body: str,
+    export: Mapping[str, Any],
+    loaded: LoadedRun,
+    evaluation: Mapping[str, Any],
+    *,
+    origin: Mapping[str, str],
+    **values: Any,
 ) -> str:
     """Returns a model card, in Markdown.
 
@@ -45,7 +54,8 @@ def card_page(
             sentences of the evaluation.
         export: Content of `export.json`; `export` in the template.
         loaded: The run.
-        origin: What the model was made of, by name.
+        evaluation: As of `evaluation_of`.
+        origin: What the model was made of beside run, checkpoint and schema, by name.
         **values: What else the template shows.
     """
     environment = jinja2.Environment(
@@ -55,7 +65,7 @@ def card_page(
     return environment.from_string(_HEAD + body + _TAIL).render(
         export=export,
         summary=(type(loaded.model).__doc__ or "").strip().splitlines()[0],
-        alarms=[alarm["message"] for alarm in evaluation_of(loaded).get("alarms", [])],
+        alarms=[alarm["message"] for alarm in evaluation.get("alarms", [])],
         origin=origin,
         run=loaded.manifest,
         software=", ".join(f"{name} {version}" for name, version in loaded.manifest["versions"].items()),

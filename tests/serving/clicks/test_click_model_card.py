@@ -12,7 +12,7 @@ from tfrec.serving.clicks.click_model_card import click_model_card
 from tfrec.training.model_store import load_run
 
 OWN = {"auc": 0.75, "logloss": 0.25, "ap": 0.5, "wll": 0.125, "score": 0.625, "score_balanced": 0.6}
-EVALUATION = {
+EVALUATION: dict[str, Any] = {
     "split": "test",
     "rows": 12345,
     "metrics": {**OWN, "auc_low": 0.7, "auc_high": 0.8, "calibration_error": 0.0125},
@@ -31,15 +31,25 @@ def test_what_it_says(impression_data: ImpressionDataset, tmp_path: Path) -> Non
         **{"run": "RUN", "data": "DS", "checkpoint": "tiny:abc", "schema_hash": "0f", "fields_hash": "1f"},
         **{"click_rate": 0.3, "inputs": {name: {"input": name, "type": "text"} for name in encoder.fields.columns}},
     }
-    text = click_model_card(export, load_run(tmp_path / "run"), encoder)
+    loaded = load_run(tmp_path / "run")
+    text = click_model_card(export, loaded, encoder)
     assert text.startswith("# dnn, version 3\n\n")
     for words in (
         "Split test, 12,345 rows; interval of AUC by resampling rows: 0.7000 to 0.8000.",
         "|  | dnn | prior |\n| --- | --- | --- |\n| auc | 0.7500 | 0.5000 |\n| logloss | 0.2500 | 0.2500 |\n",
         "\n\nCalibration error: 0.0125.\n\n**Alarm:** Something is odd.\n\n## Limits\n\n- Probabilities are those",
         "Click rate of the training rows: 0.3000.",
-        "| schema | `0f` |\n| features | `1f` |\n| trained | ",
+        "| run | `RUN` |\n| checkpoint | `tiny:abc` |\n| schema | `0f` |\n",
+        "| schema | `0f` |\n| features | `1f` |\n| data | `DS` |\n| trained | ",
     ):
         assert words in text, words
     assert "not evaluated" not in text
     assert "\n\n\n" not in text
+    bare = dict.fromkeys(EVALUATION["metrics"])  # None: what is no number
+    (tmp_path / "run" / "evaluation.json").write_text(json.dumps({**EVALUATION, "metrics": bare, "alarms": []}))
+    text = click_model_card(export, loaded, encoder)
+    assert "Split test, 12,345 rows.\n" in text
+    assert "| auc | \N{EN DASH} | 0.5000 |\n" in text
+    assert "Calibration error: \N{EN DASH}.\n\n## Limits" in text
+    (tmp_path / "run" / "evaluation.json").unlink()
+    assert "## Quality\n\nThis run was not evaluated.\n\n## Limits" in click_model_card(export, loaded, encoder)

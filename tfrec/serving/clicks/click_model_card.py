@@ -36,7 +36,7 @@ Split {{ split }}, {{ "{:,}".format(rows) }} rows
 
 {{ metrics }}
 
-Calibration error: {{ "%.4f" | format(calibration_error) }}.
+Calibration error: {{ calibration_error }}.
 {% else %}
 
 This run was not evaluated.
@@ -85,20 +85,15 @@ def click_model_card(export: Mapping[str, Any], loaded: LoadedRun, encoder: Fiel
         _BODY,
         export,
         loaded,
-        origin={
-            "run": export["run"],
-            "data": export["data"],
-            "checkpoint": export["checkpoint"],
-            "schema": export["schema_hash"],
-            "features": export["fields_hash"],
-        },
+        evaluation,
+        origin={"features": export["fields_hash"], "data": export["data"]},
         inputs=markdown_table(["input", "kind", "sent as", ""], inputs),
         counts=_shards(loaded),
         metrics=_quality(evaluation, str(export["model"])) if measured else "",
         split=evaluation.get("split"),
         rows=evaluation.get("rows"),
         interval=interval,
-        calibration_error=measured.get("calibration_error"),
+        calibration_error=metric_text("calibration_error", measured.get("calibration_error")),
     )
 
 
