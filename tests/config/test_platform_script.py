@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -95,3 +96,10 @@ def test_answers_alone_and_missing_variables(tmp_path: Path) -> None:
         call(tmp_path, **variables)
     with pytest.raises(RuntimeError, match="set USER_CACHE_PATH"):
         call(tmp_path)
+
+
+def test_what_was_interrupted_goes_on_where_that_is_wished(tmp_path: Path) -> None:
+    variables = {name: str(tmp_path) for name in ("TRAIN_DATA_PATH", "TRAIN_CKPT_PATH", "USER_CACHE_PATH")}
+    for wish, resumed in (({"TRAIN_RESUME": "1"}, [True, True]), ({}, [False, False])):
+        shutil.rmtree(tmp_path / "train", ignore_errors=True)
+        assert ["--resume" in command.split() for command in call(tmp_path, **variables, **wish)] == resumed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import queue
 import re
 import time
@@ -49,6 +50,10 @@ def test_rows_that_are_learned_and_bytes_that_are_written(tmp_path: Path) -> Non
             pass
     assert not watch._thread.is_alive()
     assert fit.extract_output(fitted).vocabularies["city"].counts[2:].tolist() == [1200]
+
+
+def test_lines_come_less_often_and_then_at_equal_distances() -> None:
+    assert list(itertools.islice(node_watch._moments([10.0, 30.0, 60.0]), 6)) == [10, 30, 60, 120, 180, 240]
 
 
 def test_a_node_is_told_of_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
