@@ -19,7 +19,7 @@ class CrossV1(InteractionStack):
     Reference: DCN, arXiv 1708.05123.
     """
 
-    weights_kind = "Area: mean size of the product of the feature of the row with the weighted feature of the column."
+    weights_kind = "mean size of the product of the feature of the row with the weighted feature of the column."
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -49,7 +49,7 @@ class CrossV2(InteractionStack):
     Reference: DCN-v2, arXiv 2008.13535.
     """
 
-    weights_kind = "Area: size of the block by which the feature of the column enters the factor of that of the row."
+    weights_kind = "size of the block by which the feature of the column enters the factor of that of the row."
 
     def build(self, input_shape: object = None) -> None:
         for layer in range(self.layers):
@@ -79,9 +79,7 @@ class CrossMix(InteractionStack):
     Reference: DCN-v2, arXiv 2008.13535, section 3.3.
     """
 
-    weights_kind = (
-        "Area: size of the mean derivative of the factor of the feature of the row by the feature of the column."
-    )
+    weights_kind = "size of the mean derivative of the factor of the feature of the row by the feature of the column."
     EXPERTS, RANK = 4, 32
 
     def build(self, input_shape: object = None) -> None:

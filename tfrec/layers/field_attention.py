@@ -12,24 +12,8 @@ from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
 
-@keras.saving.register_keras_serializable(package="tfrec")
-class AutoIntStack(InteractionStack):
-    """Per layer `relu(norm(softmax(Q K^T / sqrt(dim)) V + x))` over the features, one head as wide as a feature.
-
-    Weights of fields: mean attention in the last layer.
-
-    Reference: AutoInt, arXiv 1810.11921; the variant of FESeq with a layer norm.
-    """
-
-    weights_kind = "Area: mean attention of the feature of the row to that of the column in the last layer."
-
-    def build(self, input_shape: object = None) -> None:
-        for layer in range(self.layers):
-            for name in ("query", "key", "value"):
-                seed = derive_seed(self.seed, name, layer)
-                self.weight(f"{name}_{layer}", (self.dim, self.dim), keras.initializers.GlorotNormal(seed))
-            self.weight(f"gamma_{layer}", (self.dim,), "ones")
-            self.weight(f"beta_{layer}", (self.dim,), "zeros")
+class _AttentionStack(InteractionStack):
+    """What layers of attention among features have in common: weights beside the result."""
 
     def call(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         x, _ = self.with_weights(inputs, dropout_seed=dropout_seed)
@@ -41,6 +25,32 @@ class AutoIntStack(InteractionStack):
         Returns:
             float `[tokens, fields * dim]` and `[tokens, fields, fields]`.
         """
+        raise TypeError(f"`{type(self).__name__}` does not define `with_weights`.")
+
+    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(self.with_weights(inputs)[1], axis=0)
+
+
+@keras.saving.register_keras_serializable(package="tfrec")
+class AutoIntStack(_AttentionStack):
+    """Per layer `relu(norm(softmax(Q K^T / sqrt(dim)) V + x))` over the features, one head as wide as a feature.
+
+    Weights of fields: mean attention in the last layer.
+
+    Reference: AutoInt, arXiv 1810.11921; the variant of FESeq with a layer norm.
+    """
+
+    weights_kind = "mean attention of the feature of the row to that of the column in the last layer."
+
+    def build(self, input_shape: object = None) -> None:
+        for layer in range(self.layers):
+            for name in ("query", "key", "value"):
+                seed = derive_seed(self.seed, name, layer)
+                self.weight(f"{name}_{layer}", (self.dim, self.dim), keras.initializers.GlorotNormal(seed))
+            self.weight(f"gamma_{layer}", (self.dim,), "ones")
+            self.weight(f"beta_{layer}", (self.dim,), "zeros")
+
+    def with_weights(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.reshape(inputs, [-1, self.fields, self.dim])
         weights = tf.eye(self.fields, batch_shape=[tf.shape(x)[0]])
         for layer in range(self.layers):
@@ -53,16 +63,13 @@ class AutoIntStack(InteractionStack):
             x = tf.nn.relu(x)
         return tf.reshape(x, [-1, self.width]), weights
 
-    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(self.with_weights(inputs)[1], axis=0)
-
     def _project(self, x: tf.Tensor, name: str) -> tf.Tensor:
         flat = tf.matmul(tf.reshape(x, [-1, self.dim]), self[name])
         return tf.reshape(flat, [-1, self.fields, self.dim])
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
-class DestineStack(InteractionStack):
+class DestineStack(_AttentionStack):
     """Disentangled attention: what a pair has to say beyond the mean, plus what each feature has to say by itself.
 
     Per layer `(softmax((Q - mean Q)(K - mean K)^T / sqrt(dim)) + softmax(u . x)) V + W x`, without norm.
@@ -73,7 +80,7 @@ class DestineStack(InteractionStack):
     """
 
     weights_kind = (
-        "Area: mean attention to the feature of the column in the last layer, that of the row and that of all together."
+        "mean attention to the feature of the column in the last layer, that of the row and that of all together."
     )
 
     def build(self, input_shape: object = None) -> None:
@@ -84,15 +91,7 @@ class DestineStack(InteractionStack):
             seed = derive_seed(self.seed, "unary", layer)
             self.weight(f"unary_{layer}", (self.dim, 1), keras.initializers.GlorotNormal(seed))
 
-    def call(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        x, _ = self.with_weights(inputs, dropout_seed=dropout_seed)
-        return x
-
-    def field_weights(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(self.with_weights(inputs)[1], axis=0)
-
     def with_weights(self, inputs: tf.Tensor, *, dropout_seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the result of `call`, and the weights of the last layer, as of `AutoIntStack`."""
         x = tf.reshape(inputs, [-1, self.fields, self.dim])
         weights = tf.eye(self.fields, batch_shape=[tf.shape(x)[0]])
         for layer in range(self.layers):
@@ -118,7 +117,7 @@ class FinalStack(InteractionStack):
     Reference: FINAL, SIGIR 2023.
     """
 
-    weights_kind = "Area: size of the products of the feature of the row with that of the column in the first layer."
+    weights_kind = "size of the products of the feature of the row with that of the column in the first layer."
 
     def __init__(self, fields: int, dim: int, layers: int, **kwargs: Any) -> None:
         super().__init__(fields, dim, layers, **kwargs)

@@ -19,7 +19,7 @@ class InteractionStack(keras.layers.Layer):
         seed: Seed of initial weights.
 
     Attributes:
-        weights_kind: What `field_weights` are, a sentence.
+        weights_kind: What `field_weights` are.
     """
 
     weights_kind = ""

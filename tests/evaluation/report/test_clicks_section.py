@@ -61,7 +61,7 @@ def test_everything_that_was_measured_is_shown() -> None:
     assert [chart.title for chart in charts] == titles
     assert "strongest between two: hour and seq" in charts[3].svg
     assert charts[3].caption == "Area: how much the feature of the row makes of that of the column."
-    told = {"explanation": {"interaction": {**DOCUMENT["explanation"]["interaction"], "kind": "Area: attention."}}}
+    told = {"explanation": {"interaction": {**DOCUMENT["explanation"]["interaction"], "kind": "attention."}}}
     again = clicks_section(documents({**DOCUMENT, **told}))
     assert again is not None
     assert "Area: attention." in [

@@ -19,7 +19,7 @@ from tfrec.evaluation.report.run_documents import RunDocuments
 _METRICS = ("auc", "logloss", "ap", "wll", "score", "wll_balanced", "score_balanced", "mean_prediction")
 _MOST_FIELDS = 12
 _AREA = 260.0
-_INTERACTION_KIND = "Area: how much the feature of the row makes of that of the column."
+_INTERACTION_KIND = "how much the feature of the row makes of that of the column."
 
 
 def clicks_section(run: RunDocuments) -> Section | None:
@@ -116,7 +116,7 @@ def _interaction(told: Mapping[str, Any]) -> Chart:
     row, column = max(pairs, key=lambda pair: shares[pair]) if pairs else (0, 0)
     alt = f"Interaction of features; strongest between two: {names[row]} and {names[column]}."
     svg: Markup = draw("clicks-interaction", alt, paint, height=300)
-    return Chart("Interaction of features", svg, told.get("kind", _INTERACTION_KIND))
+    return Chart("Interaction of features", svg, f"Area: {told.get('kind', _INTERACTION_KIND)}")
 
 
 def _slices(name: str, parts: Sequence[Mapping[str, Any]]) -> Table:
