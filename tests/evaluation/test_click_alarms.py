@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tfrec.evaluation.click_alarms import find_click_alarms, mean_caution
+from tfrec.evaluation.click_alarms import find_click_alarms, mean_caution, undefined_caution
 
 
 def document(rows: int = 1000, clicks: int = 100, **metrics: float) -> dict[str, Any]:
@@ -47,6 +47,20 @@ def test_messages_name_what_was_measured() -> None:
 )
 def test_a_mean_that_is_off_is_said(mean: float, said: bool) -> None:
     assert (mean_caution(document(10_000, 185, mean_prediction=mean)) is not None) == said
+
+
+@pytest.mark.parametrize(
+    ("clicks", "missing", "said"),
+    [
+        (0, ["auc", "auc_low"], "no clicks in 1,000 rows: there is no auc, auc_low (null"),
+        (1000, ["auc"], "nothing but clicks in 1,000 rows: there is no auc (null"),
+        (100, ["gauc"], "no group with both classes in 1,000 rows: there is no gauc (null"),
+        (100, [], None),
+    ],
+)
+def test_metrics_that_do_not_exist_are_named_with_the_reason(clicks: int, missing: list[str], said: str | None) -> None:
+    found = undefined_caution(document(clicks=clicks, **dict.fromkeys(missing, float("nan"))))
+    assert found is None if said is None else f"The split `test` has {said}" in str(found)
 
 
 def test_a_weight_in_the_loss_explains_the_mean() -> None:

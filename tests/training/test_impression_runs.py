@@ -370,6 +370,10 @@ def test_a_file_that_does_not_fit_is_refused(run: Path, log: Path, tmp_path: Pat
         with pytest.raises(DataError, match=name):
             predict(run, tmp_path / "bad.parquet", tmp_path / "bad.csv")
     frame.assign(hour="99").drop(columns=["clicked", "ID"]).to_parquet(tmp_path / "odd.parquet")
+    (tmp_path / "recommender").mkdir()
+    (tmp_path / "recommender" / "model.json").write_text(json.dumps({"name": "markov"}))
+    with pytest.raises(ConfigError, match=r"recommender` is a recommender, not a click model"):
+        predict(tmp_path / "recommender", log, tmp_path / "bad.csv")
     summary = predict(run, tmp_path / "odd.parquet", tmp_path / "odd.csv")
     assert summary["unknown"]["hour"] == 1.0
     assert pd.read_csv(tmp_path / "odd.csv")["row"].tolist() == list(range(20))
