@@ -156,7 +156,7 @@ def _side(flags: Mapping[str, Any], vectors: Sequence[str], conversion: Mapping[
         )
     user, session = conversion.get("user_col"), conversion.get("session_col")
     roles = Roles(user, session, conversion.get("item_col") or "item_id", conversion.get("time_col") or "timestamp")
-    return SideInputs.found(flags, vectors, roles).to_json()
+    return SideInputs.found(flags, vectors, roles, conversion.get("event_features") or ()).to_json()
 
 
 def _tuner(settings: TunerSettings, scratch: Path) -> TunerSettings:

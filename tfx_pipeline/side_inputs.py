@@ -36,16 +36,19 @@ class SideInputs:
     stamps: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def found(cls, flags: Mapping[str, Any], vectors: Sequence[str], roles: Roles) -> SideInputs:
+    def found(
+        cls, flags: Mapping[str, Any], vectors: Sequence[str], roles: Roles, event_features: Sequence[str] = ()
+    ) -> SideInputs:
         """Returns what flags of the command name, after checking that it is there.
 
         Args:
             flags: Flags of `tfrec.convert` about items and users.
             vectors: `NAME=FILE`.
             roles: Columns of the log; without a user column, there can be no files of users.
+            event_features: Columns of the log that become features.
 
         Raises:
-            ConfigError: A flag has no effect or no valid value.
+            ConfigError: A flag has no effect or no valid value, or a feature the name of one of events.
             DataError: A file or column is missing.
         """
         named: dict[str, str] = {}
@@ -61,7 +64,7 @@ class SideInputs:
             if name in given:
                 given[name] = [path if "://" in path else str(Path(path).absolute()) for path in given[name]]
         made = cls(given, named)
-        check_sides(made.options, roles)
+        check_sides(made.options, roles, event_features)
         return cls(given, named, made._stamped())
 
     @classmethod
@@ -82,17 +85,18 @@ class SideInputs:
         return parse_options(output="dataset", compression="gzip", **values)
 
     def write_features(
-        self, roles: Roles, vocabularies: Mapping[str, Vocabulary], root: Path
+        self, roles: Roles, vocabularies: Mapping[str, Vocabulary], root: Path, event_features: Sequence[str] = ()
     ) -> dict[str, WrittenItems]:
         """Writes the features of items and users into a directory that becomes a dataset, see `add_sides`.
 
         Raises:
+            ConfigError: A feature has the name of one of events.
             DataError: A file has changed since the pipeline was started, or holds what is unfit.
         """
         for path, stamp in self._stamped().items():
             if self.stamps.get(path) != stamp:
                 raise DataError("The file has changed since the run began.", file=path, remedy="Run the command again.")
-        return add_sides(self.options, roles, vocabularies, root)
+        return add_sides(self.options, roles, vocabularies, root, event_features)
 
     def write_vectors(self, dataset: InteractionDataset) -> None:
         """Writes the vectors of items beside a dataset.

@@ -28,7 +28,7 @@ from tfrec.data.manifest import (
 from tfrec.data.schema import DatasetSchema, FeatureSpec
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.data.vocabulary_files import write_vocabularies
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import DataError
 from tfrec.version import __version__
 from tfx_pipeline.conversion_record import find_record
 from tfx_pipeline.dataset_directory import check_replaceable, replaced_dataset
@@ -88,11 +88,8 @@ def open_transformed_dataset(
     record, side = _sequence_record(raw) or _unknown_origin(scans, id_types), side or SideInputs()
     with replaced_dataset(output) as root:
         columns = record.columns
-        written = side.write_features(
-            Roles(columns.user, columns.session, columns.item, columns.time), vocabularies, root
-        )
-        for made in written.values():
-            _check_names([*made.vocabularies, *(feature.name for feature in made.features)], plain)
+        roles = Roles(columns.user, columns.session, columns.item, columns.time)
+        written = side.write_features(roles, vocabularies, root, [feature.name for feature in others])
         told = {noun: made.features for noun, made in written.items()}
         schema = DatasetSchema(
             features=[_indexed(feature, vocabularies) for feature in plain],
@@ -103,9 +100,7 @@ def open_transformed_dataset(
             vocabularies |= made.vocabularies
         manifest = _write(root, scans, vocabularies, schema, record)
         manifest = manifest.model_copy(update={f"{noun}s": made.record for noun, made in written.items()})
-        temporary = root / f"{MANIFEST_NAME}.tmp"
-        temporary.write_text(manifest.to_json(), encoding="utf-8")
-        temporary.rename(root / MANIFEST_NAME)
+        (root / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
         side.write_vectors(InteractionDataset.open(root))
     return InteractionDataset.open(output)
 
@@ -178,17 +173,6 @@ def _indexed(feature: FeatureSpec, vocabularies: Mapping[str, Vocabulary]) -> Fe
             "id_type": vocabulary.id_type,
         }
     )
-
-
-def _check_names(names: Sequence[str], plain: Sequence[FeatureSpec]) -> None:
-    """Raises ConfigError where a side feature has the name of a feature of events."""
-    taken = {feature.name for feature in plain}
-    for name in names:
-        if name in taken:
-            raise ConfigError(
-                f"`{name}` is a feature of events and of items or users.",
-                remedy="Rename the column in one of the files, or leave it out of --item-features or --user-features.",
-            )
 
 
 def _write(

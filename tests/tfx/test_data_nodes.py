@@ -120,6 +120,11 @@ def test_features_and_vectors_of_items_and_users_are_those_of_convert(clean, tmp
             np.testing.assert_array_equal(mine.as_tensors()[name], values)
     assert dataset.user_features().known.sum() == 2
     np.testing.assert_array_equal(read_item_vectors(dataset, "text")[2:], vectors[:-1])
+    # A feature of events would share its vocabulary, whoever asks.
+    pq.write_table(pa.table({"item_id": ids, "kind": ids}), tmp_path / "kinds.parquet")
+    shared = SideInputs.found({"items": (str(tmp_path / "kinds.parquet"),)}, (), Roles(None, "s", "item_id", "t"))
+    with pytest.raises(ConfigError, match="`kind` is a feature of events and of items or users"):
+        open_transformed_dataset(clean.graph, clean.transformed(), tmp_path / "DS", shared)
     # A file that is another one by the time it is read is not what was asked for.
     pq.write_table(pa.table({**users, "city": ["Rome"] * 3}), tmp_path / "users.parquet")
     with pytest.raises(DataError, match=r"users\.parquet`: The file has changed"):

@@ -142,6 +142,8 @@ def test_other_files_of_items_train_and_search_anew(tmp_path: Path) -> None:
     assert found[0][1] != found[1][1]
     with pytest.raises(ConfigError, match="`--items` is of items or users, and the log is of impressions"):
         settings(tmp_path, **{**told, "conversion": CLICKS, "model": "dnn", "tune": 0})
+    with pytest.raises(ConfigError, match="`genre` is a feature of events and of items or users"):
+        settings(tmp_path, **{**told, "conversion": {**VALID, "event_features": ("genre",)}})
     with pytest.raises(DataError, match="The column `genra`"):
         settings(tmp_path, **{**told, "side": {"items": (str(items),), "item_features": ("genra",)}})
 

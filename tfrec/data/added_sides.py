@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,7 @@ from tfrec.data.side_files import SideFiles
 from tfrec.data.sql import literal
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.data.work_database import WorkDatabase
+from tfrec.errors import ConfigError
 
 
 def side_inputs(options: ConversionOptions) -> dict[SideFiles, list[InputFile]]:
@@ -33,24 +35,29 @@ def side_inputs(options: ConversionOptions) -> dict[SideFiles, list[InputFile]]:
     return {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
 
 
-def check_sides(options: ConversionOptions, roles: Roles) -> list[str]:
-    """Returns the names of all side features, after checking that the files have the columns.
+def check_sides(options: ConversionOptions, roles: Roles, event_features: Sequence[str] = ()) -> None:
+    """Checks that the files have the columns.
 
     Args:
         options: Names the files.
         roles: Columns of the log.
+        event_features: Features of events, whose vocabularies lie in the same place.
 
     Raises:
-        ConfigError: A name or kind that cannot be a feature, or files of users for a log without users.
+        ConfigError: A name or kind that cannot be a feature, or that of a feature of events; or files of users for a
+            log without users.
         DataError: A file or column is missing, or a column cannot be of its kind.
     """
     with tempfile.TemporaryDirectory(prefix="tfrec-") as folder, duckdb.connect() as reader:
-        tables = _open(options, roles, reader, Path(folder))
-    return [feature.name for table in tables for feature in table.columns.features]
+        _open(options, roles, event_features, reader, Path(folder))
 
 
 def add_sides(
-    options: ConversionOptions, roles: Roles, vocabularies: Mapping[str, Vocabulary], root: Path
+    options: ConversionOptions,
+    roles: Roles,
+    vocabularies: Mapping[str, Vocabulary],
+    root: Path,
+    event_features: Sequence[str] = (),
 ) -> dict[str, WrittenItems]:
     """Writes what `convert` writes of files of items and users: `items.tfrecord`, `users.tfrecord`.
 
@@ -59,6 +66,7 @@ def add_sides(
         roles: Columns of the log.
         vocabularies: `item` and, in a log with users, `user`: of them the files tell features.
         root: Directory that becomes the dataset.
+        event_features: As of `check_sides`.
 
     Returns:
         What was written by noun, `item` and `user`.
@@ -69,7 +77,7 @@ def add_sides(
     """
     with tempfile.TemporaryDirectory(prefix="tfrec-") as folder, duckdb.connect() as reader:
         scratch = Path(folder)
-        tables = _open(options, roles, reader, scratch)
+        tables = _open(options, roles, event_features, reader, scratch)
         work = WorkDatabase(scratch / "work", options.memory_limit)
         try:
             id_types = {name[0]: vocabularies[name].id_type for name in ("item", "user") if name in vocabularies}
@@ -90,7 +98,18 @@ def add_sides(
 
 
 def _open(
-    options: ConversionOptions, roles: Roles, reader: duckdb.DuckDBPyConnection, scratch: Path
+    options: ConversionOptions,
+    roles: Roles,
+    event_features: Sequence[str],
+    reader: duckdb.DuckDBPyConnection,
+    scratch: Path,
 ) -> list[SideTable]:
     opened = {side: open_files(files, reader, scratch / side.noun) for side, files in side_inputs(options).items()}
-    return find_side_tables(opened, roles)
+    tables = find_side_tables(opened, roles)
+    for feature in chain.from_iterable(table.columns.features for table in tables):
+        if feature.name in event_features:
+            raise ConfigError(
+                f"`{feature.name}` is a feature of events and of items or users.",
+                remedy="Rename the column in one of the files, or leave it out of --item-features or --user-features.",
+            )
+    return tables
