@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfrec.data.added_sides import add_sides, check_sides, side_inputs
+from tfrec.data.added_sides import add_sides, check_sides
 from tfrec.data.column_types import Roles
+from tfrec.data.conversion_inputs import find_sides
 from tfrec.data.conversion_options import ConversionOptions, parse_options
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
@@ -91,11 +92,12 @@ class SideInputs:
 
         Raises:
             ConfigError: A feature has the name of one of events.
-            DataError: A file has changed since the pipeline was started, or holds what is unfit.
+            DataError: A file has changed, come or gone since the pipeline was started, or holds what is unfit.
         """
-        for path, stamp in self._stamped().items():
-            if self.stamps.get(path) != stamp:
-                raise DataError("The file has changed since the run began.", file=path, remedy="Run the command again.")
+        changed = self._stamped().items() ^ self.stamps.items()
+        if changed:
+            path, _ = min(changed)
+            raise DataError("The file has changed since the run began.", file=path, remedy="Run the command again.")
         return add_sides(self.options, roles, vocabularies, root, event_features)
 
     def write_vectors(self, dataset: InteractionDataset) -> None:
@@ -108,7 +110,7 @@ class SideInputs:
             write_item_vectors(dataset, name, *read_vector_file(Path(file)), source={"file": file})
 
     def _stamped(self) -> dict[str, str]:
-        files = [file for found in side_inputs(self.options).values() for file in found]
+        files = [file for found in find_sides(self.options).values() for file in found]
         stamps = {file.path: f"{file.size} {file.stamp}" for file in files}
         for path in map(Path, self.vectors.values()):
             stamps[str(path)] = f"{path.stat().st_size} {path.stat().st_mtime_ns}"

@@ -150,6 +150,16 @@ def test_files_of_items_and_users_are_checked_before_the_run(files, vectors, wor
         SideInputs.found(files, vectors, Roles(None, "session_id", "item_id", "timestamp"))
 
 
+def test_one_of_several_files_of_items_that_has_gone_is_missed(tmp_path):
+    for name in ("a", "b"):
+        pq.write_table(pa.table({"item_id": [name], "colour": ["red"]}), tmp_path / f"{name}.parquet")
+    roles = Roles(None, "session_id", "item_id", "timestamp")
+    side = SideInputs.found({"items": (f"{tmp_path}/*.parquet",)}, (), roles)
+    (tmp_path / "b.parquet").unlink()
+    with pytest.raises(DataError, match=r"b\.parquet`: The file has changed"):
+        side.write_features(roles, {}, tmp_path)
+
+
 def _converted(clean: CleanRun, output: Path, flags: dict[str, Any]) -> InteractionDataset:
     log = str(clean.root.parent / "log.parquet")
     convert(parse_options(input=[log], output=str(output), **FLAGS, **flags))

@@ -10,29 +10,17 @@ from pathlib import Path
 import duckdb
 
 from tfrec.data.column_types import Roles
-from tfrec.data.conversion_inputs import open_files
+from tfrec.data.conversion_inputs import find_sides, open_files
 from tfrec.data.conversion_options import ConversionOptions
-from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.example_encoder import NumpyEncoder
-from tfrec.data.input_files import InputFile, find_inputs
 from tfrec.data.item_columns import SideTable, find_side_tables
 from tfrec.data.item_loader import load_items
 from tfrec.data.item_writer import WrittenItems, write_items
 from tfrec.data.manifest_builder import source_records
-from tfrec.data.side_files import SideFiles
 from tfrec.data.sql import literal
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.data.work_database import WorkDatabase
 from tfrec.errors import ConfigError
-
-
-def side_inputs(options: ConversionOptions) -> dict[SideFiles, list[InputFile]]:
-    """Returns the files of items and of users that a conversion is told of.
-
-    Raises:
-        DataError: There is no such file, or it is empty.
-    """
-    return {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
 
 
 def check_sides(options: ConversionOptions, roles: Roles, event_features: Sequence[str] = ()) -> None:
@@ -80,16 +68,15 @@ def add_sides(
         tables = _open(options, roles, event_features, reader, scratch)
         work = WorkDatabase(scratch / "work", options.memory_limit)
         try:
-            id_types = {name[0]: vocabularies[name].id_type for name in ("item", "user") if name in vocabularies}
-            loaded = LoadedEvents(roles, id_types, "t", "ms", "the vocabularies exist", [])
             written: dict[str, WrittenItems] = {}
             for table in tables:
                 side = table.side
                 file = scratch / f"{side.noun}.parquet"
-                file.write_bytes(vocabularies[side.noun].to_parquet())
+                vocabulary = vocabularies[side.noun]
+                file.write_bytes(vocabulary.to_parquet())
                 known = f"SELECT id, index::BIGINT AS index, count FROM {literal(str(file))}"
                 work.run(f"CREATE TABLE {side.catalogue} AS {known}")
-                rows = load_items(work, side, table.sources, table.columns, loaded)
+                rows = load_items(work, side, table.sources, table.columns, vocabulary.id_type)
                 files = source_records(table.sources, [source.checksum() for source in table.sources], rows)
                 written[side.noun] = write_items(work, side, table.columns, files, NumpyEncoder(), root)
         finally:
@@ -104,7 +91,7 @@ def _open(
     reader: duckdb.DuckDBPyConnection,
     scratch: Path,
 ) -> list[SideTable]:
-    opened = {side: open_files(files, reader, scratch / side.noun) for side, files in side_inputs(options).items()}
+    opened = {side: open_files(files, reader, scratch / side.noun) for side, files in find_sides(options).items()}
     tables = find_side_tables(opened, roles)
     for feature in chain.from_iterable(table.columns.features for table in tables):
         if feature.name in event_features:

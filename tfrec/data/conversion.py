@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tfrec.data.audit import audit_splits
 from tfrec.data.column_types import Roles, find_roles
-from tfrec.data.conversion_inputs import find_log, open_files
+from tfrec.data.conversion_inputs import find_log, find_sides, open_files
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.event_features import (
@@ -28,7 +28,7 @@ from tfrec.data.event_features import (
 from tfrec.data.event_loader import LoadedEvents, load_events
 from tfrec.data.example_encoder import ExampleEncoder, NumpyEncoder
 from tfrec.data.filters import filter_events, make_sequences
-from tfrec.data.input_files import InputFile, find_inputs
+from tfrec.data.input_files import InputFile
 from tfrec.data.item_columns import find_side_tables
 from tfrec.data.item_loader import load_items
 from tfrec.data.item_writer import WrittenItems, write_items
@@ -96,7 +96,7 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="tfrec-") as directory, duckdb.connect() as reader:
         scratch = Path(directory)
         files = [] if table is not None else find_log(options)
-        sides = {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
+        sides = find_sides(options)
         earlier = None if options.vocabulary is None else InteractionDataset.open(options.vocabulary).item_vocabulary
         tables = [] if table is None else [table_source(table, reader, scratch)]
 
@@ -196,7 +196,10 @@ class _Conversion:
             self.report("reading", 0, 0)
             loaded = load_events(work, self.sources, self.roles, options.time_unit, options.conditions)
             sizes = checksums.result()
-        side_rows = [load_items(work, table.side, table.sources, table.columns, loaded) for table in self.sides]
+        side_rows = [
+            load_items(work, table.side, table.sources, table.columns, loaded.id_types[table.side.letter])
+            for table in self.sides
+        ]
         self.report("filtering", 0, 0)
         with work.stage("filter") as stage:
             if not stage.done:

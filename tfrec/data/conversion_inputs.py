@@ -10,6 +10,7 @@ import duckdb
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.input_files import InputFile, find_inputs
 from tfrec.data.remote_inputs import fetch_remote
+from tfrec.data.side_files import SideFiles
 from tfrec.data.source_files import SourceFile, open_source
 from tfrec.errors import DataError
 
@@ -27,6 +28,15 @@ def find_log(options: ConversionOptions) -> list[InputFile]:
     if not files:
         raise DataError("No input.", remedy="Name files with --input, or with --train, --valid and --test.")
     return files
+
+
+def find_sides(options: ConversionOptions) -> dict[SideFiles, list[InputFile]]:
+    """Returns the files of items and of users, where there are any.
+
+    Raises:
+        DataError: There is no such file, or it is empty.
+    """
+    return {side: find_inputs(side.files, split=None, file_format=None) for side in SideFiles.given(options)}
 
 
 def open_files(

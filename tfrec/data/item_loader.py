@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tfrec.data.column_types import read_value
 from tfrec.data.event_checks import event_place
-from tfrec.data.event_loader import LoadedEvents
 from tfrec.data.item_columns import DEFAULT_SEPARATOR, ItemColumns, ItemFeatureColumn
+from tfrec.data.manifest import IdType
 from tfrec.data.side_files import SideFiles
 from tfrec.data.source_files import SourceFile
 from tfrec.data.sql import identifier, literal
@@ -16,7 +16,7 @@ _LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
 def load_items(
-    work: WorkDatabase, side: SideFiles, sources: list[SourceFile], columns: ItemColumns, loaded: LoadedEvents
+    work: WorkDatabase, side: SideFiles, sources: list[SourceFile], columns: ItemColumns, id_type: IdType
 ) -> list[int]:
     """Reads the files into the table `item_rows` (or `user_rows`) and checks every value.
 
@@ -29,7 +29,7 @@ def load_items(
         side: What is said of the files.
         sources: The files.
         columns: Columns by role.
-        loaded: What the log has for ids.
+        id_type: Type of the ids in the log.
 
     Returns:
         Rows of each file.
@@ -40,7 +40,7 @@ def load_items(
     """
     with work.stage(f"{side.noun}s") as stage:
         if not stage.done:
-            integer = loaded.id_types[side.letter] == "int64"
+            integer = id_type == "int64"
             declared = ["pos BIGINT", f"id {'BIGINT' if integer else 'VARCHAR'}", "title VARCHAR"]
             declared += [f"f{n} {_type(feature)}" for n, feature in enumerate(columns.features)]
             work.run(f"CREATE OR REPLACE TABLE {side.rows} ({', '.join(declared)})")

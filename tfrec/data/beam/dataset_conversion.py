@@ -83,7 +83,7 @@ def convert_on_beam(
             nonlocal columns
             if item_sources:
                 columns = find_item_columns(side, item_sources, loaded.roles.item)
-                item_rows.extend(load_items(work, side, item_sources, columns, loaded))
+                item_rows.extend(load_items(work, side, item_sources, columns, loaded.id_types[side.letter]))
 
         try:
             conversion = prepare_conversion(
