@@ -26,7 +26,7 @@ def main(
         Path | None,
         typer.Option(
             help="YAML file that says which columns of a log of impressions are the label, categories, numbers and "
-            "lists: makes a dataset for click models instead of sequences. --split is random, tail, day or given."
+            "lists: makes a dataset for click models instead of sequences. --split is random, tail, time, day or given."
         ),
     ] = None,
     day_col: Annotated[str | None, typer.Option(help="Impressions: column of days for --split day.")] = None,
@@ -72,12 +72,17 @@ def main(
         ),
     ] = None,
     test_days: Annotated[
-        float | None, typer.Option(help="Days in test: session rules (default 1) and global_time.")
+        float | None, typer.Option(help="Days in test: session rules and day (default 1), global_time.")
     ] = None,
-    valid_days: Annotated[float | None, typer.Option(help="Days in valid before test. Default 0: none.")] = None,
+    valid_days: Annotated[
+        float | None, typer.Option(help="Days in valid before test. Default 0: none; 1 with --split day.")
+    ] = None,
     test_fraction: Annotated[
         float | None,
-        typer.Option(help="Share in test: global_time without days (events), random_user (users). Default 0.1."),
+        typer.Option(
+            help="Share in test: global_time without days (events), random_user (users), random, tail and time (rows). "
+            "Default 0.1."
+        ),
     ] = None,
     valid_fraction: Annotated[float | None, typer.Option(help="Share in valid: the same rules. Default 0.1.")] = None,
     split_time: Annotated[
@@ -149,7 +154,7 @@ def main(
         int | None, typer.Option(help="Shards per split. Default: one per 50,000 sequences, 1-64.")
     ] = None,
     compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
-    seed: Annotated[int, typer.Option(help="Seed of random_user.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random_user, random and --sample.")] = 0,
     audit: Annotated[bool, typer.Option("--audit", help="Report what leaks between splits.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing dataset.")] = False,
     resume: Annotated[
