@@ -148,19 +148,18 @@ def _prepare(
     from tfrec.config.load import load_section
     from tfrec.config.rqvae_config import RQVAEConfig
     from tfrec.data.competition.preparation import prepare_competition
-    from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
+    from tfrec.data.semantic_ids import HEALTH_FILE
 
     if settings is not None and not vectors:
         raise ConfigError("Semantic ids are made of vectors.", remedy="Name a family with --vectors.")
     base = ("the defaults of semantic ids", {"hidden": [128, 64], "latent_dim": 32})
     config = load_section(RQVAEConfig, settings or [], base=base)
 
-    def learn(ids: Any, matrix: Any, folder: Path) -> Path:
+    def learn(ids: Any, matrix: Any, folder: Path) -> None:
         from tfrec.training.fit_rqvae import fit_rqvae, write_semantic_ids
 
         fitted = fit_rqvae(matrix, config, seed=seed, log_dir=folder / "tensorboard")
         write_semantic_ids(fitted, ids, matrix, folder)
-        return folder / IDS_FILE
 
     wanted = None if settings is None else learn
     told = "" if settings is None else json.dumps([seed, config.model_dump(mode="json")])

@@ -1,13 +1,10 @@
-"""The competition's files: written, read at random, refused when they could run code, and made a dataset."""
+"""The competition's files: written, read at random and made a dataset."""
 
 from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,12 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.competition.raw_files import SIZE, Harm
-from tfrec.data.competition import flat_json, preparation
+from tests.data.competition.raw_files import SIZE
+from tfrec.data.competition import flat_json
 from tfrec.data.competition.creative_vectors import store_creative_vectors
 from tfrec.data.competition.generator import generate_competition
 from tfrec.data.competition.histories import read_histories
-from tfrec.data.competition.json_files import JsonFiles
 from tfrec.data.competition.preparation import Prepared, prepare_competition, prepare_test
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.data.competition.sequence_lines import SequenceLines
@@ -28,7 +24,6 @@ from tfrec.data.competition.side_columns import write_side_columns
 from tfrec.data.competition.world import World
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_vectors, write_item_vectors
-from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE
 from tfrec.data.vocabulary import Vocabulary
 from tfrec.errors import DataError
 
@@ -137,61 +132,6 @@ def test_profiles_are_features_of_users(made: tuple[Path, World], prepared: tupl
     assert found.cold_values == SIZE.test_users // 5 + int(world.cold.sum())
 
 
-class Killed(BaseException):
-    pass
-
-
-def test_a_preparation_that_was_killed_goes_on_where_it_stopped(
-    made: tuple[Path, World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    read, convert = JsonFiles.load_events, preparation.convert
-
-    def killed(stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """Dies the first time that a stage is reached."""
-
-        def step(*given: Any, **named: Any) -> Any:
-            calls.append(stage)
-            if calls.count(stage) == 1:
-                raise Killed
-            return work(*given, **named)
-
-        return step
-
-    def codes(ids: pa.Array, matrix: Any, folder: Path) -> Path:
-        folder.mkdir()
-        pq.write_table(pa.table({"item_id": ids, "sid_0": ids.cast(pa.string())}), folder / IDS_FILE)
-        (folder / HEALTH_FILE).write_text("{}")
-        return folder / IDS_FILE
-
-    monkeypatch.setattr(JsonFiles, "load_events", killed("tables", read))
-    monkeypatch.setattr(preparation, "convert", killed("dataset", convert))
-    learn = killed("ids", codes)
-    prepare = partial(prepare_competition, made[0], tmp_path / "data", semantic_ids=learn, settings="one")
-    for _ in range(3):
-        with pytest.raises(Killed):
-            prepare(resume=True)
-        assert not (tmp_path / "data").exists()
-    with pytest.raises(DataError, match="other input files or options"):
-        prepare(resume=True, settings="another")
-    found = prepare(resume=True)
-    assert calls == ["tables", "tables", "ids", "ids", "dataset", "dataset"]
-    whole = prepare_competition(made[0], tmp_path / "whole", semantic_ids=codes)
-    assert found == whole
-    hashes = [InteractionDataset.open(tmp_path / name / "dataset").manifest for name in ("data", "whole")]
-    assert hashes[0].schema_hash == hashes[1].schema_hash
-    assert hashes[0].splits == hashes[1].splits
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == sorted(
-        path.name for path in (tmp_path / "whole").iterdir()
-    )
-    other = tmp_path / "other.partial"
-    other.mkdir()
-    (other / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="left alone"):
-        prepare_competition(made[0], tmp_path / "other")
-    assert (other / "notes.txt").exists()
-
-
 def test_unknown_numbers_and_text_are_cold(tmp_path: Path) -> None:
     folder = tmp_path / "anna's files"
     folder.mkdir()
@@ -256,89 +196,6 @@ def test_large_whole_numbers_keep_their_digits(tmp_path: Path) -> None:
         {"id": 1, "fa": 2**53 + 1, "fb": [2**62 + 1, 3]},
         {"id": 2, "fa": 4, "fb": []},
     ]
-
-
-def test_a_pickle_that_could_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "indexer.pkl"
-    path.write_bytes(pickle.dumps({"u": Harm()}))
-    with pytest.raises(DataError, match=r"system.*could run code"):
-        load_pickle(path)
-    assert not (tmp_path / "harmed").exists()
-    path.write_bytes(pickle.dumps({"u": {1: np.arange(3)}, "n": np.float32(2.5)})[:-4])
-    with pytest.raises(DataError, match="damaged"):
-        load_pickle(path)
-    path.write_bytes(pickle.dumps({"u": {1: np.arange(3)}, "n": np.float32(2.5)}))
-    assert load_pickle(path)["u"][1].tolist() == [0, 1, 2]
-
-
-def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"`seq\.jsonl` is missing"):
-        prepare_competition(tmp_path, tmp_path / "out")
-    (tmp_path / "seq.jsonl").write_text("[[1, 2]]\n[\n")
-    (tmp_path / "seq_offsets.pkl").write_bytes(pickle.dumps([0, 9]))
-    lines = SequenceLines(tmp_path / "seq.jsonl")
-    for number in (0, 1):
-        with pytest.raises(DataError, match=f"row {number + 1}: No list of records"):
-            lines[number]
-    (tmp_path / "seq_offsets.pkl").write_bytes(pickle.dumps([0, 99]))
-    with pytest.raises(DataError, match="beyond the end"):
-        SequenceLines(tmp_path / "seq.jsonl")
-
-
-GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1, None, {}, 0, 12]]] * 2
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5]]\n[[7, 1,\n"}, r"seq\.jsonl.*row 2: Not a JSON array"),
-        ({"seq.jsonl": '{"user": 7}\n'}, r"row 1: Not a JSON array"),
-        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5], [7, 1]]\n"}, r"row 1: Record 2 is not of six values"),
-        ({"seq.jsonl": '[[7, "one", null, {}, 0, 5]]\n'}, r"row 1: Record 1"),
-        ({"seq.jsonl": "[[7, 1, null, {}, 0, null]]\n"}, r"row 1: Record 1"),
-        ({"seq.jsonl": "[[7, 1, null, {}, 0, 5]]\n[[7, 99, null, {}, 0, 5]]\n"}, r"row 2: An event is of the item 99"),
-        ({"seq.jsonl": ""}, "There are no events"),
-        ({"seq.jsonl": "[]\n"}, r"row 1: Not a JSON array of records"),
-        ({"seq.jsonl": f"[[7, 1, null, {{}}, 0, {10**12}]]\n"}, r"row 1: Record 1 .*seconds since 1970"),
-        ({"item_feat_dict.json": '{"1": {"100": 3}, "2"'}, r"item_feat_dict.*behind 1 entries"),
-        ({"item_feat_dict.json": "[]"}, r"behind 0 entries, `\[` in place of"),
-        ({"item_feat_dict.json": '{"1": {"100": {"a": 3}}}'}, r"Values of the feature `100` are OBJECT"),
-        (
-            {"item_feat_dict.json": '{"1": {"100": [0.5]}}'},
-            r"`100` are a fraction in a list: `0.5` of the item_id `500`",
-        ),
-        ({"item_feat_dict.json": f'{{"1": {{"100": {2**63}}}}}'}, r"`100` are no int64: `9223372036854775808`"),
-        ({"item_feat_dict.json": f'{{"2": {{"100": [3, {2**63}]}}}}'}, r"`100` are no int64: `9223.*item_id `600`"),
-        ({"item_feat_dict.json": '{"1": [3]}'}, r"Features are no object: `\[3\]` of the item_id `500`"),
-        ({"item_feat_dict.json": '{"1": {}, "01": {}}'}, r"item_feat_dict.*The item `01` has features twice"),
-        ({"item_feat_dict.json": '{"one": {}}'}, r"item_feat_dict.*`one` is no number of an item"),
-        ({"item_feat_dict.json": '{"500": {}}'}, r"item_feat_dict.*`indexer\.pkl` has none of its items"),
-        ({"item_feat_dict.json": b'{"1": {"100": "\xff"}}'}, r"item_feat_dict.*not UTF-8"),
-        (
-            {"predict_set.jsonl": '{"creative_id": 500, "retrieval_id": 3, "features": [1]}\n'},
-            r"predict_set.*row 1: The `features` are no JSON object",
-        ),
-        ({"predict_set.jsonl": '{"creative_id": "x", "retrieval_id": 3}\n'}, r"predict_set.*row 1: A candidate needs"),
-        ({"indexer.pkl": {"u": {}, "i": {500: 1, 600: 1}}}, r"indexer\.pkl.*one number stands for several"),
-        ({"indexer.pkl": {"u": {}, "i": {"a": 1}}}, r"indexer\.pkl.*`i` is no dictionary"),
-    ],
-    ids=str,
-)
-def test_bad_lines_are_named_with_their_row(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    files: dict[str, Any] = {
-        "seq.jsonl": "".join(json.dumps(line) + "\n" for line in GOOD),
-        "indexer.pkl": {"u": {"anna": 7}, "i": {500: 1, 600: 2}, "f": {}},
-        "item_feat_dict.json": "{}",
-    }
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for name, content in {**files, **change}.items():
-        content = content.encode() if isinstance(content, str) else content
-        (raw / name).write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))
-    with pytest.raises(DataError, match=rf"(?s){words}"):
-        prepare_competition(raw, tmp_path / "out", vectors=())
-    assert not (tmp_path / "out").exists()
 
 
 def test_entries_of_a_large_object_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,8 @@ _TEST_EVENTS = f"""
     ) ORDER BY user_line, user_id, time, line, place
 """
 
-SemanticIds = Callable[[pa.Array, npt.NDArray[np.float32], Path], Path]
-"""Makes semantic ids of items from their raw ids and vectors, in a directory; returns the Parquet file of features."""
+SemanticIds = Callable[[pa.Array, npt.NDArray[np.float32], Path], None]
+"""Makes semantic ids of items from their raw ids and vectors: `IDS_FILE` and, last, `HEALTH_FILE` in a directory."""
 
 
 @dataclass
@@ -116,13 +116,13 @@ def prepare_competition(
     if not folder.is_dir():
         raise DataError("There is no such directory.", file=str(source), remedy="Name the directory with the files.")
     tests = None if test is None else Path(test)
-    whole = PartialOutput(_Output(str(target), resume=resume), _mark(folder, tests, vectors, settings))
+    whole = PartialOutput(_Output(str(target), resume=resume), _mark(folder, tests, target, vectors, settings))
     with whole.open() as (partial, _):
         found = _read_tables(folder, tests, partial, memory_limit)
         store = {name: store_creative_vectors(folder, name, partial / "work") for name in vectors}
         items = partial / ITEMS
         if semantic_ids is not None and store:
-            items = _with_semantic_ids(partial, _learned(semantic_ids, next(iter(store.values())), partial))
+            items = _with_semantic_ids(partial, semantic_ids, next(iter(store.values())))
         if not (partial / DATASET).exists():
             convert(_dataset_options(partial, items, memory_limit, resume=resume))
         shutil.copy(folder / INDEXER, partial / INDEXER)
@@ -146,9 +146,12 @@ class _Output:
     resume: bool = False
 
 
-def _mark(folder: Path, test: Path | None, vectors: tuple[str, ...], settings: str) -> str:
+def _mark(folder: Path, test: Path | None, output: Path, vectors: tuple[str, ...], settings: str) -> str:
     """Returns a text that is equal for preparations that may continue one another."""
-    files = sorted(path for root in (folder, test) if root is not None for path in root.rglob("*") if path.is_file())
+    unfinished = output.resolve().with_name(f"{output.name}.partial")  # which may lie among the files
+    own = {unfinished, unfinished.with_name(f"{unfinished.name}.fingerprint")}
+    found = [path for root in (folder, test) if root is not None for path in root.resolve().rglob("*")]
+    files = sorted(path for path in found if path.is_file() and own.isdisjoint((path, *path.parents)))
     stamps = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     return json.dumps([__version__, list(vectors), settings, stamps])
 
@@ -170,15 +173,6 @@ def _read_tables(folder: Path, test: Path | None, partial: Path, memory_limit: s
         _write_tables(work, files, folder, partial, found)
     write_json(done, found.__dict__)
     return found
-
-
-def _learned(semantic_ids: SemanticIds, vectors: StoredVectors, partial: Path) -> Path:
-    """Returns the file of semantic ids; they are learned unless that was done."""
-    folder = partial / "semantic_ids"
-    if not (folder / HEALTH_FILE).is_file():  # it is written last
-        shutil.rmtree(folder, ignore_errors=True)
-        return semantic_ids(pa.array(vectors.ids), vectors.vectors, folder)
-    return folder / IDS_FILE
 
 
 def _dataset_options(partial: Path, items: Path, memory_limit: str, *, resume: bool) -> ConversionOptions:
@@ -263,13 +257,20 @@ def _write_tables(
     found.items, found.profiles = (pq.read_metadata(partial / name).num_rows for name in (ITEMS, USERS))
 
 
-def _with_semantic_ids(partial: Path, made: Path) -> Path:
-    """Returns a file of item features with the columns of semantic ids; items without a vector have none."""
-    path = partial / "items_with_ids.parquet"
-    if path.exists():  # of a preparation that goes on
+def _with_semantic_ids(partial: Path, semantic_ids: SemanticIds, vectors: StoredVectors) -> Path:
+    """Returns a file of item features with the columns of semantic ids; items without a vector have none.
+
+    What an interrupted preparation has made of both is kept.
+    """
+    path, learned = partial / "items_with_ids.parquet", partial / "semantic_ids"
+    if path.exists():
         return path
+    if not (learned / HEALTH_FILE).is_file():
+        shutil.rmtree(learned, ignore_errors=True)
+        semantic_ids(pa.array(vectors.ids), vectors.vectors, learned)
     temporary = path.with_suffix(".tmp")
-    joined = f"{literal(str(partial / ITEMS))} AS items LEFT JOIN {literal(str(made))} AS made USING (item_id)"
+    made = literal(str(learned / IDS_FILE))
+    joined = f"{literal(str(partial / ITEMS))} AS items LEFT JOIN {made} AS made USING (item_id)"
     chosen = f"SELECT items.*, made.* EXCLUDE (item_id) FROM {joined}"
     with duckdb.connect() as work:
         work.execute(f"COPY ({chosen}) TO {literal(str(temporary))} (FORMAT parquet)")
