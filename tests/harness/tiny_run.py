@@ -8,6 +8,7 @@ from typing import Any
 from tests.harness.tiny_recommender import tiny_recommender
 from tfrec.config.load import dump_yaml
 from tfrec.data.dataset import InteractionDataset
+from tfrec.layers.given_tables import learned_weights
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.training.checkpoints import save_checkpoint
 from tfrec.training.model_store import SCHEMA_FILE, describe_model, run_config
@@ -25,5 +26,5 @@ def tiny_run(folder: Path, name: str, dataset: InteractionDataset, **settings: A
     run.write_json(run.manifest, run_manifest(config, dataset))
     (run.path / SCHEMA_FILE).write_text(dataset.schema.to_text(), encoding="utf-8")
     describe_model(model, run)
-    save_checkpoint(run.checkpoints, "tiny", weights=model.weights)
+    save_checkpoint(run.checkpoints, "tiny", weights=learned_weights(model))
     return model

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests.oracles import preference_retriever as oracle
 from tfrec.config.ur4rec_config import RetrieverConfig
+from tfrec.config.ur4rec_terms import EXPERTS
 from tfrec.layers.preference_retriever import PreferenceRetriever
 from tfrec.layers.text_table import TextTable
 from tfrec.layers.user_memory import UserMemory
@@ -96,6 +97,7 @@ def retriever() -> PreferenceRetriever:
 
 
 def test_scores_and_router_are_those_of_the_equations(retriever: PreferenceRetriever) -> None:
+    assert retriever.expert_names == list(EXPERTS)  # what is said of them, where they are shown
     memory = UserMemory(USERS, DIM, seed=1)
     memory.build()
     random = np.random.default_rng(2)

@@ -17,6 +17,7 @@ from tfrec.benchmarks.private_redis import PrivateRedis
 from tfrec.command import run_command
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.vocabulary import FIRST_INDEX
+from tfrec.layers.given_tables import learned_weights
 from tfrec.stores.redis.embedding_reader import EmbeddingReader
 from tfrec.stores.vector_directory import VectorDirectory
 from tfrec.training.checkpoints import save_checkpoint
@@ -32,7 +33,7 @@ def remembering(tmp_path: Path) -> tuple[Path, InteractionDataset, Any]:
     table[:FIRST_INDEX] = 0.0
     table[np.arange(len(table)) % 3 > 0] = 0.0
     model.memory.vectors.assign(table)
-    save_checkpoint(RunDirectory(tmp_path / "run").checkpoints, "trained", weights=model.weights)
+    save_checkpoint(RunDirectory(tmp_path / "run").checkpoints, "trained", weights=learned_weights(model))
     return tmp_path / "run", shop, table
 
 

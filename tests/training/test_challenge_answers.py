@@ -79,6 +79,11 @@ def test_what_is_left_out_does_not_come_back_where_few_are_left() -> None:
         (["infer", "--from", "x", "--run", "y", "--semantic-ids"], 2, "`--semantic-ids` has no effect on `infer`"),
         (["prepare", "--from", "x", "--truth", "y"], 2, "it is of infer"),
         (["infer", "--from", "x", "--run", "y", "--truth", "no.jsonl"], 3, "no.jsonl"),
+        (["infer", "--from", "x", "--run", "y"], 3, "model.json"),
+        (["prepare", "--from", "x", "--users", "30"], 2, "`--users` has no effect on `prepare`"),
+        (["infer", "--from", "x", "--run", "y", "--vectors", "81"], 2, "`--vectors` has no effect on `infer`"),
+        (["generate", "--codes", "64,64,64"], 2, "it is of prepare"),
+        (["prepare", "--from", "x", "--codes", "64,64,64"], 2, "`--codes` is about semantic ids"),
     ],
 )
 def test_flags_without_effect_are_refused_before_the_work(
@@ -89,7 +94,9 @@ def test_flags_without_effect_are_refused_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_raw_files_to_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw, data, run, output = (tmp_path / name for name in ("raw", "data", "run", "answers"))
     steps = [
         ["generate", "--output", str(raw), "--users", "40", "--test-users", "15", "--items", "60"],
@@ -143,6 +150,29 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert document["cold_users"] == sum(cold) > 0
     assert document["cold_ndcg@10"] == pytest.approx(np.array(gains)[np.array(cold)].mean())
 
+    # New creatives among themselves: the best of those without training events, which here are fewer than ten.
+    new = [*infer[:-1], str(tmp_path / "new"), "--only-cold", "--truth", str(raw / "truth.jsonl"), "--json"]
+    assert run_command(tencentgr, new) == 0
+    document = json.loads(capsys.readouterr().out)
+    fresh = np.array([item not in trained for item in candidates["item_id"]])
+    assert 0 < fresh.sum() < 10
+    assert document["candidates_per_user"] == fresh.sum()
+    for number, line in enumerate((tmp_path / "new" / "result.jsonl").open()):
+        scores = vectors[fresh].astype(np.float64) @ queries[number]
+        assert json.loads(line)["top10"] == candidates["item_id"].to_numpy()[fresh][np.argsort(-scores)].tolist()
+    assert document["cold_hit@10"] == 1.0  # all fresh ones are listed, and a cold truth is one of them
+
+    # Mistakes leave earlier answers and prepared data as they are.
+    for wrong, code, words in (
+        (["--from", str(tmp_path / "nowhere"), "--output", str(output)], 3, "nowhere"),
+        (["--from", str(data), "--test-from", str(tmp_path / "nowhere"), "--output", str(output)], 3, "nowhere"),
+        (["--from", str(data), "--test-from", str(raw), "--output", str(data)], 2, "among the prepared data"),
+    ):
+        assert run_command(tencentgr, ["infer", "--run", str(run), *wrong]) == code
+        assert words in capsys.readouterr().err
+    assert [json.loads(line) for line in (output / "result.jsonl").open()] == results
+    assert not (data / "result.jsonl").exists()
+
     # Other test users, of whom the data know nothing: two of the old ones under new names, and one without any event;
     # of the candidates one is unknown, and one is listed again.
     other = tmp_path / "other"
@@ -182,7 +212,17 @@ def test_from_raw_files_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture
         with pytest.raises(DataError, match=words):
             score_answers(tmp_path / "others", truth_file, data)
 
+    def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tfrec.training.challenge_answers.write_u64bin", full)
+        with pytest.raises(OSError, match="full"):
+            answer_challenge(run, data, output)
+    assert not (output / "result.jsonl").exists()  # older answers do not stand beside files of another run
+    assert run_command(tencentgr, infer) == 0
+
     pq.write_table(pq.read_table(data / "predict.parquet").slice(0, 0), data / "predict.parquet")
     assert run_command(tencentgr, infer) == DataError.exit_code
     assert "no test users" in capsys.readouterr().err
-    assert not (output / "result.jsonl").exists()  # older answers do not stand beside an unfinished run
+    assert [json.loads(line) for line in (output / "result.jsonl").open()] == results

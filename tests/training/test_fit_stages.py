@@ -176,6 +176,7 @@ def test_a_branch_that_is_off_has_no_loss_and_its_stage_is_passed_over(
     said = console.export_text()
     assert "Stage pretrain_sasrec: passed over" in said
     assert "Memories stay unused" in said
+    assert "  loss: retriever (finding the next items, by the retriever) + 0.1 consistency (" in said
     assert summary["memory"]["users"] == 0
     with run.history.open() as file:
         columns = csv.DictReader(file).fieldnames or []

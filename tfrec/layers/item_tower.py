@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.errors import DataError
+from tfrec.layers.given_tables import add_given_table
 from tfrec.layers.initializers import GateInitializer
 from tfrec.layers.item_table import ItemTable
 from tfrec.layers.near_unit_rows import near_unit_rows
@@ -85,13 +86,13 @@ class ItemTower(keras.layers.Layer):
                 **self._initial,
             )
             self.ids.build()
-        self.trained = self._table("trained", (vocab_size,), "float32")  # [vocab]: 1 for items with training events
+        self.trained = add_given_table(self, "trained", (vocab_size,))  # [vocab]: 1 for items with training events
         self.tables: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
         for name, shape in self.features.items():
             size = (vocab_size, shape["width"]) if shape["kind"] in ("list", "vector") else (vocab_size,)
             dtype = {"number": "float32", "vector": "float16"}.get(shape["kind"], "int32")
-            self.tables[name] = self._table(f"{name}_of_item", size, dtype)
+            self.tables[name] = add_given_table(self, f"{name}_of_item", size, dtype)
             if shape["kind"] in ("category", "list"):
                 self.values[name] = self._value_vectors(name, shape["values"], feature_dim, seed)
         self.projections: dict[str, keras.layers.Dense] = {}
@@ -192,11 +193,6 @@ class ItemTower(keras.layers.Layer):
         for layer in self.dense:
             content = layer(content)
         return content
-
-    def _table(self, name: str, shape: tuple[int, ...], dtype: str) -> Any:
-        return self.add_weight(
-            shape=shape, dtype=dtype, initializer="zeros", trainable=False, autocast=False, name=name
-        )
 
     def _value_vectors(self, name: str, values: int, width: int, seed: int) -> Any:
         initializer = GateInitializer(

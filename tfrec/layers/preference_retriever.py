@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tfrec.config.ur4rec_config import RetrieverConfig
 from tfrec.layers.context_expert import ContextExpert
 from tfrec.layers.expert_router import ExpertRouter
+from tfrec.layers.given_tables import add_given_table
 from tfrec.layers.item_table import RESERVED_ROWS, ItemTable
 from tfrec.layers.proxy_attention import ProxyAttention
 from tfrec.layers.seeded_dropout import kept_whole, seeded_dropout
@@ -137,9 +138,7 @@ class PreferenceRetriever(keras.layers.Layer):
                 part.build()
         self.user_projection.build((None, len(self.experts) * self.config.dim))
         self.user_norm.build((None, self.config.dim))
-        self.trained = self.add_weight(
-            shape=(self.vocab_size,), initializer="zeros", trainable=False, autocast=False, name="trained"
-        )  # [vocab]: 1 for items with training events
+        self.trained = add_given_table(self, "trained", (self.vocab_size,))  # [vocab]: 1 for items with training events
         self.built = True
 
     def set_items(self, counts: NDArray[Any]) -> None:

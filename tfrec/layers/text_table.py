@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.errors import DataError
+from tfrec.layers.given_tables import add_given_table
 from tfrec.layers.near_unit_rows import near_unit_rows
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
@@ -40,14 +41,7 @@ class TextTable(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
 
     def build(self, input_shape: object = None) -> None:
-        self.vectors = self.add_weight(
-            shape=(self.rows, self.width),
-            dtype="float16",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            name="vectors",
-        )  # [rows, width]
+        self.vectors = add_given_table(self, "vectors", (self.rows, self.width), "float16")  # [rows, width]
         self.projection.build((None, self.width))
         self.norm.build((None, self.dim))
         self.built = True

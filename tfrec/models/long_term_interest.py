@@ -18,6 +18,7 @@ from tfrec.data.vocabulary import FIRST_INDEX, Vocabulary
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.layers.event_embedding import SCALARS, TIME_FIELDS, EventEmbedding
 from tfrec.layers.expert_block import ExpertBlock, mix_real
+from tfrec.layers.given_tables import add_given_table
 from tfrec.layers.mixture_of_experts import MixtureOfExperts
 from tfrec.layers.rotary_attention import RotaryAttention
 from tfrec.layers.swiglu_expert import SwigluExpert
@@ -84,10 +85,7 @@ class LongTermInterest(WindowPairEncoder):
         )
         self.events.build()
         self.categories = {
-            name: self.add_weight(
-                shape=(vocab_size,), dtype="int32", initializer="zeros", trainable=False, name=f"{name}_of_item"
-            )
-            for name in self.item_feature_sizes
+            name: add_given_table(self, f"{name}_of_item", (vocab_size,), "int32") for name in self.item_feature_sizes
         }
         self.input_experts = self._mixture("input") if config.moe_position == "input" else None
         if self.input_experts is not None:

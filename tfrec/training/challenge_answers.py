@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +45,12 @@ class Answers(NamedTuple):
 
 
 def answer_challenge(
-    run: str | Path, prepared: str | Path, output: str | Path, *, test: str | Path | None = None
+    run: str | Path,
+    prepared: str | Path,
+    output: str | Path,
+    *,
+    test: str | Path | None = None,
+    only_cold: bool = False,
 ) -> Answers:
     """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and, last of all, `result.jsonl`.
 
@@ -59,34 +65,41 @@ def answer_challenge(
         prepared: Directory of `prepare_competition`.
         output: Directory to write; older answers there are replaced.
         test: Files of the challenge with other test users and candidates than those that were prepared.
+        only_cold: Recommend only creatives without training events, which compete for a place of their own: among all
+            candidates those with events, which a model knows better, leave them none.
 
     Raises:
-        ConfigError: The model has no vectors, or biases.
-        DataError: There are no test users or candidates.
+        ConfigError: The model has no vectors, or biases; or the answers would lie among the prepared data.
+        DataError: There are no test users or candidates. Earlier answers stay as they are.
         TrainingError: The model gives vectors that are no numbers.
     """
     source, target = Path(prepared), Path(output)
-    target.mkdir(parents=True, exist_ok=True)
-    (target / RESULT).unlink(missing_ok=True)  # there is none beside files that are not all of one run
-    if test is not None:
-        prepare_test(test, source, target)
-        source = target
-    for name in (PREDICT, CANDIDATES):
-        if not (source / name).is_file():
-            raise DataError(f"`{name}` is missing.", file=str(prepared), remedy="Prepare data with test users.")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise ConfigError("The answers would lie among the prepared data.", remedy="Name another directory to write.")
     loaded = load_run(run)
-    model, dataset = loaded.model, loaded.open_dataset(str(Path(prepared) / DATASET))
+    model, dataset = loaded.model, loaded.open_dataset(str(source / DATASET))
     if not isinstance(model, FactorisedRecommender):
         raise ConfigError(f"`{model.registered_name}` has no item vectors.", remedy="Use sasrec, hstu or two_tower.")
     vocabulary = dataset.item_vocabulary
-    candidates = _read_candidates(source / CANDIDATES, vocabulary)
+    with tempfile.TemporaryDirectory() as scratch:
+        if test is not None:
+            prepare_test(test, source, Path(scratch))
+        tables = source if test is None else Path(scratch)
+        for name in (PREDICT, CANDIDATES):
+            if not (tables / name).is_file():
+                raise DataError(
+                    f"`{name}` is missing.", file=str(test or prepared), remedy="Prepare data with test users."
+                )
+        candidates = _read_candidates(tables / CANDIDATES, vocabulary, only_cold=only_cold)
+        histories = read_histories(tables / PREDICT, vocabulary)
+    if not histories.users:
+        raise DataError("There are no test users.", file=str(test or source / PREDICT))
     indices, remarks = candidates.indices, candidates.remarks
     vectors, bias = _item_vectors(model, indices)
     if bias.any():
         raise ConfigError("Items have biases, which files of vectors have no place for.", remedy="Train without.")
-    histories = read_histories(source / PREDICT, vocabulary)
-    if not histories.users:
-        raise DataError("There are no test users.", file=str(source / PREDICT))
+    target.mkdir(parents=True, exist_ok=True)
+    (target / RESULT).unlink(missing_ok=True)  # there is none beside files that are not all of one run
     told = dataset.vocabulary("user").lookup(histories.users) if "user" in model.request_features else None
     if "request_time" in model.request_features:
         remarks.append("The model reads the time of the request: that of the latest event of each user was taken.")
@@ -204,7 +217,7 @@ class _Candidates(NamedTuple):
     remarks: list[str]
 
 
-def _read_candidates(path: Path, vocabulary: Vocabulary) -> _Candidates:
+def _read_candidates(path: Path, vocabulary: Vocabulary, *, only_cold: bool) -> _Candidates:
     table = pq.read_table(path)
     creatives, retrieval = table["item_id"].to_numpy(), table["retrieval_id"].to_numpy()
     indices = vocabulary.lookup(creatives)
@@ -218,6 +231,11 @@ def _read_candidates(path: Path, vocabulary: Vocabulary) -> _Candidates:
         remarks.append(f"{int((~known).sum()):,} candidates are left out: the data know nothing of them.")
     if repeated := int((known & ~once).sum()):
         remarks.append(f"{repeated:,} candidates are of a creative that is listed before: the first one counts.")
+    if only_cold:
+        kept &= vocabulary.counts[indices] == 0
+        if not kept.any():
+            raise DataError("Every candidate has training events.", file=str(path), remedy="Leave --only-cold out.")
+        remarks.append(f"{int(kept.sum()):,} candidates without training events compete among themselves.")
     return _Candidates(creatives[kept], retrieval[kept], indices[kept], remarks)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfrec.errors import TrainingError
+from tfrec.layers.given_tables import learned_weights
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 from tfrec.training.validation import Validation
 
@@ -65,7 +66,7 @@ class CheckpointWriter(keras.callbacks.Callback):
         checkpoints = list_checkpoints(self.folder)
         if checkpoints:
             progress = restore_checkpoint(
-                checkpoints[-1], weights=model.weights, training_state=self._training_state(model)
+                checkpoints[-1], weights=learned_weights(model), training_state=self._training_state(model)
             )
             self.position = Position(progress["epoch"], progress["block"])
             if self.validation is not None:
@@ -99,7 +100,7 @@ class CheckpointWriter(keras.callbacks.Callback):
         save_checkpoint(
             self.folder,
             f"epoch-{epoch:05d}-block-{block:09d}",
-            weights=self.model.weights,
+            weights=learned_weights(self.model),
             training_state=self._training_state(self.model),
             progress={
                 "epoch": epoch,

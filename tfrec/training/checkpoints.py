@@ -61,10 +61,12 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and (path / _PROGRESS).is_file())
 
 
-def checkpoint_identity(path: Path) -> str:
-    """Returns name and digest of a checkpoint; its index holds a checksum of every variable."""
-    digest = hashlib.sha256((path / f"{_PREFIX}.index").read_bytes()).hexdigest()
-    return f"{path.name}:{digest}"
+def checkpoint_identity(path: Path, *others: Path) -> str:
+    """Returns the name of a checkpoint and a digest of it and of others; indices hold a checksum of every variable."""
+    digest = hashlib.sha256()
+    for checkpoint in (path, *others):
+        digest.update((checkpoint / f"{_PREFIX}.index").read_bytes())
+    return f"{path.name}:{digest.hexdigest()}"
 
 
 def restore_checkpoint(

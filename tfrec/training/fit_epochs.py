@@ -19,7 +19,6 @@ from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.training.checkpoint_writer import CheckpointWriter
 from tfrec.training.history_log import HistoryLog
 from tfrec.training.loss_trace import compare_loss_trace
-from tfrec.training.model_store import describe_model
 from tfrec.training.nan_guard import NanGuard
 from tfrec.training.progress import TrainingProgress
 from tfrec.training.run_directory import RunDirectory
@@ -65,7 +64,6 @@ def fit_epochs(
         TrainingError: The loss became NaN or infinite.
         DataError: A shard of the training data is damaged, or there is no validation split to stop early by.
     """
-    describe_model(model, run)
     training = config.training
     average = WeightAverage(model, training.weight_average) if training.weight_average else None
     validation = _validation(dataset, config, run, console, average, validation_class)

@@ -17,6 +17,7 @@ from tfrec.models.impression_model import Objective
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.fit_epochs import fit_epochs
 from tfrec.training.impression_validation import ImpressionValidation
+from tfrec.training.model_store import describe_model
 from tfrec.training.run_directory import RunDirectory
 
 
@@ -61,6 +62,7 @@ def fit_impressions(
         config.optimizer, model.trainable_variables, batches_per_epoch(rows, training.batch_size) * training.epochs
     )
     model.compile(optimizer=optimizer, jit_compile=False)
+    describe_model(model, run)
     return fit_epochs(
         model,
         lambda next_epoch: training_impressions(

@@ -19,6 +19,7 @@ from tfrec.losses.target_weights import TargetWeights
 from tfrec.models.sequence_encoder import SequenceEncoder
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.fit_epochs import fit_epochs
+from tfrec.training.model_store import describe_model
 from tfrec.training.run_directory import RunDirectory
 
 
@@ -62,6 +63,7 @@ def fit_sequences(
         config.optimizer, model.trainable_variables, steps, precision=training.precision
     )
     model.compile(optimizer=optimizer, jit_compile=False)
+    describe_model(model, run)
     return fit_epochs(
         model,
         lambda next_epoch: training_sequences(

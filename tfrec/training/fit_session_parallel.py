@@ -14,6 +14,7 @@ from tfrec.losses.candidate_objective import CandidateObjective
 from tfrec.models.gru4rec import GRU4Rec
 from tfrec.optimizers.build import build_optimizer
 from tfrec.training.fit_epochs import fit_epochs
+from tfrec.training.model_store import describe_model
 from tfrec.training.run_directory import RunDirectory
 
 
@@ -56,6 +57,7 @@ def fit_session_parallel(
     optimizer = build_optimizer(config.optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=False)
+    describe_model(model, run)
     return fit_epochs(
         model,
         lambda next_epoch: session_block_dataset(

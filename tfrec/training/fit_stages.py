@@ -10,11 +10,13 @@ from rich.console import Console
 from tfrec.config.run_config import SequenceRunConfig, StagedRunConfig
 from tfrec.config.stages_config import JOINT_STAGES, STAGES, JointStageConfig, StageConfig, StageName
 from tfrec.config.training_config import SequenceTrainingConfig
+from tfrec.config.ur4rec_terms import weighted_losses
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.training_sequences import batches_per_epoch, training_sequences
 from tfrec.evaluation.branch_scorer import BranchScorer
 from tfrec.evaluation.scorer import Scorer
 from tfrec.files import write_json
+from tfrec.layers.given_tables import learned_weights
 from tfrec.models.alternation import Alternation
 from tfrec.models.stage_plan import RETRIEVER, SASREC, StagePlan, branch_variables
 from tfrec.models.ur4rec import UR4Rec
@@ -95,7 +97,7 @@ def fit_stages(
     for stage in (name for name in STAGES if name not in config.stages.run):
         console.print(f"Stage {stage}: not in `stages.run`.", markup=False)
     _load_weights(model, before)
-    save_checkpoint(run.checkpoints, "final", weights=model.weights)
+    save_checkpoint(run.checkpoints, "final", weights=learned_weights(model))
     rows = join_histories([(name, run.path / "stages" / name / "history.csv") for name in stages], run.history)
     copy_usage(run.path / "stages", list(stages), run.path)
     summary = {**_summary(stages, rows), "texts": texts}
@@ -139,6 +141,8 @@ def _fit_stage(
         Alternation(settings) if isinstance(settings, JointStageConfig) and len(branches) == 2 else None,
     )
     step = UR4RecStep(model, plan)
+    terms = weighted_losses(step.losses or branches, config.joint, alone=stage not in JOINT_STAGES)
+    console.print(f"  loss: {terms}", markup=False, soft_wrap=True)
     model.prepare_stage(step, step.metric_names)
     model.compile(optimizer=optimizers[branches[0]], jit_compile=False)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -215,7 +219,7 @@ def _events_per_epoch(dataset: InteractionDataset, config: StagedRunConfig, bran
 def _load_weights(model: UR4Rec, stage: RunDirectory) -> None:
     """Puts the weights that a finished stage leaves into the model, and the memory as it was then."""
     checkpoints = list_checkpoints(stage.best) or list_checkpoints(stage.checkpoints)
-    restore_checkpoint(checkpoints[-1], weights=model.weights)
+    restore_checkpoint(checkpoints[-1], weights=learned_weights(model))
     if model.memory is not None:
         load_memory_state(model.memory, stage.path)
 

@@ -16,6 +16,7 @@ from tfrec.models.window_pair_encoder import WindowPairEncoder
 from tfrec.optimizers.build import build_sequence_optimizer
 from tfrec.training.expert_usage import ExpertUsage
 from tfrec.training.fit_epochs import fit_epochs
+from tfrec.training.model_store import describe_model
 from tfrec.training.run_directory import RunDirectory
 from tfrec.training.user_validation import UserValidation
 from tfrec.training.validation import SPLIT
@@ -55,6 +56,7 @@ def fit_user_pairs(
         config.optimizer, model.trainable_variables, batches_per_epoch(users, training.batch_size) * training.epochs
     )
     model.compile(optimizer=optimizer, jit_compile=False)
+    describe_model(model, run)
     return fit_epochs(
         model,
         lambda next_epoch: training_pairs(

@@ -13,10 +13,11 @@ from tfrec.data.impressions.impression_dataset import ImpressionDataset
 from tfrec.data.index_translation import IndexTranslation
 from tfrec.data.schema import DatasetSchema
 from tfrec.errors import ConfigError, DataError
+from tfrec.layers.given_tables import given_weights, learned_weights
 from tfrec.models.impression_model import ImpressionModel
 from tfrec.models.sequence_recommender import SequenceRecommender
 from tfrec.registry import model_class
-from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint
+from tfrec.training.checkpoints import checkpoint_identity, list_checkpoints, restore_checkpoint, save_checkpoint
 from tfrec.training.run_directory import RunDirectory
 
 
@@ -119,8 +120,29 @@ def build_model(config: RunConfig, dataset: InteractionDataset | ImpressionDatas
 
 
 def describe_model(model: SequenceRecommender, run: RunDirectory) -> None:
-    """Writes what `load_run` rebuilds the model from."""
+    """Writes what `load_run` rebuilds the model from: its architecture and, once per run, what it is told of items.
+
+    A run that is resumed goes on with what it was told when it began, should side features or vectors have changed.
+    """
     run.write_json(run.path / MODEL_FILE, {"name": model.registered_name, "config": model.get_config()})
+    if list_checkpoints(run.given):
+        _restore_given(model, run)
+    elif tables := given_weights(model):
+        save_checkpoint(run.given, "tables", weights=tables)
+
+
+def _restore_given(model: SequenceRecommender, run: RunDirectory) -> list[Path]:
+    """Puts the tables of `describe_model` into the model; returns the checkpoint that has them, if there are any."""
+    tables = given_weights(model)
+    if not tables:
+        return []
+    stored = list_checkpoints(run.given)
+    if not stored:
+        raise DataError(
+            "The run lacks the tables of its items.", file=run.given, remedy="Start the training again with --resume."
+        )
+    restore_checkpoint(stored[-1], weights=tables)
+    return stored[-1:]
 
 
 def is_click_run(path: str | Path) -> bool:
@@ -151,7 +173,8 @@ def load_run(path: str | Path) -> LoadedRun:
     checkpoints = list_checkpoints(directory.best) or list_checkpoints(directory.checkpoints)
     if not checkpoints:
         raise DataError("The run has no checkpoint.", file=directory.checkpoints, remedy="Train again or --resume.")
-    restore_checkpoint(checkpoints[-1], weights=model.weights)
+    given = _restore_given(model, directory)
+    restore_checkpoint(checkpoints[-1], weights=learned_weights(model))
     return LoadedRun(
-        directory, config, model, directory.read_json(directory.manifest), checkpoint_identity(checkpoints[-1])
+        directory, config, model, directory.read_json(directory.manifest), checkpoint_identity(checkpoints[-1], *given)
     )

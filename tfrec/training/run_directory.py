@@ -20,8 +20,9 @@ class RunDirectory:
 
     Holds `config.yaml` (effective), `manifest.json` (commit, data, seeds, versions, machine), `metrics.json`,
     `evaluation.json` (all that was measured), `history.csv`, `checkpoints/` and `tensorboard/`; with early stopping
-    `best/`, the weights of the best epoch; for models that read semantic ids `semantic_ids.json`, the use of their
-    codes; with the synthetic clickstream `dataset/`.
+    `best/`, the weights of the best epoch; where models are told more of items than their ids `given/`, those
+    tables, once; for models that read semantic ids `semantic_ids.json`, the use of their codes; with the synthetic
+    clickstream `dataset/`.
 
     Args:
         path: The directory.
@@ -50,6 +51,10 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def given(self) -> Path:
+        return self.path / "given"
 
     @property
     def best(self) -> Path:

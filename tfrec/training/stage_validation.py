@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec.evaluation.scorer import Scorer
+from tfrec.layers.given_tables import learned_weights
 from tfrec.layers.user_memory import UserMemory
 from tfrec.training.checkpoints import save_checkpoint
 from tfrec.training.user_memories import save_memory_state
@@ -38,7 +39,7 @@ class StageValidation(Validation):
         if not self.from_start or self.best > float("-inf"):
             return
         self.best = self.measured(None)
-        save_checkpoint(self.folder, "epoch-00000", weights=self.model.weights, progress=self.state())
+        save_checkpoint(self.folder, "epoch-00000", weights=learned_weights(self.model), progress=self.state())
         self.console.print(f"  {SPLIT} {self.monitor} {self.best:.4f}  (before the first step)", markup=False)
         self.judged(True)
 

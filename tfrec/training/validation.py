@@ -14,6 +14,7 @@ from tfrec.data.dataset import InteractionDataset
 from tfrec.data.sequence_pipeline import sequence_dataset
 from tfrec.evaluation.ranking import evaluate_ranking
 from tfrec.evaluation.scorer import Scorer
+from tfrec.layers.given_tables import learned_weights
 from tfrec.training.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 from tfrec.training.weight_average import WeightAverage
 
@@ -76,7 +77,7 @@ class Validation(keras.callbacks.Callback):
 
     def load_best(self, model: keras.Model) -> None:
         """Puts the weights of the best epoch into the model."""
-        restore_checkpoint(list_checkpoints(self.folder)[-1], weights=model.weights)
+        restore_checkpoint(list_checkpoints(self.folder)[-1], weights=learned_weights(model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with self.average.in_place() if self.average is not None else nullcontext():
@@ -102,7 +103,9 @@ class Validation(keras.callbacks.Callback):
             logs[f"{SPLIT}_{self.monitor}"] = value
         if value > self.best:
             self.best, self.best_epoch, self.waited = value, epoch + 1, 0
-            save_checkpoint(self.folder, f"epoch-{epoch + 1:05d}", weights=self.model.weights, progress=self.state())
+            save_checkpoint(
+                self.folder, f"epoch-{epoch + 1:05d}", weights=learned_weights(self.model), progress=self.state()
+            )
         else:
             self.waited += 1
         self.judged(not self.waited)

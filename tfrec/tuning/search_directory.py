@@ -86,5 +86,5 @@ class SearchDirectory:
         """Removes the weights of trials that have ended; their metrics, histories and logs stay."""
         for record in records:
             run = self.run(record)
-            for folder in (run.checkpoints, run.best, run.tensorboard):
+            for folder in (run.checkpoints, run.best, run.given, run.tensorboard):
                 shutil.rmtree(folder, ignore_errors=True)

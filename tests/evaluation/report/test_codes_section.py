@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.evaluation.report.sample_run import write_run
-from tfrec.evaluation.report.blocks import Charts, Facts, Table
+from tfrec.evaluation.report.blocks import Charts, Facts, Paragraph, Table
 from tfrec.evaluation.report.codes_section import codes_section
+from tfrec.evaluation.report.experts_section import experts_section
 from tfrec.evaluation.report.learning_section import learning_section
 from tfrec.evaluation.report.run_documents import read_run
 
@@ -54,6 +55,7 @@ def test_similarities_are_one_chart(tmp_path: Path) -> None:
     [chart] = [chart for chart in charts if "imilarity" in chart.title]
     assert "positive_similarity from 0.25 in epoch 1 to 0.75 in epoch 6" in chart.svg
     assert "similarity_gap from 0.2" in chart.svg
+    assert "with drop-out" in chart.caption  # why the last point is not what the trained model has
 
 
 def test_stages_are_named_at_the_curves_and_not_drawn_as_one(tmp_path: Path) -> None:
@@ -73,4 +75,29 @@ def test_stages_are_named_at_the_curves_and_not_drawn_as_one(tmp_path: Path) -> 
     assert charts["Loss"].caption.startswith("Epochs of the stages: first 1 to 4, third 5 to 6. Each has a loss")
     # The best value of all stages, 0.9 in epoch 1, is not that of the weights that are kept.
     assert charts["Valid mrr@5"].caption == "Epochs of the stages: first 1 to 4, third 5 to 6."
+    assert not [block for block in section.blocks if isinstance(block, Paragraph)]  # `loss` is the only one
     assert "best" not in str([block for block in section.blocks if isinstance(block, Facts)])
+
+
+def test_experts_and_losses_of_stages_are_explained_where_they_are_shown(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = (run / "history.csv").read_text().splitlines()
+    rows = [f"{line},1,0.{n},0.{n},0.5" for n, line in enumerate(lines[1:])]
+    names = "stage,retriever_loss,consistency_loss,expert_preferences"
+    (run / "history.csv").write_text("\n".join([f"{lines[0]},{names}", *rows]) + "\n")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["train"] = {"epochs": 6, "loss": 1.0, "stages": {"end_to_end": {}}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    router = {"shares": [0.7, 0.3], "entropy": 0.88, "max_min": 2.3, "names": ["preferences", "embeddings"]}
+    (run / "expert_usage.json").write_text(json.dumps({"epochs": [{"epoch": 1, "layers": {"router": router}}]}))
+    found = {}
+    for make in (learning_section, experts_section):
+        section = make(read_run(run))
+        assert section is not None
+        [found[make]] = [block.text for block in section.blocks if isinstance(block, Paragraph)]
+    assert "retriever_loss: finding the next items, by the retriever" in found[learning_section]
+    assert "consistency_loss: distance between text and learned vector" in found[learning_section]
+    assert "fused" not in found[learning_section]
+    assert "preferences: looks at the text of the user" in found[experts_section]
+    assert "embeddings: looks at the learned vectors" in found[experts_section]
+    assert "descriptions" not in found[experts_section]

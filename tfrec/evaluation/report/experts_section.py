@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Row, Section, Table
+from tfrec.config.ur4rec_terms import EXPERTS, explained
+from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Paragraph, Row, Section, Table
 from tfrec.evaluation.report.charts import Series, line_chart
 from tfrec.evaluation.report.numbers import known, share_text
 from tfrec.evaluation.report.run_documents import RunDocuments
@@ -17,6 +18,9 @@ def experts_section(run: RunDocuments) -> Section | None:
     if not epochs:
         return None
     blocks: list[Block] = [_table(epochs[-1])]
+    named = explained(next(iter(epochs[-1]["layers"].values())).get("names") or (), EXPERTS)
+    if named:
+        blocks.append(Paragraph(f"What an expert compares a candidate with: {named}."))
     if len(epochs) > 1:
         blocks.append(Charts((_chart(epochs),)))
     return Section("experts", "Usage of experts", tuple(blocks))

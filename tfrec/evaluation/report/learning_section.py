@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Facts, Fold, Row, Section, Table
+from tfrec.config.ur4rec_terms import LOSSES, explained
+from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Facts, Fold, Paragraph, Row, Section, Table
 from tfrec.evaluation.report.charts import Role, Series, line_chart
 from tfrec.evaluation.report.numbers import count_text, known, seconds_text
 from tfrec.evaluation.report.run_documents import RunDocuments
@@ -41,7 +42,8 @@ def learning_section(run: RunDocuments) -> Section | None:
             charts.append(_chart(history, "Training speed", [name], unit))
     alike = [name for name in history if "similarity" in name]
     if alike:
-        charts.append(_chart(history, "Similarity of states to their targets and to others", alike, "cosine"))
+        title = "Similarity of states to their targets and to others"
+        charts.append(_chart(history, title, alike, "cosine", _SIMILARITIES))
     experts = [name for name in history if name.startswith("expert_") and run.experts]  # a section of their own
     drawn = {_EPOCH, *alike, *loss, *validated, *experts, *_RATES, *_NOT_DRAWN}
     for name in [name for name in history if name not in drawn][:4]:
@@ -49,8 +51,18 @@ def learning_section(run: RunDocuments) -> Section | None:
     blocks: list[Block] = [Facts(tuple(_facts(run, best)))] if run.training else []
     if charts:
         blocks.append(Charts(tuple(charts)))
+    terms = explained(loss, {f"{name}_loss": meaning for name, meaning in LOSSES.items()}) if stages else ""
+    if terms:
+        blocks.append(Paragraph(f"loss: the weighted sum that a stage minimises; {terms}."))
     blocks.append(Fold("Values of every epoch", _table(run.history)))
     return Section("learning", "Learning curves", tuple(blocks))
+
+
+_SIMILARITIES = (
+    "Means over the training steps of an epoch, with drop-out: of states with their targets, with targets of other "
+    "sequences of the step, and the difference. The section on similarities measures the trained model on held-out "
+    "targets and random items, so that its numbers are others."
+)
 
 
 def _stages(run: RunDocuments, history: Mapping[str, list[float | None]]) -> str:
