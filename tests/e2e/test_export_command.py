@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_kill import run_killed_at
 from tests.harness.planted_shop import planted_shop
+from tests.harness.run_forked import run_forked
 from tests.harness.tiny_run import tiny_run
 from tfrec import export
 from tfrec.command import run_command
@@ -47,10 +47,10 @@ def test_the_life_of_a_version_directory(tmp_path: Path, capsys: pytest.CaptureF
     assert f"Published {models / '1'}" in result.stderr
     assert "in a process that has only TensorFlow: " in result.stderr
 
-    change = ("tfrec.export", "--items-only", "--k", "5", "--no-verify")
-    run_killed_at(models / "2", *change, "--output", models)
+    change = ("--items-only", "--k", "5", "--no-verify")
+    run_forked(("export", models / "2", *change, "--output", models))
     assert [name.endswith(".partial") for name in names(models)] == [True, False]
-    assert run_command(export.main, [*change[1:], "--output", str(models), "--keep", "3"]) == 0
+    assert run_command(export.main, [*change, "--output", str(models), "--keep", "3"]) == 0
     assert names(models) == ["1", "2"]
     assert json.loads((models / "2/assets.extra/export.json").read_text())["config"]["k"] == 5
 

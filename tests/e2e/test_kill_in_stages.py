@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.harness.run_forked import run_forked
 from tests.harness.text_shop import text_shop
 from tfrec.config.stages_config import STAGES
 from tfrec.training.model_store import load_run
@@ -42,18 +39,6 @@ MOMENTS = [
 ]
 
 
-def trained(shop: Path, run: Path, moments: list[str]) -> list[int]:
-    """Trains and returns how each process ended."""
-    document = {"model": "ur4rec", "settings": [*SETTINGS, f"data.path={shop}"], "run": str(run), "moments": moments}
-    script, root = Path(__file__).parent / "forked_trainings.py", Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [sys.executable, str(script), json.dumps(document)]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment)
-    assert found.returncode == 0, found.stderr[-3000:]
-    ended: list[int] = json.loads(found.stdout.splitlines()[-1])
-    return ended
-
-
 def history(run: Path) -> list[dict[str, str]]:
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -63,8 +48,14 @@ def history(run: Path) -> list[dict[str, str]]:
 def test_killed_seven_times(tmp_path: Path) -> None:
     shop = Path(text_shop(tmp_path / "shop").path)
     runs = [tmp_path / "killed", tmp_path / "whole"]
-    assert trained(shop, runs[0], MOMENTS) == [signal.SIGKILL] * len(MOMENTS) + [0]
-    assert trained(shop, runs[1], []) == [0]
+    flags = ["--model", "ur4rec", "--data", shop, *(part for one in SETTINGS for part in ("--set", one))]
+    first, *later = [f"*/{moment}" for moment in MOMENTS]
+    into = [*flags, "--output", runs[0]]
+    run_forked(
+        ("train", first, *into),
+        *(("train", moment, *into, "--resume") for moment in [*later, None]),
+        ("train", None, *flags, "--output", runs[1]),
+    )
     killed, whole = (load_run(run).model for run in runs)
     for one, other in zip(killed.weights, whole.weights, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5, err_msg=one.path)
