@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, make_table, print_json, run_command
+from tfrec.command import DebugFlag, DryRunFlag, JsonFlag, console, print_json, run_command, written_options
 from tfrec.errors import ConfigError
 
 _FILES = "Files, globs, directories or URLs (s3://, gs://, az://, https:// ...); repeat for more."
@@ -182,10 +181,12 @@ def main(
     """
     del debug
     if impressions is not None:
+        from tfrec.convert_impressions import convert_impression_log
+
         rule = split or ("given" if train else "day" if day_col else "random")
-        _check_impression_flags(context, rule)
-        _convert_impressions(
+        convert_impression_log(
             impressions,
+            given=[str(option.name) for option in written_options(context)],
             json_output=json,
             output=output,
             input=tuple(input or ()),
@@ -196,6 +197,10 @@ def main(
             split=rule,
             day_column=day_col,
             time_column=time_col if split == "time" else None,
+            valid_fraction=valid_fraction,
+            test_fraction=test_fraction,
+            valid_days=valid_days,
+            test_days=test_days,
             sample=sample,
             stratify=stratify,
             shards=shards,
@@ -204,16 +209,6 @@ def main(
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,
-            **{
-                name: value
-                for name, value in (
-                    ("valid_fraction", valid_fraction),
-                    ("test_fraction", test_fraction),
-                    ("valid_days", valid_days),
-                    ("test_days", test_days),
-                )
-                if value is not None
-            },
         )
         return
     if day_col is not None or sample is not None or stratify is not None:
@@ -223,6 +218,7 @@ def main(
     from tfrec.data.conversion import convert
     from tfrec.data.conversion_notes import time_warnings
     from tfrec.data.conversion_options import parse_options
+    from tfrec.data.conversion_progress import ConversionProgress
     from tfrec.data.print_conversion import print_conversion
 
     options = parse_options(
@@ -275,7 +271,7 @@ def main(
         runner=runner,
         beam_args=beam_arg or (),
     )
-    with _progress_bars() as report:
+    with ConversionProgress() as report:
         manifest = convert(options, progress=report)
     warnings = time_warnings(manifest)
     for text in warnings:
@@ -285,85 +281,6 @@ def main(
         print_json({**document, "manifest": manifest.model_dump(mode="json")})
     else:
         print_conversion(manifest, output, console(), dry_run=dry_run)
-
-
-def _check_impression_flags(context: typer.Context, rule: str) -> None:
-    """Raises ConfigError where a flag was written that impressions do not have, be it with its default."""
-    from tfrec.data.impressions.impression_options import ImpressionOptions, check_split_flags
-
-    sources = {str(one.name): context.get_parameter_source(str(one.name)) for one in context.command.params}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    known = {*ImpressionOptions.model_fields, "day_col", "time_col", "json", "debug"}
-    for name in given:
-        if name not in known:
-            raise ConfigError(
-                f"`--{name.replace('_', '-')}` is for sequences, not for impressions.",
-                remedy="Leave it out; the roles of columns are those of the file of `--impressions`.",
-            )
-    if "time_col" in given and rule != "time":
-        raise ConfigError("`--time-col` goes with `--split time` of impressions.", remedy="Pass both, or leave it out.")
-    check_split_flags(given, rule)
-
-
-def _convert_impressions(schema: Path, *, json_output: bool, **values: Any) -> None:
-    from tfrec.config.load import read_yaml
-    from tfrec.data.impressions.impression_conversion import convert_impressions
-    from tfrec.data.impressions.impression_options import impression_options
-
-    options = impression_options(impressions=read_yaml(schema), **values)
-    with _progress_bars() as report:
-        manifest = convert_impressions(options, progress=report)
-    if json_output:
-        document = {"output": options.output, "dry_run": options.dry_run}
-        print_json({**document, "manifest": manifest.model_dump(mode="json")})
-        return
-    out = console()
-    rows = [
-        [name, f"{part.rows:,}", f"{part.clicks:,}", f"{100 * part.clicks / part.rows:.3f} %", str(len(part.shards))]
-        for name, part in manifest.splits.items()
-    ]
-    if rows:
-        title = f"{manifest.rows_read:,} rows read"
-        out.print(make_table(title, ["split", "rows", "clicks", "click rate", "shards"], rows))
-    written = f"Dataset: {options.output}"
-    out.print(f"Nothing was written to {options.output} (--dry-run)." if options.dry_run else written, markup=False)
-
-
-class _progress_bars:
-    """Context that shows one line per stage on standard error, with a bar where the amount of work is known."""
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        )
-        self._tasks: dict[str, Any] = {}
-        self._progress.start()
-        return self._report
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self._complete()
-        self._progress.stop()
-
-    def _complete(self) -> None:
-        for task in self._progress.tasks:
-            if not task.finished:
-                total = task.total or 1
-                self._progress.update(task.id, total=total, completed=total)
-
-    def _report(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._complete()
-            self._tasks[stage] = self._progress.add_task(stage, total=total or None)
-        self._progress.update(self._tasks[stage], completed=done)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command
+from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command, written_options
 from tfrec.errors import ConfigError, DataError
 
 
@@ -25,56 +25,74 @@ class Action(str, enum.Enum):
 _LONG = ("settings", "epochs")
 """Parts of the file about semantic ids that are not printed."""
 
-_FLAGS = {
-    Action.GENERATE: (),
-    Action.PREPARE: ("--from", "--test-from", "--semantic-ids", "--set", "--resume"),
-    Action.INFER: ("--from", "--test-from", "--run", "--truth"),
-}
-
 
 def main(
+    context: typer.Context,
     action: Annotated[
         Action,
         typer.Argument(
             help="generate: write files in the format of the challenge; prepare: turn them into a dataset; infer: "
-            "recommend to the test users."
+            "recommend to the test users. Options below the name of an action are of that action."
         ),
     ],
     output: Annotated[Path, typer.Option(help="Directory to write.")],
+    users: Annotated[int, typer.Option(min=1, help="Training users.", rich_help_panel="generate")] = 1000,
+    test_users: Annotated[int, typer.Option(min=1, help="Test users.", rich_help_panel="generate")] = 200,
+    items: Annotated[int, typer.Option(min=2, help="Items.", rich_help_panel="generate")] = 500,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the world or of semantic ids.", rich_help_panel="generate and prepare")
+    ] = 0,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="prepare: files of the challenge, or its public copy in Parquet; infer: what prepare wrote."
+            "--from",
+            help="prepare: files of the challenge, or its public copy in Parquet; infer: what prepare wrote.",
+            rich_help_panel="prepare and infer",
         ),
     ] = None,
     test_from: Annotated[
         Path | None,
         typer.Option(
             help="Files of the challenge with the test users and candidates, where they are not beside those of "
-            "training. infer: users that prepare did not see; candidates that it did not see are left out."
+            "training. infer: users that prepare did not see; candidates that it did not see are left out.",
+            rich_help_panel="prepare and infer",
         ),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="infer: run directory of tfrec.train.")] = None,
-    truth: Annotated[Path | None, typer.Option(help="infer: hidden events, to be scored against.")] = None,
-    vectors: Annotated[str, typer.Option(help="prepare: vectors of creatives, by feature id, with commas.")] = "81",
+    vectors: Annotated[
+        str, typer.Option(help="Vectors of creatives, by feature id, with commas.", rich_help_panel="prepare")
+    ] = "81",
     semantic_ids: Annotated[
-        bool, typer.Option("--semantic-ids", help="prepare: learn semantic ids of the first vectors; item features.")
+        bool,
+        typer.Option(
+            "--semantic-ids",
+            help="Learn semantic ids of the first vectors, which become item features.",
+            rich_help_panel="prepare",
+        ),
     ] = False,
-    codes: Annotated[str, typer.Option(help="prepare: codes of each level of the semantic ids.")] = "64,64,64",
+    codes: Annotated[
+        str, typer.Option(help="Codes of each level of the semantic ids.", rich_help_panel="prepare")
+    ] = "64,64,64",
     set: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="prepare: how semantic ids are learned, e.g. assignment=balanced, codebook=gradient, epochs=40.",
+            help="How semantic ids are learned (keys of RQVAEConfig; hidden=[128,64] and latent_dim=32 if not given), "
+            "e.g. assignment=balanced, codebook=gradient, epochs=40.",
+            rich_help_panel="prepare",
         ),
     ] = None,
-    users: Annotated[int, typer.Option(min=1, help="generate: training users.")] = 1000,
-    test_users: Annotated[int, typer.Option(min=1, help="generate: test users.")] = 200,
-    items: Annotated[int, typer.Option(min=2, help="generate: items.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="generate, prepare: seed.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="prepare: go on where an interrupted preparation stopped.")
+        bool,
+        typer.Option("--resume", help="Go on where an interrupted preparation stopped.", rich_help_panel="prepare"),
+    ] = False,
+    run: Annotated[Path | None, typer.Option(help="Run directory of tfrec.train.", rich_help_panel="infer")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Hidden events, to be scored against.", rich_help_panel="infer")
+    ] = None,
+    only_cold: Annotated[
+        bool,
+        typer.Option("--only-cold", help="Recommend only creatives without training events.", rich_help_panel="infer"),
     ] = False,
     json_output: JsonFlag = False,
     debug: DebugFlag = False,
@@ -85,8 +103,7 @@ def main(
     """
     del debug
     document: dict[str, Any]
-    asked = {"--from": source, "--test-from": test_from, "--run": run, "--truth": truth}
-    _check(action, {**asked, "--semantic-ids": semantic_ids, "--set": set, "--resume": resume})
+    _check(context, action)
     if action is Action.GENERATE:
         from tfrec.data.competition.generator import generate_competition
         from tfrec.data.competition.world import WorldSize
@@ -97,8 +114,9 @@ def main(
     elif source is None:
         raise ConfigError(f"`{action.value}` needs --from.", remedy="Name the directory to read.")
     elif action is Action.PREPARE:
-        if set and not semantic_ids:
-            raise ConfigError("`--set` is about semantic ids.", remedy="Pass --semantic-ids, or leave it out.")
+        written = {option.opts[0] for option in written_options(context)}
+        for flag in () if semantic_ids else sorted({"--set", "--codes"} & written):
+            raise ConfigError(f"`{flag}` is about semantic ids.", remedy="Pass --semantic-ids, or leave it out.")
         chosen = [f"codebook_sizes=[{codes}]", *(set or [])] if semantic_ids else None
         document = _prepare(
             source, output, tuple(filter(None, vectors.split(","))), chosen, seed, test_from, resume=resume
@@ -110,7 +128,7 @@ def main(
     else:
         from tfrec.training.challenge_answers import answer_challenge, score_answers
 
-        answers = answer_challenge(run, source, output, test=test_from)
+        answers = answer_challenge(run, source, output, test=test_from, only_cold=only_cold)
         document = {"users": len(answers.user_list), "candidates_per_user": min(map(len, answers.top10s), default=0)}
         if answers.remarks:
             document["remarks"] = answers.remarks
@@ -120,18 +138,23 @@ def main(
         print_json({"output": str(output), **document})
         return
     human = console(json_output=False)
+    health = document.pop("semantic_ids", None)
     for name, value in document.items():
         human.print(f"{name}: {value}", markup=False)
+    if health is not None:
+        from tfrec.evaluation.print_codebook_health import print_codebook_health
+
+        print_codebook_health(health, human)
     human.print(f"Written to {output}.", markup=False)
 
 
-def _check(action: Action, asked: dict[str, Any]) -> None:
-    """Raises ConfigError for a flag of another action."""
-    for flag, value in asked.items():
-        if value and flag not in _FLAGS[action]:
-            others = [other.value for other, flags in _FLAGS.items() if flag in flags]
+def _check(context: typer.Context, action: Action) -> None:
+    """Raises ConfigError for an option of another action; the panel that an option stands in says whose it is."""
+    for option in written_options(context):
+        panel = getattr(option, "rich_help_panel", None)
+        if panel and action.value not in panel.split():
             raise ConfigError(
-                f"`{flag}` has no effect on `{action.value}`.", remedy=f"Leave it out; it is of {' and '.join(others)}."
+                f"`{option.opts[0]}` has no effect on `{action.value}`.", remedy=f"Leave it out; it is of {panel}."
             )
 
 

@@ -86,6 +86,7 @@ def test_a_dataset_with_features_actions_and_vectors(
 ) -> None:
     output, found = prepared
     dataset = InteractionDataset.open(output / "dataset")
+    assert [source.path for source in dataset.manifest.sources] == [str(output / "events.parquet")]
     assert dataset.splits == ["train", "valid", "test"]
     assert dataset.event_features == ["action_type"]
     assert dataset.item_vocabulary.size == 82  # the cold ones as well

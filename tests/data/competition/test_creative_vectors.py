@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.competition.raw_files import Harm
-from tfrec.data.competition.creative_vectors import store_creative_vectors
+from tfrec.data.competition.creative_vectors import store_creative_vectors, vector_families
+from tfrec.data.competition.preparation import prepare_competition
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.data.competition.world import World
 from tfrec.errors import DataError
@@ -41,6 +42,25 @@ def test_vectors_come_in_shards_of_several_formats(made: tuple[Path, World], tmp
     (folder / "emb_81_6" / "part-0.pkl").write_bytes(pickle.dumps({"7": Harm()}))
     with pytest.raises(DataError, match=r"part-0\.pkl.*could run code"):
         check("harm")
+
+
+def test_lines_with_other_keys_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "creative_emb" / "emb_81_2"
+    folder.mkdir(parents=True)
+    (folder / "part-0").write_text('{"anonymous_cid": "7", "emb": [1.0, 2.0]}\n')
+    for line in ('{"cid": "8", "emb": [1.0, 2.0]}', '{"anonymous_cid": "8", "vector": [1.0, 2.0]}'):
+        (folder / "part-1").write_text(line + "\n")
+        with pytest.raises(DataError, match=r"part-1.*Its lines have .*`anonymous_cid` and `emb` are needed"):
+            store_creative_vectors(tmp_path, "81", tmp_path / "out")
+
+
+def test_families_are_known_by_their_files(made: tuple[Path, World], tmp_path: Path) -> None:
+    assert vector_families(made[0]) == ["81"]
+    (tmp_path / "mm_emb" / "emb_82_1024_parquet").mkdir(parents=True)
+    assert vector_families(tmp_path) == ["82"]
+    with pytest.raises(DataError, match=r"no vectors `82`.*Known: 81"):
+        prepare_competition(made[0], tmp_path / "out", vectors=("81", "82"))
+    assert not list(tmp_path.glob("out*"))  # before the log is read
 
 
 def test_vectors_of_other_widths_are_refused_and_empty_shards_are_not(tmp_path: Path) -> None:

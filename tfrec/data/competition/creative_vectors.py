@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +80,20 @@ Part = tuple[Path, int, npt.NDArray[np.int64], Vectors]
 """File, row of the first vector, ids and vectors `[rows, dim]`, at least one row."""
 
 
+def vector_families(source: str | Path) -> list[str]:
+    """Returns the names of all families of vectors that a directory has, by the names of their files."""
+    names = {path.name for folder in ("creative_emb", "mm_emb") for path in (Path(source) / folder).glob("emb_*_*")}
+    return sorted({name.split("_")[1] for name in names})
+
+
+def check_families(source: str | Path, names: Iterable[str]) -> None:
+    """Raises DataError, before long work, for a family that is not there."""
+    known = vector_families(source)
+    for name in (name for name in names if name not in known):
+        remedy = f"Known: {', '.join(known)}." if known else "Leave them out: --vectors ''."
+        raise DataError(f"There are no vectors `{name}`.", file=str(source), remedy=remedy)
+
+
 def _shards(root: Path, name: str) -> Iterator[Part]:
     """Reads what there is: Parquet, JSON lines, else pickles."""
     parquet = sorted((root / "mm_emb").glob(f"emb_{name}_*/*.parquet"))
@@ -117,9 +131,14 @@ def _of_json(path: Path) -> Iterator[Part]:
         with duckdb.connect() as reader:
             query = "SELECT anonymous_cid, emb FROM read_ndjson(?, columns = ?)"
             table = reader.execute(query, [str(path), columns]).to_arrow_table()
+            described = reader.execute("DESCRIBE SELECT * FROM read_ndjson(?)", [str(path)]).fetchall()
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise DataError(f"No lines of `anonymous_cid` and `emb`: {first}.", file=str(path), remedy=_REMEDY) from error
+    keys = [name for name, *_ in described]
+    if table.num_rows and not set(columns) <= set(keys):  # missing ones are read as null
+        problem = f"Its lines have {', '.join(keys)}; `anonymous_cid` and `emb` are needed."
+        raise DataError(problem, file=str(path), remedy=_REMEDY)
     if table.num_rows:
         yield from _of_columns(path, 1, table.column("anonymous_cid"), table.column("emb"))
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrec.data.competition.creative_vectors import StoredVectors, store_creative_vectors
+from tfrec.data.competition.creative_vectors import StoredVectors, check_families, store_creative_vectors
 from tfrec.data.competition.indexer import INDEXER, load_indexer
 from tfrec.data.competition.json_files import JsonFiles
 from tfrec.data.competition.parquet_files import ParquetFiles
@@ -24,6 +24,7 @@ from tfrec.data.conversion import convert
 from tfrec.data.conversion_options import ConversionOptions
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import write_item_vectors
+from tfrec.data.manifest_sources import name_sources
 from tfrec.data.partial_output import PartialOutput
 from tfrec.data.semantic_ids import HEALTH_FILE, IDS_FILE, attach_health
 from tfrec.data.sql import literal
@@ -115,6 +116,8 @@ def prepare_competition(
         raise DataError("The directory exists.", file=str(output), remedy="Name another one, or remove it.")
     if not folder.is_dir():
         raise DataError("There is no such directory.", file=str(source), remedy="Name the directory with the files.")
+    if _is_public_copy(folder) or (folder / "seq.jsonl").is_file():  # else reading says that it is the wrong directory
+        check_families(folder, vectors)
     tests = None if test is None else Path(test)
     whole = PartialOutput(_Output(str(target), resume=resume), _mark(folder, tests, target, vectors, settings))
     with whole.open() as (partial, _):
@@ -125,7 +128,9 @@ def prepare_competition(
             items = _with_semantic_ids(partial, semantic_ids, next(iter(store.values())))
         if not (partial / DATASET).exists():
             convert(_dataset_options(partial, items, memory_limit, resume=resume))
-        shutil.copy(folder / INDEXER, partial / INDEXER)
+        name_sources(partial / DATASET, partial, target)
+        if not _is_public_copy(folder):  # whose numbers are not those of other files of test users
+            shutil.copy(folder / INDEXER, partial / INDEXER)
         dataset = InteractionDataset.open(partial / DATASET)
         health = partial / "semantic_ids" / HEALTH_FILE
         if health.is_file():
@@ -204,8 +209,14 @@ def prepare_test(source: str | Path, indexer: str | Path, output: Path) -> None:
         output: Directory for `predict.parquet` and `candidates.parquet`.
 
     Raises:
-        DataError: As of `prepare_competition`.
+        DataError: As of `prepare_competition`; or these are data of the public copy, whose numbers are others.
     """
+    if not (Path(indexer) / INDEXER).is_file():
+        raise DataError(
+            f"There is no `{INDEXER}`: data of the public copy number users and items in their own way.",
+            file=str(indexer),
+            remedy="Name what was prepared from the files of the challenge.",
+        )
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect(f"{scratch}/work.db") as work:
         load_indexer(work, Path(indexer))
         files = JsonFiles(Path(source), work, Path(source), only_test=True)
@@ -214,8 +225,12 @@ def prepare_test(source: str | Path, indexer: str | Path, output: Path) -> None:
         _write_test(work, files, output)
 
 
+def _is_public_copy(folder: Path) -> bool:
+    return (folder / "seq").is_dir()
+
+
 def _files(folder: Path, work: duckdb.DuckDBPyConnection, test: Path | None) -> JsonFiles | ParquetFiles:
-    if not (folder / "seq").is_dir():
+    if not _is_public_copy(folder):
         return JsonFiles(folder, work, test)
     if test is not None:
         raise DataError(
