@@ -7,7 +7,6 @@ failed, 6 an export does not answer as its model, 7 the gate of a pipeline block
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import sys
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tfrec.compat import load_tensorflow
+from tfrec.compat import load_tensorflow_when_needed
 from tfrec.errors import ConfigError, TfrecError
 from tfrec.tables import make_table
 
@@ -59,12 +58,8 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     arguments = list(sys.argv[1:] if argv is None else argv)
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
-    @functools.wraps(function)
-    def quietly(*values: Any, **options: Any) -> None:
-        load_tensorflow()  # not before arguments are parsed: `--help` needs no TensorFlow
-        function(*values, **options)
-
-    app.command()(quietly)
+    load_tensorflow_when_needed()  # `--help` and mistakes in arguments need no TensorFlow
+    app.command()(function)
     if prog is None:
         module = function.__module__
         spec = getattr(sys.modules["__main__"], "__spec__", None)
@@ -95,6 +90,12 @@ def run_command(function: Callable[..., None], argv: Sequence[str] | None = None
     except Exception as error:  # noqa: BLE001  the last line of defence of every command
         return _unexpected(error, errors, arguments)
     return 0
+
+
+def written_options(context: typer.Context) -> list[Any]:
+    """Returns the parameters of a command that stand on the command line, be it with their defaults."""
+    sources = [(one, context.get_parameter_source(str(one.name))) for one in context.command.params]
+    return [one for one, source in sources if source is not None and source.name == "COMMANDLINE"]
 
 
 def _check_values(command: Any, arguments: Sequence[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tfrec.errors import ConfigError, did_you_mean
@@ -12,6 +14,7 @@ from tfrec.errors import ConfigError, did_you_mean
 ModelClass = TypeVar("ModelClass", bound=type)
 
 _MODELS: dict[str, type] = {}
+_REGISTRATION = re.compile(r'^@register_model\("(\w+)"\)$', re.MULTILINE)
 
 
 def register_model(name: str) -> Callable[[ModelClass], ModelClass]:
@@ -55,9 +58,31 @@ def model_class(name: str) -> Any:
         ConfigError: No such model; the message lists the known ones and the closest match.
     """
     _import_models()
-    if name not in _MODELS:
-        raise ConfigError(f"Unknown model `{name}`.", remedy=did_you_mean(name, _MODELS))
+    _check(name, _MODELS)
     return _MODELS[name]
+
+
+def check_model_name(name: str) -> None:
+    """Checks a name by the text of the modules of `tfrec.models`: imports none of them, and no TensorFlow.
+
+    Raises:
+        ConfigError: No such model; the message lists the known ones and the closest match.
+    """
+    written = names_in_source()
+    if written:  # without sources, `model_class` finds out
+        _check(name, written | _MODELS.keys())
+
+
+def names_in_source() -> set[str]:
+    """Returns the names that the modules of `tfrec.models` register."""
+    folders = importlib.import_module("tfrec.models").__path__
+    files = [file for folder in folders for file in Path(folder).glob("*.py")]
+    return {name for file in files for name in _REGISTRATION.findall(file.read_text(encoding="utf-8"))}
+
+
+def _check(name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"Unknown model `{name}`.", remedy=did_you_mean(name, known))
 
 
 def _import_models() -> None:

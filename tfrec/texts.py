@@ -116,6 +116,7 @@ def main(
         encoding = {"name": encoder, "model": model, "dim": dim, "download": download}
         given = texts or vectors or mean_of
         document = _encode(dataset, of, name, chosen[0], given, human, encoding, last, skip_last, dry_run=dry_run)
+        _remark_on_unknown(document, of, human)
     else:
         if output is None:
             raise ConfigError(f"`{action.value}` needs --output.", remedy="Name a .json or .parquet file.")
@@ -152,6 +153,19 @@ def main(
         human.print("Nothing was written (--dry-run).")
     elif document.get("provenance") == "unknown" and of is Of.USERS:
         text = "Provenance unknown: nothing says that no valid or test event is in these vectors; reports will say so."
+        human.print(text, style="yellow", markup=False, soft_wrap=True)
+
+
+def _remark_on_unknown(document: dict[str, Any], of: Of, human: Console) -> None:
+    """Says that most ids of a file are unknown; it may be a file about everything, so it is no error."""
+    given = document["given"]
+    unknown = given - document.get("known", given)  # means are of the dataset itself
+    if 2 * unknown > given:
+        others = Of.USERS if of is Of.ITEMS else Of.ITEMS
+        text = (
+            f"{unknown:,} of {given:,} ids are of none of the {of.value} of this dataset, and were left out. Is it a "
+            f"file of {others.value} (then use --of {others.value}), or one that was made for another log?"
+        )
         human.print(text, style="yellow", markup=False, soft_wrap=True)
 
 

@@ -52,23 +52,20 @@ def main(
     from tfrec.config.gru4rec_config import parse_official_params
     from tfrec.config.load import Overlay, dump_yaml, model_name_of, read_yaml
     from tfrec.config.long_term_interest_flags import parse_flags
-    from tfrec.config.run_config import ImpressionRunConfig
     from tfrec.config.ur4rec_flags import parse_stage_flags
-    from tfrec.data.dataset import InteractionDataset
-    from tfrec.data.impressions.impression_dataset import ImpressionDataset
-    from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
-    from tfrec.training.experiment import check_dataset, run_experiment
-    from tfrec.training.model_store import run_config
-    from tfrec.training.run_directory import RunDirectory
-    from tfrec.training.run_manifest import read_manifest
-    from tfrec.training.run_start import check_splits
+    from tfrec.registry import check_model_name
 
     if resume and config is None and output is not None and (output / "config.yaml").is_file():
         config = output / "config.yaml"
-    replayed = read_manifest(from_manifest) if from_manifest is not None else None
+    replayed = None
+    if from_manifest is not None:
+        from tfrec.training.run_manifest import read_manifest
+
+        replayed = read_manifest(from_manifest)
     name = model or (model_name_of(config) if config else None) or (replayed["model"] if replayed else None)
     if name is None:
         raise ConfigError("No model is given.", remedy="Pass `--model gru4rec`; `python -m tfrec` lists all models.")
+    check_model_name(name)
     overlays: list[Overlay] = []
     if replayed is not None:
         overlays.append((f"`{from_manifest}`", replayed["config"]))
@@ -83,6 +80,15 @@ def main(
             raise ConfigError(f"`--params` is for {known}, not for `{name}`.", remedy="Use `--set section.key=value`.")
         overlays.append(("`--params`", parsers[name](params)))
     file_values = read_yaml(config) if config else {}
+    from tfrec.config.run_config import ImpressionRunConfig
+    from tfrec.data.dataset import InteractionDataset
+    from tfrec.data.impressions.impression_dataset import ImpressionDataset
+    from tfrec.process_tuning import keep_freed_memory, use_threads_for_small_operations
+    from tfrec.training.experiment import check_dataset, run_experiment
+    from tfrec.training.model_store import run_config
+    from tfrec.training.run_directory import RunDirectory
+    from tfrec.training.run_start import check_splits
+
     overrides = list(assignments or [])
     if data:
         overrides.append(f"data.path={data}")

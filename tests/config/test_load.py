@@ -11,6 +11,7 @@ from tfrec.config.export_config import ExportConfig
 from tfrec.config.gru4rec_config import GRU4RecConfig, parse_official_params
 from tfrec.config.load import dump_yaml, load_run_config, load_section, parse_assignment, preset_path, read_yaml
 from tfrec.config.run_config import SessionRunConfig
+from tfrec.config.ur4rec_config import UR4RecConfig
 from tfrec.errors import ConfigError
 
 
@@ -69,6 +70,31 @@ def test_bad_keys_and_values_are_named(presets: Path, assignment: str, fragments
         load(assignments=[assignment])
     for fragment in fragments:
         assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "places"),
+    [
+        ("training.epochs=3", "`stages.NAME.epochs` (NAME: pretrain_sasrec, pretrain_retriever, joint_finetune, "),
+        ("training.patience=3", "`stages.NAME.patience` (NAME: pretrain_sasrec, "),
+        ("model.learning_rate=1", "`sasrec_optimizer.learning_rate` or `retriever_optimizer.learning_rate`?"),
+        ("model.n_sample=7", "`objective.num_negatives`?"),
+        ("training.seed=7", "`seed` or "),
+    ],
+)
+def test_a_key_of_another_section_is_shown_there(presets: Path, assignment: str, places: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_run_config("ur4rec", UR4RecConfig, training_scheme="stages", assignments=[assignment])
+    assert f"`{assignment.partition('=')[0]}` in `--set`. Did you mean {places}" in str(caught.value)
+
+
+def test_every_source_of_a_contradiction_is_named_once(presets: Path) -> None:
+    (presets / "ur4rec.yaml").write_text("seed: 1\n")
+    many = ["seed=3", "objective.similarity=cosine", "model.retriever.dim=8", "model.sasrec.similarity=dot"]
+    with pytest.raises(ConfigError) as caught:
+        load_run_config("ur4rec", UR4RecConfig, training_scheme="stages", assignments=many)
+    assert "contradicts itself" in str(caught.value)
+    assert caught.value.remedy == f"Sources, last wins: preset `{presets / 'ur4rec.yaml'}`, `--set`."
 
 
 def test_a_key_given_twice_is_refused(presets: Path, tmp_path: Path) -> None:

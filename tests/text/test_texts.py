@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec.command import run_command
 from tfrec.data.dataset import InteractionDataset
 from tfrec.data.item_vectors import read_item_text, write_item_vectors
 from tfrec.data.user_vectors import read_user_vectors, user_vector_names, write_user_vectors
@@ -17,6 +19,7 @@ from tfrec.errors import ConfigError, DataError, TfrecError
 from tfrec.text.encode import take_vectors
 from tfrec.text.texts import Texts, read_texts, write_texts
 from tfrec.text.vector_file import read_vector_file
+from tfrec.texts import main
 
 MADE = Texts([3, 2**40], ["drei\n☃", '"four"'], "train_only", "abc", {"generator": "template"})
 
@@ -137,3 +140,29 @@ def test_vectors_of_strangers_are_refused(cinema: InteractionDataset, tmp_path: 
     np.savez(tmp_path / "v.npz", ids=[100, 101], vectors=np.ones((2, 2)))
     with pytest.raises(DataError, match="Not one id"):
         take_vectors(cinema, "items", "strangers", tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize(
+    ("ids", "dry_run", "remark"),
+    [
+        ([7, 10, 11], False, "2 of 3 ids are of none of the users of this dataset"),  # two items among them
+        ([7, 10, 11], True, "2 of 3 ids are of none of the users of this dataset"),
+        ([7, 8, 10, 11], False, ""),  # half of them
+    ],
+)
+def test_a_file_of_which_most_ids_are_unknown_is_remarked_on(
+    cinema: InteractionDataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    ids: list[int],
+    dry_run: bool,
+    remark: str,
+) -> None:
+    file = tmp_path / "v.npz"
+    np.savez(file, ids=ids, vectors=np.ones((len(ids), 2)))
+    arguments = ["encode", "--data", cinema.path, "--of", "users", "--name", "mixed", "--vectors", str(file), "--json"]
+    assert run_command(main, [*arguments, *(["--dry-run"] if dry_run else [])]) == 0
+    written = capsys.readouterr()
+    assert json.loads(written.out)["known"] == sum(one in (7, 8, 9) for one in ids)
+    assert written.err.startswith(remark) if remark else not written.err
+    assert ("use --of items" in written.err) == bool(remark)

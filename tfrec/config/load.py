@@ -85,7 +85,7 @@ def load_section(
     merged: dict[str, Any] = {}
     for source, values in sources:
         _merge(merged, canonical_keys(section, values, source=source))
-    return _validate(section, merged, list(dict.fromkeys(source for source, _ in sources)), flag=flag)
+    return _validate(section, merged, [source for source, _ in sources], flag=flag)
 
 
 def run_config_class(name: str, config_class: type[BaseModel], *, training_scheme: str) -> type[RunConfig]:
@@ -180,7 +180,8 @@ def _validate(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        remedy = f"Sources, last wins: {', '.join(sources) or 'defaults'}."
+        each_once = reversed(dict.fromkeys(reversed(sources)))  # at the last of its places
+        remedy = f"Sources, last wins: {', '.join(each_once) or 'defaults'}."
         if first["type"] == "literal_error" and isinstance(first["input"], str):
             expected = first.get("ctx", {}).get("expected", "").replace(" or ", ", ").replace("'", "")
             remedy = did_you_mean(first["input"], filter(None, (part.strip() for part in expected.split(","))))
