@@ -110,7 +110,7 @@ def test_order_matters_where_it_should(name: str) -> None:
 
 
 COMBINATIONS = [
-    *((pooling, "none") for pooling in ("mean", "sum", "target", "concat", "weighted_sum")),
+    *((pooling, "none") for pooling in ("mean", "sum", "target", "concat", "weighted_sum", "position_weighted")),
     *(("mean", interaction) for interaction in ("cross_v1", "cross_mix", "destine", "final")),
     ("weighted_sum", "autoint"),
 ]
@@ -146,6 +146,20 @@ def test_penalty_counts_each_looked_up_row_once() -> None:
     assert float(model.squares(batch)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_far_positions_share_vectors() -> None:
+    model = new_model("feseq", num_positions=4, max_length=8)
+    assert model.position_table.shape[0] == 4
+    # Exact below 2; from there on 2 + floor(2 * log(d / 2) / log(8 / 2)): the last bucket begins at 4.
+    batch = {**new_batch(), "seq": tf.fill([6, 8], 2), "seq/length": tf.fill([6], 8)}
+    tokens, _, _ = model.tokens(batch)
+    places = tokens.numpy()[:9, -4:]  # of the first row, furthest first
+    np.testing.assert_array_equal(places, model.position_table.numpy()[[3, 3, 3, 3, 3, 2, 2, 1, 0]])
+    rows = [ids.numpy() for table, ids in model.looked_up(batch) if table is model.position_table]
+    assert set(rows[0]) == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="num_positions=1"):
+        new_model("feseq", num_positions=1)
+
+
 def test_wrong_names_are_errors() -> None:
     with pytest.raises(ConfigError, match=r"`model.target` names `inventory`. Did you mean `inventory_id`"):
         new_model("feseq", target=["inventory"])
@@ -155,7 +169,7 @@ def test_wrong_names_are_errors() -> None:
         new_model("din", target=["inventory_id", "hour"])
 
 
-@pytest.mark.parametrize("pooling", ["mean", "weighted_sum"])
+@pytest.mark.parametrize("pooling", ["mean", "weighted_sum", "position_weighted"])
 def test_relevance_of_positions_is_what_the_model_computes(pooling: str) -> None:
     model, batch = new_model("feseq", pooling=pooling, heads=1), new_batch()
     told = model.explain(batch)
@@ -173,6 +187,24 @@ def test_relevance_of_positions_is_what_the_model_computes(pooling: str) -> None
         expected = np.add.reduceat(weights[:, None] * values, starts)
         attended = blockwise_attention(last.qkv(tokens), lengths, 1).numpy()[starts + counts - 1]
         np.testing.assert_allclose(expected, attended, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_have_the_weights_that_are_learned() -> None:
+    model, batch = new_model("feseq", pooling="position_weighted"), new_batch()
+    tokens, counts, row = model.tokens(batch)  # type: ignore[attr-defined]
+    distance = np.concatenate([np.arange(count)[::-1] for count in counts])
+    pool = model.pooling  # type: ignore[attr-defined]
+    mean = np.add.reduceat(tokens.numpy(), np.cumsum(counts) - counts) / counts.numpy()[:, None]
+    np.testing.assert_allclose(pool(tokens, counts, row, place=distance), mean, rtol=1e-5, atol=1e-6)  # as it begins
+    scores = np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 0.3, 9.0])
+    pool.place_scores.assign(scores)
+    pooled = pool(tokens, counts, row, place=distance).numpy()
+    start = 0
+    for number, count in enumerate(counts.numpy()):
+        shares = np.exp(scores[:count][::-1])
+        expected = shares @ tokens.numpy()[start : start + count] / shares.sum()
+        np.testing.assert_allclose(pooled[number], expected, rtol=1e-4, atol=1e-5)
+        start += count
 
 
 def test_interaction_of_autoint_is_a_distribution() -> None:

@@ -16,6 +16,7 @@ VARIANTS = [
     {"positions": "none", "rotary_time": True},
     {"positions": "from_start", "norm": "rms", "normalize_by": "length", "similarity": "cosine"},
     {"positions": "none", "rotary_time": True, "relative_positions": False, "relative_times": False},
+    {"positions": "none", "output_norm": True, "gate": "concat"},
 ]
 
 
@@ -100,6 +101,23 @@ def test_a_full_window_takes_no_more_events() -> None:
         model.extend(window, ITEMS[:, :2], TIMES[:, :3])
     with pytest.raises(ConfigError, match="positions=from_end"):
         new_model().empty_window(1)
+
+
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_a_norm_of_the_output(norm: str) -> None:
+    model = new_model(output_norm=True, norm=norm)
+    for weight in model.output_norm.trainable_weights:
+        weight.assign(tf.range(1.0, 9.0))
+    lengths = tf.constant([5, 3])
+    states = model.encode_window(ITEMS, lengths, times=TIMES).numpy()
+    model.output_norm = None
+    raw = model.encode_window(ITEMS, lengths, times=TIMES).numpy()
+    center = raw.mean(axis=-1, keepdims=True) if norm == "layer" else 0.0
+    root = np.sqrt(np.square(raw - center).mean(axis=-1, keepdims=True) + 1e-6)
+    expected = (raw - center) / root * np.arange(1.0, 9.0) + (np.arange(1.0, 9.0) if norm == "layer" else 0.0)
+    np.testing.assert_allclose(states[0], expected[0], atol=1e-4)
+    np.testing.assert_allclose(states[1, :3], expected[1, :3], atol=1e-4)
+    assert not states[1, 3:].any()  # padding
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,21 @@ class FESeqConfig(ClickModelConfig):
     residual: bool = aliased(True, "use_residual", "Residuals around each sub-layer.")
     causal: bool = aliased(False, "use_causal_mask", "A position sees only itself and those before it.")
     positions: bool = aliased(True, "use_pos", "A vector of the distance to the target.")
+    num_positions: int = Field(
+        0,
+        ge=0,
+        description="Vectors of distances: half of them for the nearest ones, the others shared by more and more of "
+        "those further away; 0: every distance has its own.",
+    )
     time_target: str | None = Field(None, description="Number that is the time of the impression; null: no times.")
     time_sequence: str | None = Field(None, description="List of numbers: the time of every entry.")
     time_log_base: float = Field(-1.0, description="Base of the logarithm of 1 + time differences; not above 1: none.")
     num_times: int = aliased(4001, "num_time_embeddings", "Rows of the table of time differences.", ge=2)
-    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum"] = Field("mean", description="Of positions.")
+    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"] = Field(
+        "mean",
+        description="Of positions; weighted_sum by relevance for the target, position_weighted by one learned number "
+        "per distance.",
+    )
     relevance: Literal["bilinear", "dot", "din"] = Field("bilinear", description="Score of weighted_sum.")
     relevance_dim: int = aliased(64, "rel_score_hidden_dim", "Width of queries and keys of weighted_sum.", ge=1)
     relevance_scale: bool = aliased(True, "use_pooling_attn_scale", "Divide scores by the root of their width.")
@@ -47,9 +57,11 @@ class FESeqConfig(ClickModelConfig):
     )
 
     @model_validator(mode="after")
-    def _times_together(self) -> FESeqConfig:
+    def _fits(self) -> FESeqConfig:
         if (self.time_target is None) != (self.time_sequence is None):
             raise ValueError("`time_target` and `time_sequence` go together")
+        if self.num_positions == 1:
+            raise ValueError("`num_positions=1` tells no distances apart: take `positions=false`, or more")
         return self
 
 
@@ -64,7 +76,9 @@ class BSTConfig(FESeqConfig):
         "none", description="How features interact at every position."
     )
     blocks: int = aliased(1, "stacked_transformer_layers", "Transformer blocks.", ge=1)
-    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum"] = Field("target", description="Of positions.")
+    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"] = Field(
+        "target", description="Of positions."
+    )
     activation: Literal["relu", "leaky_relu", "dice", "sigmoid", "tanh"] = aliased(
         "leaky_relu", "dnn_activations", "Activation of hidden layers; leaky_relu has a slope of 0.01."
     )

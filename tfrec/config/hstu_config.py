@@ -43,6 +43,9 @@ class HSTUConfig(UserInputsConfig):
     rotary_base: float = Field(
         10_000.0, gt=1, description="Wave length of the slowest pair over 2 pi, about, in units."
     )
+    output_norm: bool = Field(
+        False, description="A norm of its own after the last layer, as SASRec has it; without, states grow freely."
+    )
     scale_inputs: bool = Field(True, description="Multiply item vectors by sqrt(dim) at the input.")
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score of a state and an item vector.")
     init_stddev: float = Field(0.02, gt=0, description="Standard deviation of initial item and position vectors.")

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfrec.layers.flat_dense import FlatDense
 from tfrec.layers.initializers import GateInitializer
+from tfrec.layers.norms import norm_layer
 from tfrec.layers.relative_bias import TIME_BUCKETS, RelativeBias
-from tfrec.layers.rms_norm import RMSNorm
 from tfrec.layers.rotary import Rotation, turn
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.layers.silu_attention import cached_silu_attention, silu_attention
@@ -104,11 +104,7 @@ class HSTUBlock(keras.layers.Layer):
         self.distances, self.times = distances, times
         policy = self.dtype_policy
         self.input_norm, self.attention_norm = (
-            RMSNorm(epsilon=epsilon, scale=norm_scale, name=name, dtype=policy)
-            if norm == "rms"
-            else keras.layers.LayerNormalization(
-                epsilon=epsilon, center=norm_scale, scale=norm_scale, name=name, dtype=policy
-            )
+            norm_layer(norm, epsilon=epsilon, scale=norm_scale, name=name, dtype=policy)
             for name in ("input_norm", "attention_norm")
         )
         self.projection = FlatDense(

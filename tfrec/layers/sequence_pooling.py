@@ -11,20 +11,24 @@ from tfrec.layers.relevance_score import RelevanceKind, RelevanceScore
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
-PoolingKind = Literal["mean", "sum", "target", "concat", "weighted_sum"]
+PoolingKind = Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"]
 
 
 @keras.saving.register_keras_serializable(package="tfrec")
 class SequencePooling(keras.layers.Layer):
-    """Mean, sum, last token, all tokens side by side, or a sum weighted by relevance for the target.
+    """Mean, sum, last token, all tokens side by side, or a mean weighted by relevance for the target or by position.
 
     `weighted_sum`: `q = PReLU(W_q item)`, `k = PReLU(W_k x)`, `v = PReLU(W_v x)` with one slope for all, from 0.1;
     weights are a softmax of relevance over the tokens of the row; the sum of v goes through a dense layer and PReLU.
+
+    `position_weighted`: weights are a softmax of one learned number per place over the tokens of the row, at first the
+    same for all, so that it begins as `mean`.
 
     Args:
         kind: Which.
         dim: Width of tokens.
         max_tokens: Most tokens of a row; needed for `concat`, which puts them side by side, the last one last.
+        num_places: Places that `position_weighted` tells apart.
         item_dim: Width of the item that `weighted_sum` asks about.
         hidden: Width of q, k and v.
         relevance: Score of `weighted_sum`.
@@ -33,8 +37,9 @@ class SequencePooling(keras.layers.Layer):
         attention_dropout: Drop-out of the weights.
         seed: Seed of initial weights.
 
-    Reference: FESeq (Applied Sciences 14(7):2760), section 3.5.
+    Reference: FESeq (Applied Sciences 14(7):2760), section 3.5; TorchRec's `PositionWeightedModule`.
     Differences: `concat` has zeros where a row has no token; the source has what its transformer makes of padding.
+        TorchRec's weights are free, ours a softmax: far places of long rows do not thin out near ones.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class SequencePooling(keras.layers.Layer):
         dim: int,
         *,
         max_tokens: int = 0,
+        num_places: int = 0,
         item_dim: int = 0,
         hidden: int = 64,
         relevance: RelevanceKind = "bilinear",
@@ -54,7 +60,7 @@ class SequencePooling(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.kind, self.dim, self.max_tokens, self.item_dim, self.hidden = kind, dim, max_tokens, item_dim, hidden
-        self.relevance, self.scale, self.seed = relevance, scale, seed
+        self.num_places, self.relevance, self.scale, self.seed = num_places, relevance, scale, seed
         self.dropout, self.attention_dropout = dropout, attention_dropout
         self.projections: dict[str, keras.layers.Dense] = {}
         if kind == "weighted_sum":
@@ -80,6 +86,8 @@ class SequencePooling(keras.layers.Layer):
             self.score.build()
             constant = keras.initializers.Constant(0.1)
             self.slope = self.add_weight(shape=(1,), initializer=constant, name="slope")
+        if self.kind == "position_weighted":
+            self.place_scores = self.add_weight(shape=(self.num_places,), initializer="zeros", name="place_scores")
         self.built = True
 
     def call(
@@ -89,6 +97,7 @@ class SequencePooling(keras.layers.Layer):
         row: tf.Tensor,
         *,
         item: tf.Tensor | None = None,
+        place: tf.Tensor | None = None,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Pools.
@@ -98,6 +107,7 @@ class SequencePooling(keras.layers.Layer):
             lengths: Tokens of every row, int32 `[rows]`.
             row: Row of every token, int32 `[tokens]`.
             item: What `weighted_sum` asks about, float `[rows, item_dim]`.
+            place: Where every token is, below `num_places`, int32 `[tokens]`; for `position_weighted`.
             dropout_seed: int32 `[2]`; None means inference.
 
         Returns:
@@ -116,6 +126,8 @@ class SequencePooling(keras.layers.Layer):
             weights = seeded_dropout(weights, self.attention_dropout, dropout_seed, f"{self.name} weights")
             total = tf.math.segment_sum(weights[:, tf.newaxis] * value, row)  # [rows, hidden]
             return self._activate(self.projections["output"](total))
+        if self.kind == "position_weighted":
+            return tf.math.segment_sum(self.weights_of_places(place, row, rows)[:, tf.newaxis] * tokens, row)
         total = tf.math.segment_sum(tokens, row)
         return total / tf.cast(lengths, tokens.dtype)[:, tf.newaxis] if self.kind == "mean" else total
 
@@ -134,15 +146,23 @@ class SequencePooling(keras.layers.Layer):
             return seeded_dropout(projected, self.dropout, dropout_seed, f"{self.name} {name}")
 
         query, key, value = project("query", item), project("key", tokens), project("value", tokens)
-        scores = self.score(query, key, row, dropout_seed=dropout_seed)
-        highest = tf.math.unsorted_segment_max(tf.stop_gradient(scores), row, rows)
-        shares = tf.exp(scores - tf.gather(highest, row))
-        return shares / tf.gather(tf.math.segment_sum(shares, row), row), value
+        return _softmax_of_rows(self.score(query, key, row, dropout_seed=dropout_seed), row, rows), value
+
+    def weights_of_places(self, place: tf.Tensor, row: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the weight of every token by its place, float `[tokens]`, sum 1 per row."""
+        return _softmax_of_rows(tf.gather(tf.convert_to_tensor(self.place_scores.value), place), row, rows)
 
     def _activate(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(x) - tf.convert_to_tensor(self.slope.value) * tf.nn.relu(-x)
 
     def get_config(self) -> dict[str, object]:
-        names = ("kind", "dim", "max_tokens", "item_dim", "hidden", "relevance", "scale", "dropout")
+        names = ("kind", "dim", "max_tokens", "num_places", "item_dim", "hidden", "relevance", "scale", "dropout")
         names += ("attention_dropout", "seed")  # type: ignore[assignment]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _softmax_of_rows(scores: tf.Tensor, row: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Softmax of scores float `[tokens]` over the tokens of each of `rows` rows."""
+    highest = tf.math.unsorted_segment_max(tf.stop_gradient(scores), row, rows)
+    shares = tf.exp(scores - tf.gather(highest, row))
+    return shares / tf.gather(tf.math.segment_sum(shares, row), row)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec.layers.causal_attention import CausalAttention
 from tfrec.layers.feed_forward import FeedForward
-from tfrec.layers.rms_norm import RMSNorm
+from tfrec.layers.norms import norm_layer
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
 
@@ -89,9 +89,8 @@ class TransformerBlock(keras.layers.Layer):
             name=f"{self.name}_feed_forward",
             dtype=policy,
         )
-        normalize = RMSNorm if norm_kind == "rms" else keras.layers.LayerNormalization
-        self.first_norm = normalize(epsilon=epsilon, name="first_norm", dtype=policy)
-        self.second_norm = normalize(epsilon=epsilon, name="second_norm", dtype=policy)
+        self.first_norm = norm_layer(norm_kind, epsilon=epsilon, name="first_norm", dtype=policy)
+        self.second_norm = norm_layer(norm_kind, epsilon=epsilon, name="second_norm", dtype=policy)
         self.gates: list[keras.layers.Dense] = [
             keras.layers.Dense(
                 dim,

@@ -14,6 +14,7 @@ from tfrec.errors import ConfigError
 from tfrec.layers.dense_stack import DenseStack
 from tfrec.layers.interaction_stack import InteractionStack
 from tfrec.layers.interactions import build_interaction
+from tfrec.layers.log_buckets import log_buckets
 from tfrec.layers.post_norm_block import PostNormBlock
 from tfrec.layers.sequence_pooling import SequencePooling
 from tfrec.models.impression_model import Batch, ImpressionModel, aligned_at_end
@@ -77,7 +78,7 @@ class FESeq(ImpressionModel):
                 remedy=f"Take a divisor of {width}.",
             )
         if config.positions:
-            self.position_table = self._table(config.max_length + 2, "positions")
+            self.position_table = self._table(self._num_places, "positions")
         if config.time_target is not None:
             self.time_table = self._table(config.num_times, "times")
         self.transformer = [self._block(width, number) for number in range(config.blocks)]
@@ -86,6 +87,7 @@ class FESeq(ImpressionModel):
             config.pooling,
             width,
             max_tokens=config.max_length + 1,
+            num_places=self._num_places,
             item_dim=item_dim,
             hidden=config.relevance_dim,
             relevance=config.relevance,
@@ -136,7 +138,7 @@ class FESeq(ImpressionModel):
             matrix = self.interaction(matrix, dropout_seed=dropout_seed)
         parts = [matrix]
         if self.config.positions:
-            parts.append(tf.gather(self.position_table.value, distance))
+            parts.append(tf.gather(self.position_table.value, self._place(distance)))
         if self.config.time_target is not None:
             parts.append(tf.gather(self.time_table.value, self._time_index(batch, row, distance)))
         return tf.concat(parts, axis=1), counts, row
@@ -153,7 +155,8 @@ class FESeq(ImpressionModel):
         for block in self.transformer:
             tokens = block(tokens, counts, dropout_seed=dropout_seed)
         item = self._item(ordered, dropout_seed) if self.config.pooling == "weighted_sum" else None
-        pooled = self.pooling(tokens, counts, row, item=item, dropout_seed=dropout_seed)
+        place = self._place(_distance(counts, row))
+        pooled = self.pooling(tokens, counts, row, item=item, place=place, dropout_seed=dropout_seed)
         return tf.gather(pooled, tf.argsort(order))
 
     def _token_matrix(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -176,6 +179,17 @@ class FESeq(ImpressionModel):
             matrix.append(tf.gather(self.vectors.side_by_side(batch, self.context), row))
         return tf.concat(matrix, axis=1), counts, row, distance
 
+    @property
+    def _num_places(self) -> int:
+        """Places of the list that have vectors and weights of their own."""
+        return self.config.num_positions or self.config.max_length + 2
+
+    def _place(self, distance: tf.Tensor) -> tf.Tensor:
+        """Row of the table of positions for every distance to the target, int32, of the same shape."""
+        if self._num_places > self.config.max_length:
+            return distance
+        return log_buckets(distance, self._num_places, self.config.max_length)
+
     def _time_index(self, batch: Batch, row: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
         """Row of the table of times for every token, int32 `[tokens]`."""
         config = self.config
@@ -194,21 +208,24 @@ class FESeq(ImpressionModel):
     def explain(self, batch: Batch) -> dict[str, Any]:
         """Interaction of fields at all positions, and the relevance of positions for the target.
 
-        Interaction is what the interaction layers tell of pairs of fields. Relevance is the weight of `weighted_sum`,
-        else the attention of the target in the last transformer block.
+        Interaction is what the interaction layers tell of pairs of fields. Relevance is the weight of a weighted
+        pooling, else the attention of the target in the last transformer block.
         """
         told: dict[str, Any] = {"fields": [*self.sequences, *self.context]}
         if self.interaction is not None:
             told["interaction"] = self.interaction.field_weights(self._token_matrix(batch)[0])
             told["interaction_kind"] = self.interaction.weights_kind
         tokens, counts, row = self.tokens(batch)
-        told["distance"] = tf.gather(tf.cumsum(counts) - 1, row) - tf.range(tf.size(row))
+        told["distance"] = _distance(counts, row)
         for block in self.transformer[:-1]:
             tokens = block(tokens, counts)
         if self.config.pooling == "weighted_sum":
             tokens = self.transformer[-1](tokens, counts)
             item = self._item(batch, None)
             told["weights"], _ = self.pooling.weights_of(tokens, row, item, tf.size(counts))
+            told["kind"] = "Weight of the pooling."
+        elif self.config.pooling == "position_weighted":
+            told["weights"] = self.pooling.weights_of_places(self._place(told["distance"]), row, tf.size(counts))
             told["kind"] = "Weight of the pooling."
         else:
             told["weights"] = self.transformer[-1].attention_of_last(tokens, counts, row)
@@ -224,7 +241,7 @@ class FESeq(ImpressionModel):
                 found.append((table, tf.boolean_mask(ids, ids > 0) if name in self.sequences else ids))
         lengths = batch[f"{self.sequences[0]}/length"]
         if self.config.positions:
-            found.append((self.position_table, tf.range(tf.reduce_max(lengths) + 1)))
+            found.append((self.position_table, self._place(tf.range(tf.reduce_max(lengths) + 1))))
         if self.config.time_target is not None:
             _, _, row, distance = self._token_matrix(batch)
             found.append((self.time_table, self._time_index(batch, row, distance)))
@@ -278,6 +295,11 @@ class FESeq(ImpressionModel):
     def _table(self, rows: int, name: str) -> Any:
         initializer = keras.initializers.RandomNormal(0.0, 1.0, derive_seed(self.seed, name))
         return self.add_weight(shape=(rows, self.config.embedding_dim), initializer=initializer, name=name)
+
+
+def _distance(counts: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """How far every token is from the last of its row, int32 `[tokens]`."""
+    return tf.gather(tf.cumsum(counts) - 1, row) - tf.range(tf.size(row))
 
 
 @register_model("bst")

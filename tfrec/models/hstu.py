@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec.config.hstu_config import HSTUConfig
 from tfrec.errors import ConfigError
 from tfrec.layers.hstu_block import EventFrame, HSTUBlock, KeptKeys
+from tfrec.layers.norms import norm_layer
 from tfrec.layers.relative_bias import kept_buckets
 from tfrec.layers.rotary import Rotation, rotation
 from tfrec.models.attention_encoder import AttentionEncoder
@@ -82,6 +83,16 @@ class HSTU(AttentionEncoder):
         ]
         for block in self.hstu_blocks:
             block.build()
+        self.output_norm: Any = None
+        if config.output_norm:
+            self.output_norm = norm_layer(
+                config.norm,
+                epsilon=config.norm_epsilon,
+                scale=config.norm_scale,
+                name="output_norm",
+                dtype=self.dtype_policy,
+            )
+            self.output_norm.build((None, None, config.dim))
         self.built = True
 
     @property
@@ -120,7 +131,7 @@ class HSTU(AttentionEncoder):
         frame = EventFrame(time, times[:, 1:], self._rotation(time, time[:, :1]), self._divisor(position), buckets)
         for block in self.hstu_blocks:
             states = block(states, frame, dropout_seed=dropout_seed) * mask
-        return self._of_events(states)
+        return self._of_events(self._normalized(states) * mask)
 
     # ---- one event after another ----------------------------------------------------------------------------------
 
@@ -190,10 +201,13 @@ class HSTU(AttentionEncoder):
         for block, kept in zip(self.hstu_blocks, window.layers, strict=True):
             states, kept = block.extend(states, frame, kept, position, time)
             layers.append(kept)
-        states = self._of_events(states) if given else states
+        states = self._normalized(self._of_events(states) if given else states)
         return self.comparable(states), KeptWindow(length, time, tuple(layers))
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _normalized(self, states: tf.Tensor) -> tf.Tensor:
+        return states if self.output_norm is None else self.output_norm(states)
 
     def _token_times(self, times: tf.Tensor) -> tf.Tensor:
         """Times of tokens: int64 `[batch, window + 1]`, and before them that of the first event for the user."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tfrec.config.sasrec_config import SASRecConfig
-from tfrec.layers.rms_norm import RMSNorm
+from tfrec.layers.norms import norm_layer
 from tfrec.layers.transformer_block import TransformerBlock
 from tfrec.models.attention_encoder import AttentionEncoder
 from tfrec.registry import register_model
@@ -65,8 +64,9 @@ class SASRec(AttentionEncoder):
         ]
         for block in self.transformer_blocks:
             block.build()
-        normalize = RMSNorm if config.norm_kind == "rms" else keras.layers.LayerNormalization
-        self.final_norm = normalize(epsilon=config.norm_epsilon, name="final_norm", dtype=self.dtype_policy)
+        self.final_norm = norm_layer(
+            config.norm_kind, epsilon=config.norm_epsilon, name="final_norm", dtype=self.dtype_policy
+        )
         self.final_norm.build((None, None, config.dim))
         self.built = True
 
