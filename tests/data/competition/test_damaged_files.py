@@ -80,6 +80,8 @@ GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1
         ),
         ({"predict_set.jsonl": '{"creative_id": "x", "retrieval_id": 3}\n'}, r"predict_set.*row 1: A candidate needs"),
         ({"indexer.pkl": {"u": {}, "i": {500: 1, 600: 1}}}, r"indexer\.pkl.*one number stands for several"),
+        ({"seq_offsets.pkl": [0, 800]}, r"seq\.jsonl.*offsets point beyond the end"),  # the file was cut
+        ({"seq_offsets.pkl": [0]}, r"seq\.jsonl.*has 2 lines, `seq_offsets\.pkl` has the offsets of 1"),
         ({"indexer.pkl": {"u": {}, "i": {"a": 1}}}, r"indexer\.pkl.*`i` is no dictionary"),
     ],
     ids=str,

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tfrec.data.competition.flat_json import object_entries
+from tfrec.data.competition.sequence_lines import SequenceLines
 from tfrec.data.sql import literal
 from tfrec.errors import DataError
 
@@ -156,6 +157,7 @@ class JsonFiles:
         """Makes the tables `name`, of events, and `name_profiles`."""
         join = "LEFT JOIN users ON users.number = TRY_CAST((record->>0) AS BIGINT)"
         lines = self._lines(path, "ARRAY")
+        self._check_offsets(path, lines)
         self.work.execute(
             f"""
             CREATE TABLE records AS
@@ -192,6 +194,20 @@ class JsonFiles:
         )
         self.work.execute(f"CREATE TABLE {name}_profiles AS SELECT line, user_id, profile FROM records WHERE NOT event")
         self.work.execute("DROP TABLE records")
+
+    def _check_offsets(self, path: Path, lines: str) -> None:
+        """Raises a DataError where the offsets beside a file, if there are any, are those of other lines."""
+        offsets = path.with_name(f"{path.stem}_offsets.pkl")
+        if not offsets.is_file():
+            return
+        said = len(SequenceLines(path))
+        [[found]] = self.work.execute(f"SELECT count(*) FROM ({lines})").fetchall()
+        if said != found:
+            raise DataError(
+                f"The file has {found:,} lines, `{offsets.name}` has the offsets of {said:,}.",
+                file=str(path),
+                remedy="One of the two is not whole: take both from one release, or remove the offsets.",
+            )
 
     def _lines(self, path: Path, kind: str) -> str:
         """Returns SQL for the lines of a file (line, text) after checking that each is filled JSON of a kind."""
