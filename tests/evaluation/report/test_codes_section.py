@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.evaluation.report.sample_run import write_run
-from tfrec.evaluation.report.blocks import Charts, Facts, Paragraph, Table
+from tfrec.evaluation.report.blocks import Charts, Facts, Notice, Paragraph, Table
 from tfrec.evaluation.report.codes_section import codes_section
 from tfrec.evaluation.report.experts_section import experts_section
 from tfrec.evaluation.report.learning_section import learning_section
+from tfrec.evaluation.report.overview_section import overview_section
 from tfrec.evaluation.report.run_documents import read_run
 
 
@@ -41,6 +42,16 @@ def test_the_health_of_the_codes_is_shown(tmp_path: Path) -> None:
     said = [chart.caption.replace("\N{NO-BREAK SPACE}", " ") for chart in charts]
     assert "Level 1 from 25.0 % to 75.0 %" in said[0]
     assert "from 30.0 % in the first epoch with codes to 10.0 %" in said[1]
+    [caution] = _cautions(run)
+    assert caution.endswith("(level 1: 75.0 % of 16)")
+    (run / "semantic_ids.json").write_text(json.dumps({**health(12.0, 0.95, 0.0625), "epochs": epochs}))
+    assert _cautions(run) == []
+
+
+def _cautions(run: Path) -> list[str]:
+    notices = [block for block in overview_section(read_run(run)).blocks if isinstance(block, Notice)]
+    titles = [notice.title.replace("\N{NO-BREAK SPACE}", " ") for notice in notices]
+    return [title for title in titles if "semantic ids" in title]
 
 
 def test_similarities_are_one_chart(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Facts, Row, Section, Table
+from tfrec.evaluation.report.blocks import Block, Cell, Chart, Charts, Facts, Notice, Row, Section, Table
 from tfrec.evaluation.report.charts import Role, Series, line_chart
 from tfrec.evaluation.report.numbers import count_text, share_text
 from tfrec.evaluation.report.run_documents import RunDocuments
@@ -30,6 +30,21 @@ def codes_section(run: RunDocuments) -> Section | None:
     if len(epochs) > 1:
         blocks.append(Charts((_use_chart(epochs), _collision_chart(epochs))))
     return Section("codes", "Semantic ids", tuple(blocks))
+
+
+def codes_caution(run: RunDocuments) -> list[Notice]:
+    """Returns what to say at the top of the page of codebooks that are little used."""
+    levels = run.semantic_ids.get("levels") or []
+    little = [
+        f"level {number}: {share_text(level['used'])} of {count_text(level['size'])}"
+        for number, level in enumerate(levels, start=1)
+        if level["used"] < _FEW
+    ]
+    if not little:
+        return []
+    advice = "Fewer codes (`--codes`) or `assignment=balanced` give ids that tell more items apart with the same codes."
+    title = f"Codes of semantic ids are little used ({', '.join(little)})"
+    return [Notice("warning", "Caution", title, advice)]
 
 
 def _table(levels: list[Mapping[str, Any]]) -> Table:

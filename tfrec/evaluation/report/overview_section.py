@@ -7,6 +7,7 @@ from tfrec.evaluation.report.accuracy_section import protocol_caption
 from tfrec.evaluation.report.audit_section import audit_notices
 from tfrec.evaluation.report.blocks import Block, Facts, Notice, Paragraph, Section
 from tfrec.evaluation.report.clicks_overview import click_cautions, click_figures, click_verdict
+from tfrec.evaluation.report.codes_section import codes_caution
 from tfrec.evaluation.report.numbers import interval_text, known, metric_text, seconds_text
 from tfrec.evaluation.report.protocol_view import ProtocolView
 from tfrec.evaluation.report.run_documents import RunDocuments
@@ -37,6 +38,7 @@ def overview_section(run: RunDocuments) -> Section:
     else:
         remedy = f"`python -m tfrec.evaluate --run {run.name} --report report.html` measures the model."
         notices.append(Notice("warning", "Caution", "The run has not been evaluated", remedy))
+    notices += codes_caution(run)
     blocks: list[Block] = [*sorted(notices, key=lambda notice: ("alarm", "warning", "fine").index(notice.level))]
     facts = click_figures(run) if run.is_clicks else _user_figures(run)
     facts += _figures(run, view)
