@@ -11,6 +11,12 @@ import tensorflow as tf
 from tfrec.layers.log_buckets import log_buckets
 
 
+def test_four_buckets_of_eight() -> None:
+    # Exact below 2; 2 + floor(2 * log(d / 2) / log(8 / 2)): 2.6 at 3, 3 at 4.
+    assert log_buckets(tf.range(10), 4, 8).numpy().tolist() == [0, 1, 2, 2, 3, 3, 3, 3, 3, 3]
+    assert log_buckets(tf.range(4), 4, 4).numpy().tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(("buckets", "furthest"), [(16, 100), (2, 3), (7, 50), (32, 500)])
 def test_against_the_formula(buckets: int, furthest: int) -> None:
     expected, half = [], buckets // 2

@@ -156,8 +156,20 @@ def test_far_positions_share_vectors() -> None:
     np.testing.assert_array_equal(places, model.position_table.numpy()[[3, 3, 3, 3, 3, 2, 2, 1, 0]])
     rows = [ids.numpy() for table, ids in model.looked_up(batch) if table is model.position_table]
     assert set(rows[0]) == {0, 1, 2, 3}
-    with pytest.raises(ValueError, match="num_positions=1"):
-        new_model("feseq", num_positions=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"num_positions": 1}, "take 0, or at least 2"),
+        ({"num_positions": 7}, "every distance has a vector of its own"),
+        ({"num_positions": 4, "positions": False}, "`num_positions` is for"),
+    ],
+    ids=str,
+)
+def test_positions_that_are_not_shared_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        new_model("feseq", **wrong)
 
 
 def test_wrong_names_are_errors() -> None:
@@ -189,22 +201,23 @@ def test_relevance_of_positions_is_what_the_model_computes(pooling: str) -> None
         np.testing.assert_allclose(expected, attended, rtol=1e-4, atol=1e-5)
 
 
-def test_positions_have_the_weights_that_are_learned() -> None:
-    model, batch = new_model("feseq", pooling="position_weighted"), new_batch()
-    tokens, counts, row = model.tokens(batch)  # type: ignore[attr-defined]
-    distance = np.concatenate([np.arange(count)[::-1] for count in counts])
-    pool = model.pooling  # type: ignore[attr-defined]
-    mean = np.add.reduceat(tokens.numpy(), np.cumsum(counts) - counts) / counts.numpy()[:, None]
-    np.testing.assert_allclose(pool(tokens, counts, row, place=distance), mean, rtol=1e-5, atol=1e-6)  # as it begins
-    scores = np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 0.3, 9.0])
-    pool.place_scores.assign(scores)
-    pooled = pool(tokens, counts, row, place=distance).numpy()
-    start = 0
-    for number, count in enumerate(counts.numpy()):
-        shares = np.exp(scores[:count][::-1])
-        expected = shares @ tokens.numpy()[start : start + count] / shares.sum()
-        np.testing.assert_allclose(pooled[number], expected, rtol=1e-4, atol=1e-5)
-        start += count
+@pytest.mark.parametrize(("shared", "places"), [(0, [0, 1, 2, 3, 4, 5, 6]), (4, [0, 1, 2, 2, 3, 3, 3])])
+def test_positions_have_the_weights_that_are_learned(shared: int, places: list[int]) -> None:
+    # Shared: exact below 2; from there on 2 + floor(2 * log(d / 2) / log(6 / 2)), which is 2.7 at 3 and 3.3 at 4.
+    model, batch = new_model("feseq", pooling="position_weighted", num_positions=shared), new_batch()
+    tokens, counts, _ = model.tokens(batch)  # type: ignore[attr-defined]
+    for block in model.transformer:  # type: ignore[attr-defined]
+        tokens = block(tokens, counts)
+    counts, rows = counts.numpy(), np.split(tokens.numpy(), np.cumsum(counts)[:-1])
+    pooled = model._pooled(batch, None)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(pooled, [row.mean(axis=0) for row in rows], rtol=1e-4, atol=1e-5)  # as it begins
+    scores = np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 0.3, 9.0])[: shared or 8]
+    model.pooling.place_scores.assign(scores)  # type: ignore[attr-defined]
+    shares = [np.exp(scores[places[:count][::-1]]) for count in counts]
+    weights = [share / share.sum() for share in shares]
+    expected = [weight @ row for weight, row in zip(weights, rows, strict=True)]
+    np.testing.assert_allclose(model._pooled(batch, None), expected, rtol=1e-4, atol=1e-5)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(model.explain(batch)["weights"], np.concatenate(weights), rtol=1e-5)
 
 
 def test_interaction_of_autoint_is_a_distribution() -> None:

@@ -130,7 +130,7 @@ def test_an_impossible_architecture_is_refused(wrong: dict[str, object]) -> None
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_near_and_has_gradients(policy: str) -> None:
-    settings = {"positions": "none", "rotary_time": True, "norm": "rms", "norm_scale": True}
+    settings = {"positions": "none", "rotary_time": True, "norm": "rms", "norm_scale": True, "output_norm": True}
     full = new_model(**settings)
     mixed = HSTU(full.config, VOCAB, seed=3, dtype=policy)
     mixed.set_weights(full.get_weights())

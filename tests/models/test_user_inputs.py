@@ -22,6 +22,7 @@ VARIANTS = [
     ("sasrec", {"positions": "from_end", "norm": "post", "similarity": "cosine"}),
     ("hstu", {"positions": "from_start", "rotary_time": True}),
     ("hstu", {"positions": "none", "rotary_time": True, "relative_positions": False, "relative_times": False}),
+    ("hstu", {"positions": "none", "output_norm": True}),
 ]
 ITEMS = np.array([[5, 6, 7, 8, 9], [10, 11, 12, 0, 0]], np.int32)
 LENGTH = np.array([5, 3], np.int32)

@@ -38,7 +38,7 @@ class FESeqConfig(ClickModelConfig):
         0,
         ge=0,
         description="Vectors of distances: half of them for the nearest ones, the others shared by more and more of "
-        "those further away; 0: every distance has its own.",
+        "those further away, as do the numbers of position_weighted; 0: every distance has its own.",
     )
     time_target: str | None = Field(None, description="Number that is the time of the impression; null: no times.")
     time_sequence: str | None = Field(None, description="List of numbers: the time of every entry.")
@@ -61,7 +61,14 @@ class FESeqConfig(ClickModelConfig):
         if (self.time_target is None) != (self.time_sequence is None):
             raise ValueError("`time_target` and `time_sequence` go together")
         if self.num_positions == 1:
-            raise ValueError("`num_positions=1` tells no distances apart: take `positions=false`, or more")
+            raise ValueError("`num_positions=1` tells no distances apart: take 0, or at least 2")
+        if self.num_positions > self.max_length:
+            raise ValueError(
+                f"with `num_positions={self.num_positions}` and `max_length={self.max_length}` every distance has a "
+                "vector of its own: take 0"
+            )
+        if self.num_positions and not self.positions and self.pooling != "position_weighted":
+            raise ValueError("`num_positions` is for `positions=true` or `pooling=position_weighted`: take 0")
         return self
 
 
@@ -77,7 +84,9 @@ class BSTConfig(FESeqConfig):
     )
     blocks: int = aliased(1, "stacked_transformer_layers", "Transformer blocks.", ge=1)
     pooling: Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"] = Field(
-        "target", description="Of positions."
+        "target",
+        description="Of positions; weighted_sum by relevance for the target, position_weighted by one learned number "
+        "per distance.",
     )
     activation: Literal["relu", "leaky_relu", "dice", "sigmoid", "tanh"] = aliased(
         "leaky_relu", "dnn_activations", "Activation of hidden layers; leaky_relu has a slope of 0.01."

@@ -44,7 +44,8 @@ class HSTUConfig(UserInputsConfig):
         10_000.0, gt=1, description="Wave length of the slowest pair over 2 pi, about, in units."
     )
     output_norm: bool = Field(
-        False, description="A norm of its own after the last layer, as SASRec has it; without, states grow freely."
+        False,
+        description="A norm after the last layer, as SASRec has it. Without, states grow freely, but for cosines.",
     )
     scale_inputs: bool = Field(True, description="Multiply item vectors by sqrt(dim) at the input.")
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score of a state and an item vector.")

@@ -28,7 +28,7 @@ class SequencePooling(keras.layers.Layer):
         kind: Which.
         dim: Width of tokens.
         max_tokens: Most tokens of a row; needed for `concat`, which puts them side by side, the last one last.
-        num_places: Places that `position_weighted` tells apart.
+        num_places: Places that `position_weighted` tells apart; needed for it.
         item_dim: Width of the item that `weighted_sum` asks about.
         hidden: Width of q, k and v.
         relevance: Score of `weighted_sum`.
@@ -36,6 +36,9 @@ class SequencePooling(keras.layers.Layer):
         dropout: Drop-out of q, k and v.
         attention_dropout: Drop-out of the weights.
         seed: Seed of initial weights.
+
+    Raises:
+        ValueError: `position_weighted` without `num_places`.
 
     Reference: FESeq (Applied Sciences 14(7):2760), section 3.5; TorchRec's `PositionWeightedModule`.
     Differences: `concat` has zeros where a row has no token; the source has what its transformer makes of padding.
@@ -59,6 +62,8 @@ class SequencePooling(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        if kind == "position_weighted" and num_places < 1:
+            raise ValueError("`position_weighted` needs `num_places`")
         self.kind, self.dim, self.max_tokens, self.item_dim, self.hidden = kind, dim, max_tokens, item_dim, hidden
         self.num_places, self.relevance, self.scale, self.seed = num_places, relevance, scale, seed
         self.dropout, self.attention_dropout = dropout, attention_dropout

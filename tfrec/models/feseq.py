@@ -43,7 +43,8 @@ class FESeq(ImpressionModel):
         fields: Features of the data.
 
     Reference: Applied Sciences 14(7):2760, 2024, and its published code.
-    Differences: `sum` pooling works; `concat` has zeros where a row has no token; out of vocabulary is index 1.
+    Differences: `sum` pooling works; `concat` has zeros where a row has no token; out of vocabulary is index 1;
+        `num_positions` and `position_weighted` are not in the source.
     """
 
     config_class = FESeqConfig
@@ -155,7 +156,8 @@ class FESeq(ImpressionModel):
         for block in self.transformer:
             tokens = block(tokens, counts, dropout_seed=dropout_seed)
         item = self._item(ordered, dropout_seed) if self.config.pooling == "weighted_sum" else None
-        place = self._place(_distance(counts, row))
+        weighted = self.config.pooling == "position_weighted"
+        place = self._place(_distance(counts, row)) if weighted else None
         pooled = self.pooling(tokens, counts, row, item=item, place=place, dropout_seed=dropout_seed)
         return tf.gather(pooled, tf.argsort(order))
 
@@ -186,9 +188,8 @@ class FESeq(ImpressionModel):
 
     def _place(self, distance: tf.Tensor) -> tf.Tensor:
         """Row of the table of positions for every distance to the target, int32, of the same shape."""
-        if self._num_places > self.config.max_length:
-            return distance
-        return log_buckets(distance, self._num_places, self.config.max_length)
+        rows = self.config.num_positions
+        return log_buckets(distance, rows, self.config.max_length) if rows else distance
 
     def _time_index(self, batch: Batch, row: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
         """Row of the table of times for every token, int32 `[tokens]`."""
@@ -217,15 +218,16 @@ class FESeq(ImpressionModel):
             told["interaction_kind"] = self.interaction.weights_kind
         tokens, counts, row = self.tokens(batch)
         told["distance"] = _distance(counts, row)
+        if self.config.pooling == "position_weighted":
+            told["weights"] = self.pooling.weights_of_places(self._place(told["distance"]), row, tf.size(counts))
+            told["kind"] = "Weight of the pooling."
+            return told
         for block in self.transformer[:-1]:
             tokens = block(tokens, counts)
         if self.config.pooling == "weighted_sum":
             tokens = self.transformer[-1](tokens, counts)
             item = self._item(batch, None)
             told["weights"], _ = self.pooling.weights_of(tokens, row, item, tf.size(counts))
-            told["kind"] = "Weight of the pooling."
-        elif self.config.pooling == "position_weighted":
-            told["weights"] = self.pooling.weights_of_places(self._place(told["distance"]), row, tf.size(counts))
             told["kind"] = "Weight of the pooling."
         else:
             told["weights"] = self.transformer[-1].attention_of_last(tokens, counts, row)

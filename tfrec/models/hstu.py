@@ -46,7 +46,7 @@ class HSTU(AttentionEncoder):
 
     Reference: arXiv 2402.17152; facebookresearch/generative-recommenders 2e81fab; RecTools 0.19.0.
     Differences: weights are divided by `max_length` however far a batch is padded; the loss is chosen apart from the
-        model; padding is on the right and its rows are zero.
+        model; padding is on the right and its rows are zero; states may have a norm of their own (`output_norm`).
     """
 
     config_class = HSTUConfig

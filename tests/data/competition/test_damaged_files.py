@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data.competition.raw_files import Harm
+from tests.data.competition.raw_files import SIZE, Harm
+from tfrec.data.competition.generator import generate_competition
 from tfrec.data.competition.preparation import prepare_competition
 from tfrec.data.competition.restricted_pickle import load_pickle
-from tfrec.data.competition.sequence_lines import SequenceLines
+from tfrec.data.competition.sequence_lines import SequenceLines, line_offsets, load_offsets
 from tfrec.errors import DataError
 
 
@@ -41,8 +42,17 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"row {number + 1}: No list of records"):
             lines[number]
     (tmp_path / "seq_offsets.pkl").write_bytes(pickle.dumps([0, 99]))
-    with pytest.raises(DataError, match="beyond the end"):
+    with pytest.raises(DataError, match=r"seq\.jsonl`: The last offset is not where a line begins"):
         SequenceLines(tmp_path / "seq.jsonl")
+
+
+def test_a_log_that_was_cut_at_the_end_of_a_line_is_noticed(tmp_path: Path) -> None:
+    generate_competition(tmp_path / "raw", SIZE)
+    path = tmp_path / "raw" / "seq.jsonl"
+    assert load_offsets(path).tolist() == line_offsets(path)
+    path.write_bytes(path.read_bytes()[: line_offsets(path)[-1]])
+    with pytest.raises(DataError, match=r"(?s)seq\.jsonl.*not where a line begins.*or remove the offsets"):
+        prepare_competition(tmp_path / "raw", tmp_path / "out")
 
 
 GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1, None, {}, 0, 12]]] * 2
@@ -80,7 +90,12 @@ GOOD = [[[7, 1, None, {"100": 3}, 1, 10], [7, 2, None, {"100": 4}, 0, 11], [7, 1
         ),
         ({"predict_set.jsonl": '{"creative_id": "x", "retrieval_id": 3}\n'}, r"predict_set.*row 1: A candidate needs"),
         ({"indexer.pkl": {"u": {}, "i": {500: 1, 600: 1}}}, r"indexer\.pkl.*one number stands for several"),
-        ({"seq_offsets.pkl": [0, 800]}, r"seq\.jsonl.*offsets point beyond the end"),  # the file was cut
+        ({"seq_offsets.pkl": [0, 5]}, r"seq\.jsonl.*The last offset is not where a line begins"),
+        ({"seq_offsets.pkl": [1, 0]}, r"seq_offsets\.pkl.*do not rise from 0"),
+        ({"seq_offsets.pkl": [0, 0]}, r"seq_offsets\.pkl.*do not rise from 0"),
+        ({"seq_offsets.pkl": 0}, r"seq_offsets\.pkl.*no list of offsets"),
+        ({"seq_offsets.pkl": {0: 0, 1: 9}}, r"seq_offsets\.pkl.*no"),
+        ({"seq_offsets.pkl": [0, None]}, r"seq_offsets\.pkl.*There are no offsets in it"),
         ({"seq_offsets.pkl": [0]}, r"seq\.jsonl.*has 2 lines, `seq_offsets\.pkl` has the offsets of 1"),
         ({"indexer.pkl": {"u": {}, "i": {"a": 1}}}, r"indexer\.pkl.*`i` is no dictionary"),
     ],

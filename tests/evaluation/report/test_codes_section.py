@@ -43,15 +43,19 @@ def test_the_health_of_the_codes_is_shown(tmp_path: Path) -> None:
     assert "Level 1 from 25.0 % to 75.0 %" in said[0]
     assert "from 30.0 % in the first epoch with codes to 10.0 %" in said[1]
     [caution] = _cautions(run)
-    assert caution.endswith("(level 1: 75.0 % of 16)")
+    assert caution.title.replace("\N{NO-BREAK SPACE}", " ").endswith("are not used (level 1: 75.0 % of 16)")
+    assert "smaller codebooks" in caution.text
+    assert "assignment=balanced" in caution.text
+    (run / "semantic_ids.json").write_text(json.dumps({**health(12.0, 0.75, 0.0625), "items": 15}))
+    [caution] = _cautions(run)
+    assert "balanced" not in caution.text  # 15 items cannot use 16 codes
     (run / "semantic_ids.json").write_text(json.dumps({**health(12.0, 0.95, 0.0625), "epochs": epochs}))
     assert _cautions(run) == []
 
 
-def _cautions(run: Path) -> list[str]:
+def _cautions(run: Path) -> list[Notice]:
     notices = [block for block in overview_section(read_run(run)).blocks if isinstance(block, Notice)]
-    titles = [notice.title.replace("\N{NO-BREAK SPACE}", " ") for notice in notices]
-    return [title for title in titles if "semantic ids" in title]
+    return [notice for notice in notices if "semantic ids" in notice.title]
 
 
 def test_similarities_are_one_chart(tmp_path: Path) -> None:

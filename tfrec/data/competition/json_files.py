@@ -9,7 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tfrec.data.competition.flat_json import object_entries
-from tfrec.data.competition.sequence_lines import SequenceLines
+from tfrec.data.competition.sequence_lines import load_offsets, offsets_path
 from tfrec.data.sql import literal
 from tfrec.errors import DataError
 
@@ -116,7 +116,7 @@ class JsonFiles:
             DataError: A line is no JSON object, or a candidate lacks an id.
         """
         path = self.test / CANDIDATES
-        lines = self._lines(path, "OBJECT")
+        lines, _ = self._lines(path, "OBJECT")
         chosen = ", ".join(f"TRY_CAST(text->>'{name}' AS BIGINT) AS {name}" for name in ("creative_id", "retrieval_id"))
         self.work.execute(
             f"CREATE TABLE known AS SELECT line, {chosen}, text->'features' AS features FROM ({lines}) ORDER BY line"
@@ -156,8 +156,8 @@ class JsonFiles:
     def _load_records(self, path: Path, name: str, user: str) -> None:
         """Makes the tables `name`, of events, and `name_profiles`."""
         join = "LEFT JOIN users ON users.number = TRY_CAST((record->>0) AS BIGINT)"
-        lines = self._lines(path, "ARRAY")
-        self._check_offsets(path, lines)
+        lines, count = self._lines(path, "ARRAY")
+        self._check_offsets(path, count)
         self.work.execute(
             f"""
             CREATE TABLE records AS
@@ -195,22 +195,20 @@ class JsonFiles:
         self.work.execute(f"CREATE TABLE {name}_profiles AS SELECT line, user_id, profile FROM records WHERE NOT event")
         self.work.execute("DROP TABLE records")
 
-    def _check_offsets(self, path: Path, lines: str) -> None:
-        """Raises a DataError where the offsets beside a file, if there are any, are those of other lines."""
-        offsets = path.with_name(f"{path.stem}_offsets.pkl")
-        if not offsets.is_file():
+    def _check_offsets(self, path: Path, found: int) -> None:
+        """Raises a DataError where the offsets beside a file of so many lines, if there are any, cannot be of these."""
+        if not offsets_path(path).is_file():
             return
-        said = len(SequenceLines(path))
-        [[found]] = self.work.execute(f"SELECT count(*) FROM ({lines})").fetchall()
+        said = len(load_offsets(path))
         if said != found:
             raise DataError(
-                f"The file has {found:,} lines, `{offsets.name}` has the offsets of {said:,}.",
+                f"The file has {found:,} lines, `{offsets_path(path).name}` has the offsets of {said:,}.",
                 file=str(path),
-                remedy="One of the two is not whole: take both from one release, or remove the offsets.",
+                remedy="Take the file and its offsets from one release, whole, or remove the offsets.",
             )
 
-    def _lines(self, path: Path, kind: str) -> str:
-        """Returns SQL for the lines of a file (line, text) after checking that each is filled JSON of a kind."""
+    def _lines(self, path: Path, kind: str) -> tuple[str, int]:
+        """Returns SQL for the lines of a file (line, text), each checked to be filled JSON of a kind; their number."""
         lines = (
             f"SELECT row_number() OVER () AS line, text FROM read_csv({literal(str(path))}, columns = {{'text': "
             "'VARCHAR'}, header = false, auto_detect = false, delim = '\x01', quote = '', escape = '', "
@@ -219,11 +217,13 @@ class JsonFiles:
         filled = " AND json_array_length(text) > 0" if kind == "ARRAY" else ""
         good = f"CASE WHEN json_valid(text) THEN json_type(text) = '{kind}'{filled} ELSE false END"
         try:
-            [[line]] = self.work.execute(f"SELECT min(line) FROM ({lines}) WHERE NOT {good}").fetchall()
+            [[line, count]] = self.work.execute(
+                f"SELECT min(line) FILTER (NOT {good}), count(*) FROM ({lines})"
+            ).fetchall()
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
             raise DataError(f"The file cannot be read: {first}.", file=str(path), remedy=_REMEDY) from error
         if line is not None:
             what = "object" if kind == "OBJECT" else "array of records"
             raise DataError(f"Not a JSON {what}.", file=str(path), row=line, remedy=_REMEDY)
-        return lines
+        return lines, count

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from tfrec.data.competition.restricted_pickle import load_pickle
 from tfrec.errors import DataError
+
+_ONE_RELEASE = "Take the file and its offsets from one release, whole, or remove the offsets."
 
 
 class Record(NamedTuple):
@@ -51,19 +56,14 @@ class SequenceLines:
         self.path = Path(path)
         if not self.path.is_file():
             raise DataError("The file does not exist.", file=str(path))
-        offsets = load_pickle(self.path.with_name(f"{self.path.stem}_offsets.pkl"))
-        self.offsets = [int(offset) for offset in offsets]
-        if self.offsets and (min(self.offsets) < 0 or max(self.offsets) >= self.path.stat().st_size):
-            raise DataError(
-                "The offsets point beyond the end of the file.", file=str(path), remedy="Make both files again."
-            )
+        self.offsets = load_offsets(self.path)
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def __getitem__(self, number: int) -> list[Record]:
         with self.path.open("rb") as file:
-            file.seek(self.offsets[number])
+            file.seek(int(self.offsets[number]))
             text = file.readline()
         try:
             return [Record(*record) for record in json.loads(text)]
@@ -74,6 +74,43 @@ class SequenceLines:
 
     def __iter__(self) -> Iterator[list[Record]]:
         return (self[number] for number in range(len(self)))
+
+
+def offsets_path(path: Path) -> Path:
+    """Returns where the offsets of a file of lines lie."""
+    return path.with_name(f"{path.stem}_offsets.pkl")
+
+
+def load_offsets(path: Path) -> npt.NDArray[np.int64]:
+    """Returns the byte offsets of the lines of a file, as they stand beside it, int64 `[lines]`.
+
+    Raises:
+        DataError: They are missing or damaged, do not rise from 0, or no line begins at the last: the file, or the
+            offsets, are not whole or not of one release.
+    """
+    place = offsets_path(path)
+    found = load_pickle(place)
+    try:
+        offsets = np.asarray(found)
+        if offsets.size:
+            offsets = offsets.astype(np.int64, casting="safe")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"There are no offsets in it: {error}.", file=str(place), remedy=_ONE_RELEASE) from error
+    if offsets.ndim != 1:
+        raise DataError("There is no list of offsets in it.", file=str(place), remedy=_ONE_RELEASE)
+    if offsets[:1].any() or (np.diff(offsets) <= 0).any():
+        raise DataError("The offsets do not rise from 0.", file=str(place), remedy=_ONE_RELEASE)
+    if len(offsets) > 1 and not _behind_a_line(path, int(offsets[-1])):
+        raise DataError("The last offset is not where a line begins.", file=str(path), remedy=_ONE_RELEASE)
+    return offsets
+
+
+def _behind_a_line(path: Path, place: int) -> bool:
+    """Whether a file goes on behind this place, and has the end of a line before it."""
+    with path.open("rb") as file:
+        file.seek(place - 1)
+        found = file.read(2)
+    return len(found) == 2 and found[:1] == b"\n"
 
 
 def line_offsets(path: str | Path) -> list[int]:

@@ -33,7 +33,7 @@ def codes_section(run: RunDocuments) -> Section | None:
 
 
 def codes_caution(run: RunDocuments) -> list[Notice]:
-    """Returns what to say at the top of the page of codebooks that are little used."""
+    """Returns what to say at the top of the page of codebooks of which a part is not used."""
     levels = run.semantic_ids.get("levels") or []
     little = [
         f"level {number}: {share_text(level['used'])} of {count_text(level['size'])}"
@@ -42,9 +42,13 @@ def codes_caution(run: RunDocuments) -> list[Notice]:
     ]
     if not little:
         return []
-    advice = "Fewer codes (`--codes`) or `assignment=balanced` give ids that tell more items apart with the same codes."
-    title = f"Codes of semantic ids are little used ({', '.join(little)})"
-    return [Notice("warning", "Caution", title, advice)]
+    advice = (
+        "Codes that no item has tell no items apart: with `tfrec.tencentgr prepare`, take smaller codebooks (`--codes`)"
+    )
+    if all(level["size"] <= run.semantic_ids["items"] for level in levels):
+        advice += ", or spread the items over all codes (`--set assignment=balanced`)"
+    title = f"Some codes of semantic ids are not used ({', '.join(little)})"
+    return [Notice("warning", "Caution", title, f"{advice}.")]
 
 
 def _table(levels: list[Mapping[str, Any]]) -> Table:
