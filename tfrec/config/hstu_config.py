@@ -45,7 +45,7 @@ class HSTUConfig(UserInputsConfig):
     )
     output_norm: bool = Field(
         False,
-        description="A norm after the last layer, as SASRec has it. Without, states grow freely, but for cosines.",
+        description="A norm after the last layer, as SASRec has it; without, only cosines bound the scores.",
     )
     scale_inputs: bool = Field(True, description="Multiply item vectors by sqrt(dim) at the input.")
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score of a state and an item vector.")

@@ -42,9 +42,7 @@ def codes_caution(run: RunDocuments) -> list[Notice]:
     ]
     if not little:
         return []
-    advice = (
-        "Codes that no item has tell no items apart: with `tfrec.tencentgr prepare`, take smaller codebooks (`--codes`)"
-    )
+    advice = "Such codes tell no items apart: with `tfrec.tencentgr prepare`, take smaller codebooks (`--codes`)"
     if all(level["size"] <= run.semantic_ids["items"] for level in levels):
         advice += ", or spread the items over all codes (`--set assignment=balanced`)"
     title = f"Some codes of semantic ids are not used ({', '.join(little)})"
