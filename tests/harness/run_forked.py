@@ -26,7 +26,7 @@ def run_forked(*calls: tuple[Any, ...]) -> None:
         [sys.executable, str(script), json.dumps(document)],
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=900,
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert found.returncode == 0, found.stderr[-3000:]
