@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 from tfrec.config.click_model_config import ClickModelConfig
 from tfrec.config.strict_model import aliased
 
+PoolingKind = Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"]
+_POOLING = (
+    "Of positions; weighted_sum by relevance for the target, position_weighted by one learned number per distance."
+)
+
 
 class FESeqConfig(ClickModelConfig):
     """Architecture of FESeq: interacting features at every position of the list, a transformer, pooling, a network.
@@ -44,11 +49,7 @@ class FESeqConfig(ClickModelConfig):
     time_sequence: str | None = Field(None, description="List of numbers: the time of every entry.")
     time_log_base: float = Field(-1.0, description="Base of the logarithm of 1 + time differences; not above 1: none.")
     num_times: int = aliased(4001, "num_time_embeddings", "Rows of the table of time differences.", ge=2)
-    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"] = Field(
-        "mean",
-        description="Of positions; weighted_sum by relevance for the target, position_weighted by one learned number "
-        "per distance.",
-    )
+    pooling: PoolingKind = Field("mean", description=_POOLING)
     relevance: Literal["bilinear", "dot", "din"] = Field("bilinear", description="Score of weighted_sum.")
     relevance_dim: int = aliased(64, "rel_score_hidden_dim", "Width of queries and keys of weighted_sum.", ge=1)
     relevance_scale: bool = aliased(True, "use_pooling_attn_scale", "Divide scores by the root of their width.")
@@ -83,11 +84,7 @@ class BSTConfig(FESeqConfig):
         "none", description="How features interact at every position."
     )
     blocks: int = aliased(1, "stacked_transformer_layers", "Transformer blocks.", ge=1)
-    pooling: Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"] = Field(
-        "target",
-        description="Of positions; weighted_sum by relevance for the target, position_weighted by one learned number "
-        "per distance.",
-    )
+    pooling: PoolingKind = Field("target", description=_POOLING)
     activation: Literal["relu", "leaky_relu", "dice", "sigmoid", "tanh"] = aliased(
         "leaky_relu", "dnn_activations", "Activation of hidden layers; leaky_relu has a slope of 0.01."
     )

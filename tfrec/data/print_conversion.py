@@ -62,6 +62,11 @@ def print_conversion(manifest: Manifest, output: str, console: Console, *, dry_r
         console.print(
             make_table("Audit: what connects the splits", ["", "split", "count", "share", "verdict"], findings)
         )
+    print_destination(output, console, dry_run=dry_run)
+
+
+def print_destination(output: str, console: Console, *, dry_run: bool) -> None:
+    """Prints where a dataset is, or that nothing was written there."""
     console.print(f"Nothing was written to {output} (--dry-run)." if dry_run else f"Dataset: {output}", markup=False)
 
 

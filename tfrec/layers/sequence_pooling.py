@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import keras
 import tensorflow as tf
 
+from tfrec.config.feseq_config import PoolingKind
 from tfrec.layers.relevance_score import RelevanceKind, RelevanceScore
 from tfrec.layers.seeded_dropout import seeded_dropout
 from tfrec.seeds import derive_seed
-
-PoolingKind = Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"]
 
 
 @keras.saving.register_keras_serializable(package="tfrec")

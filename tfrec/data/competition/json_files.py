@@ -157,7 +157,8 @@ class JsonFiles:
         """Makes the tables `name`, of events, and `name_profiles`."""
         join = "LEFT JOIN users ON users.number = TRY_CAST((record->>0) AS BIGINT)"
         lines, count = self._lines(path, "ARRAY")
-        self._check_offsets(path, count)
+        if offsets_path(path).is_file():
+            load_offsets(path, lines=count)
         self.work.execute(
             f"""
             CREATE TABLE records AS
@@ -194,18 +195,6 @@ class JsonFiles:
         )
         self.work.execute(f"CREATE TABLE {name}_profiles AS SELECT line, user_id, profile FROM records WHERE NOT event")
         self.work.execute("DROP TABLE records")
-
-    def _check_offsets(self, path: Path, found: int) -> None:
-        """Raises a DataError where the offsets beside a file of so many lines, if there are any, cannot be of these."""
-        if not offsets_path(path).is_file():
-            return
-        said = len(load_offsets(path))
-        if said != found:
-            raise DataError(
-                f"The file has {found:,} lines, `{offsets_path(path).name}` has the offsets of {said:,}.",
-                file=str(path),
-                remedy="Take the file and its offsets from one release, whole, or remove the offsets.",
-            )
 
     def _lines(self, path: Path, kind: str) -> tuple[str, int]:
         """Returns SQL for the lines of a file (line, text), each checked to be filled JSON of a kind; their number."""

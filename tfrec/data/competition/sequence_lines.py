@@ -81,12 +81,16 @@ def offsets_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}_offsets.pkl")
 
 
-def load_offsets(path: Path) -> npt.NDArray[np.int64]:
+def load_offsets(path: Path, *, lines: int | None = None) -> npt.NDArray[np.int64]:
     """Returns the byte offsets of the lines of a file, as they stand beside it, int64 `[lines]`.
 
+    Args:
+        path: The file of lines.
+        lines: How many it has, where that is known.
+
     Raises:
-        DataError: They are missing or damaged, do not rise from 0, or no line begins at the last: the file, or the
-            offsets, are not whole or not of one release.
+        DataError: They are missing or damaged, do not rise from 0, are not as many as lines, or no line begins at the
+            last: the file, or the offsets, are not whole or not of one release.
     """
     place = offsets_path(path)
     found = load_pickle(place)
@@ -102,6 +106,12 @@ def load_offsets(path: Path) -> npt.NDArray[np.int64]:
         raise DataError("The offsets do not rise from 0.", file=str(place), remedy=_ONE_RELEASE)
     if len(offsets) > 1 and not _behind_a_line(path, int(offsets[-1])):
         raise DataError("The last offset is not where a line begins.", file=str(path), remedy=_ONE_RELEASE)
+    if lines not in (None, len(offsets)):
+        raise DataError(
+            f"The file has {lines:,} lines, `{place.name}` has the offsets of {len(offsets):,}.",
+            file=str(path),
+            remedy=_ONE_RELEASE,
+        )
     return offsets
 
 

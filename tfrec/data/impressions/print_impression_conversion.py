@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from tfrec.data.impressions.impression_manifest import ImpressionManifest
+from tfrec.data.print_conversion import print_destination
 from tfrec.tables import make_table
 
 
@@ -24,5 +25,4 @@ def print_impression_conversion(manifest: ImpressionManifest, output: str, conso
     if rows:
         title = f"{manifest.rows_read:,} rows read"
         console.print(make_table(title, ["split", "rows", "clicks", "click rate", "shards"], rows))
-    written = f"Dataset: {output}"
-    console.print(f"Nothing was written to {output} (--dry-run)." if dry_run else written, markup=False)
+    print_destination(output, console, dry_run=dry_run)
