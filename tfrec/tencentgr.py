@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command, written_options
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import ConfigError
 
 
 class Action(str, enum.Enum):
@@ -123,17 +123,16 @@ def main(
         )
     elif run is None:
         raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
-    elif truth is not None and not truth.is_file():
-        raise DataError("There is no such file.", file=truth, remedy="Check --truth.")
     else:
-        from tfrec.training.challenge_answers import answer_challenge, score_answers
+        from tfrec.training.challenge_answers import answer_challenge, read_truth, score_answers
 
+        hidden = None if truth is None else read_truth(truth)
         answers = answer_challenge(run, source, output, test=test_from, only_cold=only_cold)
         document = {"users": len(answers.user_list), "candidates_per_user": min(map(len, answers.top10s), default=0)}
         if answers.remarks:
             document["remarks"] = answers.remarks
-        if truth is not None:
-            document |= score_answers(output, truth, source)
+        if hidden is not None:
+            document |= score_answers(output, hidden, source)
     if json_output:
         print_json({"output": str(output), **document})
         return

@@ -14,6 +14,7 @@
 # Further ones:
 #   PRESET                 a file beside this script, or an absolute path (default: 5_hstu.yaml)
 #   TRAIN_SET              settings on top of it, with spaces between them: "training.epochs=1 model.dim=16"
+#   TRAIN_VECTORS          vectors of creatives, by feature id, with commas, the first one for semantic ids (default: 81)
 #   TRAIN_RESUME=1         go on with a preparation or a run that was interrupted
 #   PYTHON                 the Python to call (default: python)
 set -euf # -f: a `*` or `[...]` in TRAIN_SET is no pattern of file names
@@ -37,6 +38,7 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     case $preset in /*) ;; *) preset=$here/$preset ;; esac
     [ -f "$preset" ] ||
         refuse "PRESET: there is no file $preset; beside run.sh there are $(cd "$here" && set +f && echo *.yaml)"
+    vectors=${TRAIN_VECTORS:-81}
     for setting in ${TRAIN_SET:-}; do
         case $setting in ?*=*) ;; *) refuse "TRAIN_SET: $setting is not of the form key=value" ;; esac
     done
@@ -98,6 +100,8 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     if [ -d "$cache/train" ]; then
         unchanged "$TRAIN_DATA_PATH" "$cache/train.made_of" ||
             refuse "USER_CACHE_PATH: $cache/train was made of other files than those in $TRAIN_DATA_PATH; remove it"
+        [ "$(cat "$cache/train.vectors")" = "$vectors" ] ||
+            refuse "USER_CACHE_PATH: $cache/train was made with other vectors than TRAIN_VECTORS=$vectors; remove it"
     fi
     rm -f "$cache/metrics.json" # of an earlier training
     trap 'code=$?; trap - EXIT; keep_logs; exit $code' EXIT
@@ -106,9 +110,10 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     trap 'exit 143' TERM
     if [ ! -d "$cache/train" ]; then
         files_of "$TRAIN_DATA_PATH" > "$cache/train.made_of"
+        echo "$vectors" > "$cache/train.vectors"
         files_of "${EVAL_DATA_PATH:-$TRAIN_DATA_PATH}" > "$cache/train.tested_by"
         "$python" -m tfrec.tencentgr prepare --from "$TRAIN_DATA_PATH" --output "$cache/train" --semantic-ids \
-            ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"} ${TRAIN_RESUME:+--resume}
+            --vectors "$vectors" ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"} ${TRAIN_RESUME:+--resume}
     fi
     set --
     for setting in ${TRAIN_SET:-}; do

@@ -81,7 +81,8 @@ def test_training_then_answers(tmp_path: Path) -> None:
     run, data = f"{places['checkpoints']}/run", f"{places['cache']}/train"
     presets = configs_directory()
     assert found == [
-        f"-m tfrec.tencentgr prepare --from {places['raw']} --output {data} --semantic-ids --test-from {places['raw']}",
+        f"-m tfrec.tencentgr prepare --from {places['raw']} --output {data} --semantic-ids --vectors 81"
+        f" --test-from {places['raw']}",
         f"-m tfrec.train --config {presets}/tencentgr/3_infonce.yaml --data {data}/dataset --output {run} --json",
         f"-m tfrec.tencentgr infer --run {run} --from {data} --output {places['answers']} --test-from {places['raw']}",
     ]
@@ -115,6 +116,14 @@ def test_a_cache_of_other_files_is_refused(tmp_path: Path) -> None:
     assert len(call(tmp_path, **variables, TRAIN_RESUME="1")) == 2
     (tmp_path / "cache" / "train.made_of").unlink()
     assert_refused(tmp_path, "was made of other files", **variables, TRAIN_RESUME="1")
+
+
+def test_other_vectors_are_prepared_and_do_not_take_an_earlier_cache(tmp_path: Path) -> None:
+    variables = training(tmp_path) | {"TRAIN_RESUME": "1"}
+    prepare, _ = call(tmp_path, **variables, TRAIN_VECTORS="82,81")
+    assert prepare.endswith("/cache/train --semantic-ids --vectors 82,81 --resume")
+    assert len(call(tmp_path, **variables, TRAIN_VECTORS="82,81")) == 1
+    assert_refused(tmp_path, "was made with other vectors than TRAIN_VECTORS=81; remove", **variables)
 
 
 def test_a_file_more_or_a_cache_among_the_files(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tfrec.errors import DataError
 from tfrec.evaluation.challenge_score import challenge_score
 from tfrec.tencentgr import main as tencentgr
 from tfrec.training import challenge_answers
-from tfrec.training.challenge_answers import answer_challenge, best_candidates, score_answers
+from tfrec.training.challenge_answers import answer_challenge, best_candidates, read_truth, score_answers
 
 
 def test_bytes_of_the_vector_files(tmp_path: Path) -> None:
@@ -205,12 +205,17 @@ def test_from_raw_files_to_answers(
     truth_file = raw / "truth.jsonl"
     for text, words in (
         ("", "no user to score"),
-        ('{"user_id": "x", "creative_id": 1}\n', "row 1: The user `x` has no list"),
         ('{"user_id": "nobody", "creative_id": 1}\n{"user_id": 3}\n', "row 2: Not a JSON object with `user_id` and"),
     ):
         truth_file.write_text(text)
         with pytest.raises(DataError, match=words):
-            score_answers(tmp_path / "others", truth_file, data)
+            read_truth(truth_file)
+    unwritten = ["--output", str(tmp_path / "never"), "--truth", str(truth_file)]
+    assert run_command(tencentgr, [*infer[:-2], *unwritten]) == 3  # before any answer
+    assert not (tmp_path / "never").exists()
+    truth_file.write_text('{"user_id": "x", "creative_id": 1}\n')
+    with pytest.raises(DataError, match="row 1: The user `x` has no list"):
+        score_answers(tmp_path / "others", read_truth(truth_file), data)
 
     def full(*_: object) -> None:
         raise OSError("the disk is full")

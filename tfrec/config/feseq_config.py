@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 from tfrec.config.click_model_config import ClickModelConfig
 from tfrec.config.strict_model import aliased
 
+InteractionKind = Literal["cross_v1", "cross_v2", "cross_mix", "autoint", "destine", "final"]
 PoolingKind = Literal["mean", "sum", "target", "concat", "weighted_sum", "position_weighted"]
+_INTERACTION = "How features interact at every position."
 _POOLING = (
     "Of positions; weighted_sum by relevance for the target, position_weighted by one learned number per distance."
 )
@@ -24,9 +26,7 @@ class FESeqConfig(ClickModelConfig):
     target: list[str] = Field(["inventory_id"], min_length=1, description="What the click is about, one per list.")
     sequence: list[str] = Field([], description="Lists, one per target; empty: all lists of ids.")
     context: list[str] | None = Field(None, description="Features repeated at all positions; null: all other ids.")
-    interaction: Literal["none", "cross_v1", "cross_v2", "cross_mix", "autoint", "destine", "final"] = Field(
-        "cross_v2", description="How features interact at every position."
-    )
+    interaction: Literal["none", InteractionKind] = Field("cross_v2", description=_INTERACTION)
     interaction_layers: int = Field(2, ge=1, description="Interaction layers.")
     interaction_dropout: float = aliased(0.1, "fi_dropout", "Drop-out of interaction layers.", ge=0, lt=1)
     item_interaction_layers: int = Field(
@@ -80,9 +80,7 @@ class BSTConfig(FESeqConfig):
     """
 
     context: list[str] | None = Field([], description="Features repeated at all positions; null: all other ids.")
-    interaction: Literal["none", "cross_v1", "cross_v2", "cross_mix", "autoint", "destine", "final"] = Field(
-        "none", description="How features interact at every position."
-    )
+    interaction: Literal["none", InteractionKind] = Field("none", description=_INTERACTION)
     blocks: int = aliased(1, "stacked_transformer_layers", "Transformer blocks.", ge=1)
     pooling: PoolingKind = Field("target", description=_POOLING)
     activation: Literal["relu", "leaky_relu", "dice", "sigmoid", "tanh"] = aliased(

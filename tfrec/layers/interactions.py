@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from tfrec.config.feseq_config import InteractionKind
 from tfrec.layers.cross_layers import CrossMix, CrossV1, CrossV2
 from tfrec.layers.field_attention import AutoIntStack, DestineStack, FinalStack
 from tfrec.layers.interaction_stack import InteractionStack
-
-InteractionKind = Literal["cross_v1", "cross_v2", "cross_mix", "autoint", "destine", "final"]
 
 _KINDS: dict[str, type[InteractionStack]] = {
     "cross_v1": CrossV1,

@@ -173,34 +173,56 @@ def best_candidates(
     return np.where(np.take_along_axis(left_out, order, 1), -1, chosen)
 
 
-def score_answers(output: str | Path, truth: str | Path, prepared: str | Path) -> dict[str, float]:
+class Truth(NamedTuple):
+    """Hidden events.
+
+    Attributes:
+        file: Where they come from.
+        events: Raw ids of user and creative, line by line.
+    """
+
+    file: str
+    events: list[tuple[str, int]]
+
+
+def read_truth(file: str | Path) -> Truth:
+    """Reads JSON lines of `user_id` and `creative_id`.
+
+    Raises:
+        DataError: The file is missing or empty, or a line is damaged; with file and row.
+    """
+    events = [(user, creative) for user, creative in _records(Path(file), "user_id", "creative_id")]
+    if not events:
+        raise DataError("There is no user to score.", file=str(file), remedy="Check that the file is whole.")
+    return Truth(str(file), events)
+
+
+def score_answers(output: str | Path, truth: Truth, prepared: str | Path) -> dict[str, float]:
     """Returns `challenge_score` of `result.jsonl`, and of the hidden items without training events as `cold_...`.
 
     Args:
         output: Directory of `answer_challenge`.
-        truth: JSON lines of `user_id` and `creative_id`.
+        truth: What was hidden.
         prepared: Directory of `prepare_competition`.
 
     Raises:
-        DataError: A file is missing, damaged or empty, or a user of the truth has no list; with file and row.
+        DataError: The answers are missing or damaged, or a user of the truth has no list; with file and row.
     """
     vocabulary = InteractionDataset.open(str(Path(prepared) / DATASET)).item_vocabulary
     warm = set(vocabulary.ids[vocabulary.counts[FIRST_INDEX:] > 0].tolist())
     lists = dict(_records(Path(output) / RESULT, "user_id", "top10"))
     places, cold = [], []
-    for number, (user, creative) in enumerate(_records(Path(truth), "user_id", "creative_id"), start=1):
+    for number, (user, creative) in enumerate(truth.events, start=1):
         if user not in lists:
             raise DataError(
                 f"The user `{user}` has no list in `{Path(output) / RESULT}`.",
-                file=str(truth),
+                file=truth.file,
                 row=number,
                 remedy="Name the truth of the test users that were answered.",
             )
         row = lists[user]
         places.append(row.index(creative) if creative in row else -1)
         cold.append(creative not in warm)
-    if not places:
-        raise DataError("There is no user to score.", file=str(truth), remedy="Check that the file is whole.")
     found, chosen = np.array(places, np.int64), np.array(cold, np.bool_)
     scores = challenge_score(found) | {"cold_users": float(chosen.sum())}
     if chosen.any():
