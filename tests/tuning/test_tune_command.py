@@ -80,6 +80,15 @@ def test_a_dry_run_says_what_would_be_tried(
     assert not (tmp_path / "s").exists()
 
 
+def test_long_keys_are_whole_in_a_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--model", "sasrec", "--trials", "1", "--output", str(tmp_path / "s"), "--dry-run"]
+    assert run_command(main, flags) == 0
+    table = capsys.readouterr().out.split("a continuum")[0]
+    assert "…" not in table
+    first = "".join(line[:26].strip() for line in table.splitlines())
+    assert "training.augmentation.mask_share" in first
+
+
 def test_what_it_refuses(search: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = ["--output", str(tmp_path / "s")]
     for flags, code, message in [

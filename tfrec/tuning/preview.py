@@ -28,7 +28,10 @@ def preview_search(settings: SearchSettings, console: Console) -> dict[str, Any]
     rows = [[p.key, p.text, p.condition] for p in space.parameters]
     rows += [[key, f"{value} (fixed)", ""] for key, value in space.fixed.items()]
     title = f"Space for {space.model} ({space.source})"
-    console.print(make_table(title, ["setting", "values", "searched only if"], rows))
+    table = make_table(title, ["setting", "values", "searched only if"], rows)
+    for column in table.columns:
+        column.overflow = "fold"  # cut keys may all look the same
+    console.print(table)
     combinations = space.combinations()
     many = "a continuum of" if combinations is None else f"{combinations:,}"
     searched = f"{many} combinations, {settings.num_trials} trials, {settings.searcher}, seed {settings.seed}"
