@@ -100,7 +100,8 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     if [ -d "$cache/train" ]; then
         unchanged "$TRAIN_DATA_PATH" "$cache/train.made_of" ||
             refuse "USER_CACHE_PATH: $cache/train was made of other files than those in $TRAIN_DATA_PATH; remove it"
-        [ "$(cat "$cache/train.vectors")" = "$vectors" ] ||
+        # Caches without the record are older than the variable.
+        [ "$(cat "$cache/train.vectors" 2> /dev/null || echo 81)" = "$vectors" ] ||
             refuse "USER_CACHE_PATH: $cache/train was made with other vectors than TRAIN_VECTORS=$vectors; remove it"
     fi
     rm -f "$cache/metrics.json" # of an earlier training

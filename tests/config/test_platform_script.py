@@ -124,6 +124,9 @@ def test_other_vectors_are_prepared_and_do_not_take_an_earlier_cache(tmp_path: P
     assert prepare.endswith("/cache/train --semantic-ids --vectors 82,81 --resume")
     assert len(call(tmp_path, **variables, TRAIN_VECTORS="82,81")) == 1
     assert_refused(tmp_path, "was made with other vectors than TRAIN_VECTORS=81; remove", **variables)
+    (tmp_path / "cache" / "train.vectors").unlink()  # a cache that is older than the variable
+    assert len(call(tmp_path, **variables)) == 1
+    assert_refused(tmp_path, "other vectors than TRAIN_VECTORS=82; remove", **variables, TRAIN_VECTORS="82")
 
 
 def test_a_file_more_or_a_cache_among_the_files(tmp_path: Path) -> None:
