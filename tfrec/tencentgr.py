@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tfrec.command import DebugFlag, JsonFlag, console, print_json, run_command, written_options
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError
 
 
 class Action(str, enum.Enum):
@@ -123,6 +123,8 @@ def main(
         )
     elif run is None:
         raise ConfigError("`infer` needs --run.", remedy="Name the run directory of tfrec.train.")
+    elif truth is not None and not truth.is_file():
+        raise DataError("There is no such file.", file=truth, remedy="Check --truth.")
     else:
         from tfrec.training.challenge_answers import answer_challenge, read_truth, score_answers
 

@@ -6,7 +6,7 @@
 #   TRAIN_LOG_PATH         where the history of the epochs and the metrics go, also of a training that fails
 #   TRAIN_TF_EVENTS_PATH   where TensorBoard files go, also of a training that fails; semantic_ids/ beside the run's
 #   TRAIN_CKPT_PATH        where the run directory (checkpoints, configuration) goes
-#   USER_CACHE_PATH        room for the prepared data, which a later call with the same files takes as they are
+#   USER_CACHE_PATH        room for the prepared data, which a later call with the same files and vectors takes
 #   EVAL_DATA_PATH         files of the challenge with the test users; without it nothing is answered
 #   EVAL_RESULT_PATH       where the answers go
 #   MODEL_OUTPUT_PATH      a run directory to answer with, or a copy of TRAIN_CKPT_PATH (default: the run there)
@@ -14,7 +14,8 @@
 # Further ones:
 #   PRESET                 a file beside this script, or an absolute path (default: 5_hstu.yaml)
 #   TRAIN_SET              settings on top of it, with spaces between them: "training.epochs=1 model.dim=16"
-#   TRAIN_VECTORS          vectors of creatives, by feature id, with commas, the first one for semantic ids (default: 81)
+#   TRAIN_VECTORS          vectors of creatives that are prepared and read by the model, by feature id, with commas, the
+#                          first one for semantic ids (default: 81)
 #   TRAIN_RESUME=1         go on with a preparation or a run that was interrupted
 #   PYTHON                 the Python to call (default: python)
 set -euf # -f: a `*` or `[...]` in TRAIN_SET is no pattern of file names
@@ -39,6 +40,9 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     [ -f "$preset" ] ||
         refuse "PRESET: there is no file $preset; beside run.sh there are $(cd "$here" && set +f && echo *.yaml)"
     vectors=${TRAIN_VECTORS:-81}
+    case ,$vectors, in
+    *[!0-9,]* | *,,*) refuse "TRAIN_VECTORS: $vectors is not a list of feature ids with commas, such as 81,82" ;;
+    esac
     for setting in ${TRAIN_SET:-}; do
         case $setting in ?*=*) ;; *) refuse "TRAIN_SET: $setting is not of the form key=value" ;; esac
     done
@@ -101,8 +105,9 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
         unchanged "$TRAIN_DATA_PATH" "$cache/train.made_of" ||
             refuse "USER_CACHE_PATH: $cache/train was made of other files than those in $TRAIN_DATA_PATH; remove it"
         # Caches without the record are older than the variable.
-        [ "$(cat "$cache/train.vectors" 2> /dev/null || echo 81)" = "$vectors" ] ||
-            refuse "USER_CACHE_PATH: $cache/train was made with other vectors than TRAIN_VECTORS=$vectors; remove it"
+        had=$(cat "$cache/train.vectors" 2> /dev/null || echo 81)
+        [ "$had" = "$vectors" ] ||
+            refuse "USER_CACHE_PATH: $cache/train has vectors $had, not $vectors; set TRAIN_VECTORS=$had, or remove it"
     fi
     rm -f "$cache/metrics.json" # of an earlier training
     trap 'code=$?; trap - EXIT; keep_logs; exit $code' EXIT
@@ -117,6 +122,9 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
             --vectors "$vectors" ${EVAL_DATA_PATH:+--test-from "$EVAL_DATA_PATH"} ${TRAIN_RESUME:+--resume}
     fi
     set --
+    if [ -n "${TRAIN_VECTORS:-}" ]; then # the presets read 81
+        set -- --set "model.item_vectors=[\"$(echo "$vectors" | sed 's/,/","/g')\"]"
+    fi
     for setting in ${TRAIN_SET:-}; do
         set -- "$@" --set "$setting"
     done

@@ -120,13 +120,14 @@ def test_a_cache_of_other_files_is_refused(tmp_path: Path) -> None:
 
 def test_other_vectors_are_prepared_and_do_not_take_an_earlier_cache(tmp_path: Path) -> None:
     variables = training(tmp_path) | {"TRAIN_RESUME": "1"}
-    prepare, _ = call(tmp_path, **variables, TRAIN_VECTORS="82,81")
+    prepare, train = call(tmp_path, **variables, TRAIN_VECTORS="82,81", TRAIN_SET="model.dim=8")
     assert prepare.endswith("/cache/train --semantic-ids --vectors 82,81 --resume")
+    assert train.endswith(' --json --set model.item_vectors=["82","81"] --set model.dim=8 --resume')
     assert len(call(tmp_path, **variables, TRAIN_VECTORS="82,81")) == 1
-    assert_refused(tmp_path, "was made with other vectors than TRAIN_VECTORS=81; remove", **variables)
+    assert_refused(tmp_path, "has vectors 82,81, not 81; set TRAIN_VECTORS=82,81, or", **variables)
     (tmp_path / "cache" / "train.vectors").unlink()  # a cache that is older than the variable
     assert len(call(tmp_path, **variables)) == 1
-    assert_refused(tmp_path, "other vectors than TRAIN_VECTORS=82; remove", **variables, TRAIN_VECTORS="82")
+    assert_refused(tmp_path, "has vectors 81, not 82; set TRAIN_VECTORS=81, or", **variables, TRAIN_VECTORS="82")
 
 
 def test_a_file_more_or_a_cache_among_the_files(tmp_path: Path) -> None:
@@ -181,6 +182,8 @@ def test_mistakes_are_named_before_any_work(tmp_path: Path) -> None:
     assert_refused(tmp_path, f"EVAL_DATA_PATH: there is no .*{nowhere}", **answering | {"EVAL_DATA_PATH": nowhere})
     assert_refused(tmp_path, f"there is no run directory {nowhere}", **answering, MODEL_OUTPUT_PATH=nowhere)
     assert_refused(tmp_path, "no file .*5_hst.yaml; .*1_sasrec_rqvae.yaml", **variables, PRESET="5_hst.yaml")
+    for wrong in ("81,,82", ",81", "81 82", "image"):
+        assert_refused(tmp_path, f"{wrong} is not a list of feature ids", **variables, TRAIN_VECTORS=wrong)
     assert_refused(tmp_path, "epochs is not of the form key=value", **variables, TRAIN_SET="epochs")
     call(tmp_path, **answering, MODEL_OUTPUT_PATH=variables["TRAIN_CKPT_PATH"])  # which training makes
     assert_refused(tmp_path, "run exists; set TRAIN_RESUME=1", **variables)

@@ -205,6 +205,8 @@ def test_from_raw_files_to_answers(
     truth_file = raw / "truth.jsonl"
     for text, words in (
         ("", "no user to score"),
+        ('{"user_id": "x", "creative_id": "17"}\n', "row 1: `user_id` must be a text and `creative_id` a whole"),
+        ('{"user_id": ["x"], "creative_id": 17}\n', "row 1: `user_id` must be a text and `creative_id` a whole"),
         ('{"user_id": "nobody", "creative_id": 1}\n{"user_id": 3}\n', "row 2: Not a JSON object with `user_id` and"),
     ):
         truth_file.write_text(text)

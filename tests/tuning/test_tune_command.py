@@ -80,7 +80,10 @@ def test_a_dry_run_says_what_would_be_tried(
     assert not (tmp_path / "s").exists()
 
 
-def test_long_keys_are_whole_in_a_preview(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_keys_are_whole_in_a_preview(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     flags = ["--model", "sasrec", "--trials", "1", "--output", str(tmp_path / "s"), "--dry-run"]
     assert run_command(main, flags) == 0
     table = capsys.readouterr().out.split("a continuum")[0]

@@ -191,7 +191,16 @@ def read_truth(file: str | Path) -> Truth:
     Raises:
         DataError: The file is missing or empty, or a line is damaged; with file and row.
     """
-    events = [(user, creative) for user, creative in _records(Path(file), "user_id", "creative_id")]
+    events = []
+    for number, (user, creative) in enumerate(_records(Path(file), "user_id", "creative_id"), start=1):
+        if not (isinstance(user, str) and isinstance(creative, int)):
+            raise DataError(
+                "`user_id` must be a text and `creative_id` a whole number.",
+                file=str(file),
+                row=number,
+                remedy="Correct or remove the line.",
+            )
+        events.append((user, creative))
     if not events:
         raise DataError("There is no user to score.", file=str(file), remedy="Check that the file is whole.")
     return Truth(str(file), events)
