@@ -129,7 +129,7 @@ def main(
         from tfrec.training.challenge_answers import answer_challenge, read_truth, score_answers
 
         hidden = None if truth is None else read_truth(truth)
-        answers = answer_challenge(run, source, output, test=test_from, only_cold=only_cold)
+        answers = answer_challenge(run, source, output, test=test_from, only_cold=only_cold, truth=hidden)
         document = {"users": len(answers.user_list), "candidates_per_user": min(map(len, answers.top10s), default=0)}
         if answers.remarks:
             document["remarks"] = answers.remarks

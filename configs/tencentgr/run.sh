@@ -123,7 +123,7 @@ if [ -n "${TRAIN_DATA_PATH:-}" ]; then
     fi
     set --
     if [ -n "${TRAIN_VECTORS:-}" ]; then # the presets read 81
-        set -- --set "model.item_vectors=[\"$(echo "$vectors" | sed 's/,/","/g')\"]"
+        set -- --set "model.item_vectors=[\"$(printf '%s\n' "$vectors" | sed 's/,/","/g')\"]"
     fi
     for setting in ${TRAIN_SET:-}; do
         set -- "$@" --set "$setting"

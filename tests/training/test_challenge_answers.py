@@ -214,9 +214,15 @@ def test_from_raw_files_to_answers(
             read_truth(truth_file)
     unwritten = ["--output", str(tmp_path / "never"), "--truth", str(truth_file)]
     assert run_command(tencentgr, [*infer[:-2], *unwritten]) == 3  # before any answer
-    assert not (tmp_path / "never").exists()
+    assert "row 2: Not a JSON object" in capsys.readouterr().err
+    truth_file.write_bytes(b'{"user_id": "\xff", "creative_id": 1}\n')
+    assert run_command(tencentgr, [*infer[:-2], *unwritten]) == 3
+    assert "row 1: Not a JSON object" in capsys.readouterr().err
     truth_file.write_text('{"user_id": "x", "creative_id": 1}\n')
-    with pytest.raises(DataError, match="row 1: The user `x` has no list"):
+    assert run_command(tencentgr, [*infer[:-2], *unwritten]) == 3
+    assert "row 1: The user `x` is not in" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "never").exists()
+    with pytest.raises(DataError, match="row 1: The user `x` is not in"):
         score_answers(tmp_path / "others", read_truth(truth_file), data)
 
     def full(*_: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,39 @@ class Answers(NamedTuple):
     remarks: list[str]
 
 
+class Truth(NamedTuple):
+    """Hidden events.
+
+    Attributes:
+        file: Where they come from.
+        events: Raw ids of user and creative, line by line.
+    """
+
+    file: str
+    events: list[tuple[str, int]]
+
+
+def read_truth(file: str | Path) -> Truth:
+    """Reads JSON lines of `user_id` and `creative_id`.
+
+    Raises:
+        DataError: The file is missing or empty, or a line is damaged; with file and row.
+    """
+    events = []
+    for number, (user, creative) in enumerate(_records(Path(file), "user_id", "creative_id"), start=1):
+        if not (isinstance(user, str) and type(creative) is int):
+            raise DataError(
+                "`user_id` must be a text and `creative_id` a whole number.",
+                file=str(file),
+                row=number,
+                remedy="Correct or remove the line.",
+            )
+        events.append((user, creative))
+    if not events:
+        raise DataError("There is no user to score.", file=str(file), remedy="Check that the file is whole.")
+    return Truth(str(file), events)
+
+
 def answer_challenge(
     run: str | Path,
     prepared: str | Path,
@@ -51,6 +84,7 @@ def answer_challenge(
     *,
     test: str | Path | None = None,
     only_cold: bool = False,
+    truth: Truth | None = None,
 ) -> Answers:
     """Writes `query.fbin`, `embedding.fbin`, `id.u64bin` and, last of all, `result.jsonl`.
 
@@ -67,10 +101,11 @@ def answer_challenge(
         test: Files of the challenge with other test users and candidates than those that were prepared.
         only_cold: Recommend only creatives without training events, which compete for a place of their own: among all
             candidates those with events, which a model knows better, leave them none.
+        truth: What the answers will be scored against: its users must be among those that are answered.
 
     Raises:
         ConfigError: The model has no vectors, or biases; or the answers would lie among the prepared data.
-        DataError: There are no test users or candidates. Earlier answers stay as they are.
+        DataError: There are no test users or candidates, or the truth is of others. Earlier answers stay as they are.
         TrainingError: The model gives vectors that are no numbers.
     """
     source, target = Path(prepared), Path(output)
@@ -94,6 +129,8 @@ def answer_challenge(
         histories = read_histories(tables / PREDICT, vocabulary)
     if not histories.users:
         raise DataError("There are no test users.", file=str(test or source / PREDICT))
+    if truth is not None:
+        _check_users(truth, set(histories.users), str(test or source / PREDICT))
     indices, remarks = candidates.indices, candidates.remarks
     vectors, bias = _item_vectors(model, indices)
     if bias.any():
@@ -173,39 +210,6 @@ def best_candidates(
     return np.where(np.take_along_axis(left_out, order, 1), -1, chosen)
 
 
-class Truth(NamedTuple):
-    """Hidden events.
-
-    Attributes:
-        file: Where they come from.
-        events: Raw ids of user and creative, line by line.
-    """
-
-    file: str
-    events: list[tuple[str, int]]
-
-
-def read_truth(file: str | Path) -> Truth:
-    """Reads JSON lines of `user_id` and `creative_id`.
-
-    Raises:
-        DataError: The file is missing or empty, or a line is damaged; with file and row.
-    """
-    events = []
-    for number, (user, creative) in enumerate(_records(Path(file), "user_id", "creative_id"), start=1):
-        if not (isinstance(user, str) and isinstance(creative, int)):
-            raise DataError(
-                "`user_id` must be a text and `creative_id` a whole number.",
-                file=str(file),
-                row=number,
-                remedy="Correct or remove the line.",
-            )
-        events.append((user, creative))
-    if not events:
-        raise DataError("There is no user to score.", file=str(file), remedy="Check that the file is whole.")
-    return Truth(str(file), events)
-
-
 def score_answers(output: str | Path, truth: Truth, prepared: str | Path) -> dict[str, float]:
     """Returns `challenge_score` of `result.jsonl`, and of the hidden items without training events as `cold_...`.
 
@@ -221,14 +225,8 @@ def score_answers(output: str | Path, truth: Truth, prepared: str | Path) -> dic
     warm = set(vocabulary.ids[vocabulary.counts[FIRST_INDEX:] > 0].tolist())
     lists = dict(_records(Path(output) / RESULT, "user_id", "top10"))
     places, cold = [], []
-    for number, (user, creative) in enumerate(truth.events, start=1):
-        if user not in lists:
-            raise DataError(
-                f"The user `{user}` has no list in `{Path(output) / RESULT}`.",
-                file=truth.file,
-                row=number,
-                remedy="Name the truth of the test users that were answered.",
-            )
+    _check_users(truth, lists, str(Path(output) / RESULT))
+    for user, creative in truth.events:
         row = lists[user]
         places.append(row.index(creative) if creative in row else -1)
         cold.append(creative not in warm)
@@ -237,6 +235,18 @@ def score_answers(output: str | Path, truth: Truth, prepared: str | Path) -> dic
     if chosen.any():
         scores |= {f"cold_{name}": value for name, value in challenge_score(found[chosen]).items()}
     return scores
+
+
+def _check_users(truth: Truth, users: Container[str], place: str) -> None:
+    """Raises DataError for a user of the truth who is not among others."""
+    for number, (user, _) in enumerate(truth.events, start=1):
+        if user not in users:
+            raise DataError(
+                f"The user `{user}` is not in `{place}`.",
+                file=truth.file,
+                row=number,
+                remedy="Name the truth of the test users that are answered.",
+            )
 
 
 class _Candidates(NamedTuple):
@@ -274,10 +284,10 @@ def _records(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
     """Reads some values of every line of a file of JSON objects."""
     if not path.is_file():
         raise DataError("The file does not exist.", file=str(path), remedy="Check the path.")
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                record = json.loads(line)
+                record = json.loads(line)  # which raises a ValueError for what is not UTF-8
                 yield tuple(record[name] for name in names)
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(
